@@ -1,0 +1,1 @@
+//! The Admin API over HTTP: the adapter of `ports::Api`.

@@ -1,0 +1,1 @@
+//! The verbs that act, written against ports only.

@@ -1,0 +1,17 @@
+//! Vocabulary of the domain. No I/O, no async, no clock, no TOML.
+//!
+//! It holds only what at least three other rooms need. Whatever names a section or field of the Admin API
+//! lives in [`table`]; everything else iterates over it.
+
+pub mod field;
+pub mod names;
+pub mod secret;
+pub mod settings;
+pub mod table;
+pub mod views;
+pub mod wire;
+
+pub use field::{Call, Certainty, Field, Kind, Life, Section, Tier};
+pub use names::{ApiVersion, AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
+pub use secret::{RawAnswer, Secret};
+pub use settings::{Declared, FieldId, Observed, Origin, Rejected, Setting, Value};

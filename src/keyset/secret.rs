@@ -1,0 +1,58 @@
+//! What must not be seen. No `Debug`, `Display`, `Serialize` or `Clone`; zeroised when dropped.
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::names::Fingerprint;
+
+/// A secret key (or API key). The only way to its text is [`Secret::expose_secret`].
+pub struct Secret(Zeroizing<String>);
+
+/// Longest secret taken, in bytes; a PubNub secret key has about 54.
+const SECRET_MAX: usize = 1024;
+
+impl Secret {
+    /// Takes 1 to 1,024 printable ASCII characters without blanks; anything else could not be a key and might break
+    /// a header line or a terminal.
+    pub fn parse(text: Zeroizing<String>) -> Result<Secret, BadSecret> {
+        if text.is_empty() || text.len() > SECRET_MAX || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadSecret);
+        }
+        Ok(Secret(text))
+    }
+
+    /// The text itself. Callers: a sink's write, a header, and the commands that exist to show it.
+    pub fn expose_secret(&self) -> &str {
+        &self.0
+    }
+
+    /// What state may keep of it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = Sha256::new().chain_update(b"keyform fingerprint 1\0").chain_update(self.0.as_bytes()).finalize();
+        let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
+        Fingerprint::parse(&format!("sha256:{hex}")).expect("16 bytes are 32 hex digits")
+    }
+
+    /// Whether both hold the same text.
+    pub fn same(&self, other: &Secret) -> bool {
+        self.0.as_bytes() == other.0.as_bytes()
+    }
+}
+
+/// The text cannot be a key. It is not shown, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a key: keys are 1 to 1,024 printable ASCII characters without blanks")]
+pub struct BadSecret;
+
+/// The bytes of an answer that holds a secret, as they came. Sealed first, parsed later.
+pub struct RawAnswer(Zeroizing<Vec<u8>>);
+
+impl RawAnswer {
+    pub fn new(bytes: Zeroizing<Vec<u8>>) -> RawAnswer {
+        RawAnswer(bytes)
+    }
+    /// For the escrow, which seals them, and for [`super::wire::created`], which takes the secret out.
+    pub fn expose_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

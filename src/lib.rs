@@ -1,0 +1,27 @@
+//! keyform: declarative PubNub keysets. The map of the house.
+//!
+//! | module | holds | may import |
+//! | --- | --- | --- |
+//! | [`keyset`] | vocabulary: the field table, values, names, desired/recorded/live, secrets as a type | - |
+//! | [`ports`] | the narrow traits, and the proofs made around them | `keyset` |
+//! | [`config`] | TOML text to desired and problems | `keyset` |
+//! | [`plan`] | desired + recorded + live to a plan | `keyset` |
+//! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports` |
+//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; keyring | `keyset`, `ports` |
+//! | [`sandbox`] | the Admin API as a server | `keyset` |
+//! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply` |
+//! | [`cli`] | arguments, one file per command, errors to exit codes, wiring | all |
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod apply;
+pub mod cli;
+pub mod config;
+pub mod keyset;
+pub mod plan;
+pub mod ports;
+pub mod render;
+pub mod sandbox;
+pub mod secrets;
+pub mod state;

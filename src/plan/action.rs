@@ -1,0 +1,220 @@
+//! What a plan is made of: data, without a line that decides anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::keyset::views::SecretRecord;
+use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, Origin, Value};
+
+/// A finished plan: what apply will do, in order, and what it will not and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Whether the live account was looked at.
+    pub refreshed: bool,
+    /// Apps first, then keysets, each by label.
+    pub actions: Vec<Action>,
+    /// One is enough for nothing to be applied.
+    pub refusals: Vec<Refusal>,
+    /// Recorded, not declared any more. Reported, never touched.
+    pub orphans: Vec<Orphan>,
+    pub notes: Vec<Note>,
+    /// Keysets and apps looked at that need nothing.
+    pub unchanged: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    CreateApp {
+        label: Label,
+        name: Box<str>,
+        reason: Reason,
+        origin: Origin,
+    },
+    RenameApp {
+        label: Label,
+        id: AppId,
+        from: Box<str>,
+        to: Box<str>,
+        origin: Origin,
+    },
+    /// An app that exists and is only referred to becomes known to the state. No API call.
+    AdoptApp {
+        label: Label,
+        id: AppId,
+        name: Box<str>,
+        origin: Origin,
+    },
+    CreateKeyset {
+        label: Label,
+        app: Label,
+        settings: Vec<Change>,
+        reason: Reason,
+        origin: Origin,
+    },
+    UpdateKeyset {
+        label: Label,
+        id: KeysetId,
+        app: Label,
+        changes: Vec<Change>,
+        origin: Origin,
+    },
+}
+
+/// Why an action is there. For people; nothing branches on it later.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// Declared and not recorded.
+    New,
+    /// Recorded under this id, and gone at the server: new keys, old data gone.
+    DeletedOutside { id: String },
+    /// An earlier create was begun and its end is not known: it is looked for first, and made only if it is not there.
+    Unfinished { since: jiff::Timestamp },
+}
+
+/// One field to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub field: FieldId,
+    /// The value before; `None` where it is not known (a create, a field the server does not mention).
+    pub from: Option<Value>,
+    pub to: Value,
+    pub origin: Origin,
+    /// Sent along because the API wants it with another change; equal to what is there.
+    pub companion: bool,
+}
+
+impl Change {
+    /// Once sent, never changeable again.
+    pub fn is_irreversible(&self) -> bool {
+        self.field.field().life == Life::OnceSet && !self.companion
+    }
+}
+
+/// A difference that keyform will not carry out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// `None` for a refusal of the whole plan.
+    pub label: Option<Label>,
+    pub why: Refused,
+    pub origin: Option<Origin>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    /// A once-set or fixed field has another value already.
+    Immutable { field: FieldId, from: Value, to: Value },
+    /// The keyset would have to move to another app.
+    AppChanged { from: Label, to: Label },
+    /// The app label now means another app.
+    AppReplaced { app: Label, from: AppId, to: AppId },
+    /// A once-set field would be set on an existing keyset: final, and not consented to.
+    NeedsConsent { field: FieldId, to: Value },
+    /// The server does not show this app.
+    AppNotVisible { id: AppId },
+    /// So many recorded keysets are gone at once that it looks like another account.
+    Vanished { gone: Vec<Label>, recorded: usize },
+    /// More actions of a kind than `[limits]` allows. `kind`: `create` or `update`.
+    OverLimit { kind: &'static str, planned: usize, limit: usize },
+    /// A keyset in the account has this app and name already and is not in the state: a create would double it.
+    NameTaken { app: Label, name: Box<str>, id: KeysetId },
+    /// `--target` or `--recreate` names a label that is neither declared nor recorded.
+    UnknownLabel { label: String, nearest: Option<Label> },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Orphan {
+    pub label: Label,
+    pub id: KeysetId,
+    /// Whether the server still has it; `None` without a refresh.
+    pub live: Option<bool>,
+}
+
+/// Worth saying, no reason to stop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// The keyset exists and its secret is in no sink.
+    SecretMissing { label: Label, why: Box<str> },
+    /// Recorded app, not declared any more.
+    OrphanApp { label: Label, id: AppId },
+    /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
+    ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
+}
+
+/// What the caller allows.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// `--allow-irreversible`
+    pub allow_irreversible: bool,
+    /// `--target`: only these labels (of keysets; their apps come along). `None`: everything.
+    pub targets: Option<BTreeSet<String>>,
+    /// `--recreate`: labels that may be created again although many are gone.
+    pub recreate: BTreeSet<String>,
+    /// Most creates and updates of keysets; `None`: no limit.
+    pub limit_create: Option<usize>,
+    pub limit_update: Option<usize>,
+}
+
+/// Creates that were begun and whose end is not known, by label.
+pub type OpenCreates = BTreeMap<Label, jiff::Timestamp>;
+
+/// Counts for the summary line. Apps and keysets are counted apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub create_apps: usize,
+    pub rename_apps: usize,
+    pub adopt_apps: usize,
+    pub create: usize,
+    pub update: usize,
+    pub irreversible: usize,
+    pub refused: usize,
+    pub orphans: usize,
+    pub unchanged: usize,
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty() && self.refusals.is_empty()
+    }
+
+    pub fn summary(&self) -> Summary {
+        let mut sum =
+            Summary { refused: self.refusals.len(), orphans: self.orphans.len(), unchanged: self.unchanged, ..Summary::default() };
+        for action in &self.actions {
+            match action {
+                Action::CreateApp { .. } => sum.create_apps += 1,
+                Action::RenameApp { .. } => sum.rename_apps += 1,
+                Action::AdoptApp { .. } => sum.adopt_apps += 1,
+                Action::CreateKeyset { settings, .. } => {
+                    sum.create += 1;
+                    sum.irreversible += settings.iter().filter(|c| c.is_irreversible()).count();
+                }
+                Action::UpdateKeyset { changes, .. } => {
+                    sum.update += 1;
+                    sum.irreversible += changes.iter().filter(|c| c.is_irreversible()).count();
+                }
+            }
+        }
+        sum
+    }
+}
+
+impl Action {
+    pub fn label(&self) -> &Label {
+        match self {
+            Action::CreateApp { label, .. }
+            | Action::RenameApp { label, .. }
+            | Action::AdoptApp { label, .. }
+            | Action::CreateKeyset { label, .. }
+            | Action::UpdateKeyset { label, .. } => label,
+        }
+    }
+}
+
+impl Note {
+    /// The note for a keyset whose secret is in no sink.
+    pub fn of_secret(label: &Label, secret: &SecretRecord) -> Option<Note> {
+        match secret {
+            SecretRecord::Stored { .. } => None,
+            SecretRecord::Missing { why } => Some(Note::SecretMissing { label: label.clone(), why: why.clone() }),
+        }
+    }
+}

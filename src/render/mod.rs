@@ -1,0 +1,3 @@
+//! Values to text.
+
+pub mod text;

@@ -1,0 +1,42 @@
+//! Foreign text made safe for its target, and small words. The one place where text from TOML or the API is escaped.
+
+use std::borrow::Cow;
+
+use crate::keyset::settings::is_format;
+
+/// For a terminal or a log: control, bidirectional and invisible characters come out as `\u{..}`; newlines too, so that
+/// a message stays on its line. At most `MAX` characters, then an honest "…".
+pub fn terminal(text: &str) -> Cow<'_, str> {
+    const MAX: usize = 500;
+    let hostile = |c: char| c.is_control() || is_format(c);
+    if text.len() <= MAX && !text.chars().any(hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len().min(4 * MAX));
+    for (n, c) in text.chars().enumerate() {
+        if n == MAX {
+            out.push('…');
+            break;
+        }
+        if hostile(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// `1 keyset`, `2 keysets`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_as_a_command() {
+        assert_eq!(terminal("plain ünïcode"), "plain ünïcode");
+        assert_eq!(terminal("\u{1b}[31mred\n"), "\\u{1b}[31mred\\u{a}");
+        assert_eq!(terminal("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(terminal(&"x".repeat(10_000)).chars().count(), 501);
+    }
+}

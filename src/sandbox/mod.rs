@@ -1,0 +1,1 @@
+//! The Admin API as a server.
