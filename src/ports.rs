@@ -97,6 +97,25 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// What a person can do about it, where that is known.
+    pub fn help(&self) -> Option<String> {
+        let ApiErrorKind::Status { status, messages, .. } = &self.kind else { return None };
+        let help = match status {
+            401 => "the API key is wrong, expired or revoked: make a new one under Service Integrations in the portal",
+            403 if self.method == "POST" && self.path == "/v2/keysets" => {
+                "creating a keyset needs the permissions `keyset:write` and `keyset-secret:read` on the app (documented); \
+                 permissions of a Service Integration cannot be edited: make a new one that has them"
+            }
+            403 => "the API key lacks a permission; those of a Service Integration cannot be edited: make a new one that has it",
+            404 => "it is not in the account that the API key belongs to",
+            400 if messages.is_empty() => "the server gave no reason; `-v` shows the request's path and status",
+            _ => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.path)?;
@@ -449,6 +468,13 @@ async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, secret: &Secret) 
 pub fn found(unknown: Unknown, live: LiveKeyset) -> Stored {
     let why = "the answer to the create was lost, and the API shows a secret only once".into();
     Stored { intent: unknown.0, live, secret: SecretRecord::Missing { why } }
+}
+
+/// Records an app that turned out to be the intent's own.
+pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) -> Result<(), LedgerError> {
+    let Unknown(intent) = unknown;
+    let recorded = RecordedApp { id: app.id, name: app.name, managed: true };
+    ledger.append(Entry::App { label: intent.what.label().clone(), app: recorded, intent: Some(intent.id) }).await
 }
 
 /// Records the keyset; ends the intent. `applied`: what was sent.

@@ -100,7 +100,7 @@ const TABLE: &[Section] = &[
         "presence",
         "Who is subscribed to what.",
         &[
-            flag("enabled", "Turns presence on. In the page examples; the vendor's client does not know it.").nullable(),
+            flag("enabled", "Turns presence on. In the page examples; the vendor's client does not know it."),
             int("announceMax", 0, Some(100), "Above this occupancy, joins and leaves are sent as intervals.")
                 .nullable()
                 .unit("clients")

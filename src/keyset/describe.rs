@@ -1,0 +1,421 @@
+//! The table told to others: a JSON Schema for editors, and the field reference for people.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::Tier;
+use super::field::{Call, Field, Kind, Life, Section, TierRule};
+use super::names::{ApiVersion, LABEL_MAX};
+use super::settings::FieldId;
+use super::table::{NAME_MAX, SECTIONS};
+
+/// The JSON Schema (draft-07) of `keyform.toml` and of the files it includes.
+///
+/// It is looser than `keyform validate` where one file cannot tell: an included file has no `[project]`, and what a
+/// section needs while it is enabled may come from a profile.
+pub fn json_schema() -> Json {
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "keyform",
+        "description": "keyform.toml, and the files it includes: those hold app, profile and keyset tables only.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "project": object("The project. Only in keyform.toml, which must have it.", &["name"], json!({
+                "name": label("Keeps the project's secrets and state apart from others'. Not to be changed later."),
+                "include": {
+                    "description": "More files, relative to this one's folder; `*`, `?`, `[..]` and `**` stand for names.",
+                    "type": "array", "items": { "type": "string", "minLength": 1 }
+                }
+            })),
+            "api": object("The Admin API. Only in keyform.toml.", &[], json!({
+                "endpoint": {
+                    "description": "https, or http on this machine; scheme, host and port only. KEYFORM_ENDPOINT overrides it.",
+                    "type": "string", "pattern": "^https?://[^/?#@]+/?$"
+                },
+                "version": {
+                    "description": "The PubNub-Version header.",
+                    "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+                    "default": ApiVersion::DEFAULT, "examples": ApiVersion::KNOWN
+                },
+                "tier": {
+                    "description": "The account's billing plan: makes its limits errors.",
+                    "type": "string", "enum": Tier::ALL.map(Tier::name)
+                }
+            })),
+            "secrets": object("Where secret keys go. Only in keyform.toml.", &[], json!({
+                "sinks": {
+                    "description": "In order of preference: the first that passes its probe is used.",
+                    "type": "array", "items": { "type": "string", "enum": ["keyring"] },
+                    "minItems": 1, "uniqueItems": true, "default": ["keyring"]
+                }
+            })),
+            "limits": object("How much one apply may do. Only in keyform.toml.", &[], json!({
+                "create": limit("Most keysets to create."),
+                "update": limit("Most keysets to update.")
+            })),
+            "app": labelled("Apps, by label.", app()),
+            "profile": labelled("Settings that keysets share, by name.", profile()),
+            "keyset": labelled("Keysets, by label.", keyset())
+        }
+    })
+}
+
+/// The field reference as Markdown: a table for each section.
+pub fn reference_markdown() -> String {
+    let mut page = String::new();
+    for section in SECTIONS {
+        // Writing to a String cannot fail.
+        let _ = write!(page, "### `{}`\n\n{}\n\n", section.name, sentences(section).join(" "));
+        page.push_str("| field | values | null | changes | since, plan | what it does | source |\n");
+        page.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
+        for field in section.fields {
+            let cells = [
+                format!("`{}`", field.name),
+                values(field),
+                if field.nullable { "until set" } else { "" }.to_owned(),
+                life(field.life).to_owned(),
+                since_and_plan(field),
+                field.doc.to_owned(),
+                format!("{} ({})", field.source, field.certainty.name()),
+            ];
+            let _ = writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+        }
+        page.push('\n');
+    }
+    page
+}
+
+fn app() -> Json {
+    let mut app = object(
+        "An app.",
+        &[],
+        json!({
+            "name": {
+                "description": "keyform creates the app and keeps its name.",
+                "type": "string", "minLength": 1, "maxLength": NAME_MAX
+            },
+            "id": {
+                "description": "The app exists already; keyform only puts keysets in it.",
+                "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[A-Za-z0-9._~:-]+$"
+            }
+        }),
+    );
+    app["oneOf"] = json!([{ "required": ["name"] }, { "required": ["id"] }]);
+    app
+}
+
+fn profile() -> Json {
+    let mut fields = settings();
+    // A name is one keyset's own.
+    if let Some(name) = FieldId::find("keyset", "name") {
+        fields.remove(name.field().name);
+    }
+    object("A profile: what a keyset with this profile has, unless it says otherwise.", &[], Json::Object(fields))
+}
+
+fn keyset() -> Json {
+    let mut fields = settings();
+    fields.insert("app".to_owned(), label("Label of the app that holds the keyset. Never changes."));
+    fields.insert(
+        "profiles".to_owned(),
+        json!({ "description": "Profiles whose settings it has; later ones win, its own table wins over all.",
+            "type": "array", "items": label("A profile's name."), "uniqueItems": true }),
+    );
+    fields.insert("protect".to_owned(), json!({ "description": "Never to be deleted. Default: true for production.", "type": "boolean" }));
+    object("A keyset.", &["app"], Json::Object(fields))
+}
+
+/// Every field a user may write, as it stands in a keyset's table: the identity's directly, the others in their section.
+fn settings() -> Map<String, Json> {
+    let mut settings = Map::new();
+    for section in SECTIONS {
+        let fields: Map<String, Json> =
+            section.fields.iter().filter(|f| is_written(f)).map(|f| (f.name.to_owned(), schema_of(f))).collect();
+        match section.call {
+            Call::Keyset => settings.extend(fields),
+            // Nobody can write anything in it: a table of this name would always be a mistake.
+            Call::Config if fields.is_empty() => {}
+            Call::Config => {
+                let description = sentences(section).join(" ");
+                settings.insert(section.name.to_owned(), object(&description, &[], Json::Object(fields)));
+            }
+        }
+    }
+    settings
+}
+
+/// Whether it stands in TOML under its own name. The fixed one, the app, stands there by its label.
+fn is_written(field: &Field) -> bool {
+    matches!(field.life, Life::Mutable | Life::OnceSet)
+}
+
+fn schema_of(field: &Field) -> Json {
+    let mut schema = match field.kind {
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Int { min, max: Some(max) } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Int { min, max: None } => json!({ "type": "integer", "minimum": min }),
+        Kind::OneOf(values) => json!({ "type": "integer", "enum": values }),
+        Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+        Kind::Text { max } => json!({ "type": "string", "minLength": 1, "maxLength": max }),
+    };
+    let mut said = vec![field.doc.to_owned(), format!("Values: {}.", values(field))];
+    if field.life == Life::OnceSet {
+        said.push("Once set it never changes.".to_owned());
+    }
+    let since_and_plan = since_and_plan(field);
+    if !since_and_plan.is_empty() {
+        said.push(format!("Since, plan: {since_and_plan}."));
+    }
+    said.push(format!("Source: {} ({}).", field.source, field.certainty.name()));
+    schema["description"] = said.join(" ").into();
+    schema
+}
+
+fn sentences(section: &Section) -> Vec<String> {
+    let mut said = vec![section.doc.to_owned()];
+    if !section.when_enabled.is_empty() {
+        let companions: Vec<String> = section.when_enabled.iter().map(|name| format!("`{name}`")).collect();
+        said.push(format!("While enabled it needs {} ({}).", companions.join(" and "), section.when_enabled_certainty.name()));
+    }
+    for need in section.needs {
+        said.push(format!("While enabled it needs `{}.{}`: {} ({}).", need.section, need.field, need.why, need.certainty.name()));
+    }
+    said
+}
+
+/// `0, 1, 7 days; 0 = unlimited`
+fn values(field: &Field) -> String {
+    let mut text = field.legal();
+    if let Some(unit) = field.unit {
+        let _ = write!(text, " {unit}");
+    }
+    if let Some(note) = field.note {
+        let _ = write!(text, "; {note}");
+    }
+    text
+}
+
+fn life(life: Life) -> &'static str {
+    match life {
+        Life::Mutable => "any time",
+        Life::OnceSet => "set once, then never",
+        Life::Fixed => "never",
+        Life::ReadOnly => "by the server only",
+    }
+}
+
+/// `since 2026-03-01; 365, 0: pro`
+fn since_and_plan(field: &Field) -> String {
+    let since = field.since.map(|version| format!("since {version}"));
+    let plans = field.tiers.iter().map(|rule| match rule {
+        TierRule::Ints(values, tier) => {
+            let values: Vec<String> = values.iter().map(i64::to_string).collect();
+            format!("{}: {}", values.join(", "), tier.name())
+        }
+        TierRule::Above(limit, tier) => format!("above {limit}: {}", tier.name()),
+        TierRule::Words(words, tier) => format!("{}: {}", words.join(", "), tier.name()),
+    });
+    since.into_iter().chain(plans).collect::<Vec<_>>().join("; ")
+}
+
+fn object(description: &str, required: &[&str], properties: Json) -> Json {
+    let mut object = json!({ "description": description, "type": "object", "additionalProperties": false, "properties": properties });
+    if !required.is_empty() {
+        object["required"] = json!(required);
+    }
+    object
+}
+
+fn labelled(description: &str, each: Json) -> Json {
+    json!({ "description": description, "type": "object", "additionalProperties": false, "patternProperties": { label_pattern(): each } })
+}
+
+fn label(description: &str) -> Json {
+    json!({ "description": description, "type": "string", "pattern": label_pattern() })
+}
+
+fn limit(description: &str) -> Json {
+    json!({ "description": description, "type": "integer", "minimum": 0 })
+}
+
+/// The rule of [`super::names::Label`].
+fn label_pattern() -> String {
+    format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", LABEL_MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_told() {
+        let schema = json_schema();
+        let (keysets, page) = (&schema["properties"]["keyset"]["patternProperties"][label_pattern()]["properties"], reference_markdown());
+        for id in FieldId::all() {
+            let (section, field) = (id.section(), id.field());
+            let place = match section.call {
+                Call::Keyset => &keysets[field.name],
+                Call::Config => &keysets[section.name]["properties"][field.name],
+            };
+            assert_eq!(place.is_object(), is_written(field), "{id} in the schema: what can be written, and nothing else");
+            if is_written(field) {
+                let description = place["description"].as_str().unwrap_or_default();
+                for fact in [field.doc, field.source, field.certainty.name()].into_iter().chain(field.unit).chain(field.note) {
+                    assert!(description.contains(fact), "{id}: {fact:?} is missing in {description:?}");
+                }
+            }
+            let section = page.split("### ").find(|part| part.starts_with(&format!("`{}`\n", section.name))).unwrap_or_default();
+            let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name)));
+            assert!(row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source)), "{id} in the reference: {row:?}");
+        }
+    }
+
+    #[test]
+    fn the_schema_is_closed_everywhere() {
+        fn closed(at: &str, schema: &Json) {
+            if schema["type"] == "object" {
+                assert_eq!(schema["additionalProperties"], false, "{at}");
+            }
+            for key in ["properties", "patternProperties"] {
+                for (name, inner) in schema[key].as_object().into_iter().flatten() {
+                    closed(&format!("{at}.{name}"), inner);
+                }
+            }
+        }
+        closed("keyform.toml", &json_schema());
+    }
+
+    #[test]
+    fn a_good_project_is_accepted() {
+        accept(
+            r#"
+            [project]
+            name = "acme-chat"
+            include = ["keysets/*.toml"]
+            [api]
+            endpoint = "http://127.0.0.1:8080"
+            version = "2026-03-23"
+            tier = "starter"
+            [secrets]
+            sinks = ["keyring"]
+            [limits]
+            create = 50
+            [app.chat]
+            name = "Acme Chat"
+            [app.old]
+            id = "12345"
+            [profile.standard]
+            presence = { enabled = true, announceMax = 20, interval = 10 }
+            [keyset.chat-dev]
+            app = "chat"
+            type = "testing"
+            profiles = ["standard"]
+            files = { enabled = true, retention = 7, region = "us-east-1" }
+            "#,
+        );
+        accept("[keyset.more]\napp = \"chat\"\ntype = \"production\"\nfiles.enabled = true");
+    }
+
+    #[test]
+    fn mistakes_are_not() {
+        for (toml, fault) in [
+            ("[projekt]\nname = \"a\"", "projekt"),
+            ("[project]\ninclude = []", "name"),
+            ("[project]\nname = \"-a\"", "name"),
+            ("[api]\ntier = \"gold\"", "tier"),
+            ("[secrets]\nsinks = []", "sinks"),
+            ("[limits]\ncreate = -1", "create"),
+            ("[app.a]\n", "oneOf"),
+            ("[app.a]\nname = \"A\"\nid = \"1\"", "oneOf"),
+            ("[app.\"a b\"]\nname = \"A\"", "a b"),
+            ("[profile.p]\nname = \"x\"", "name"),
+            ("[keyset.k]\ntype = \"testing\"", "app"),
+            ("[keyset.k]\napp = \"a\"\nfiles.retention = 5", "retention"),
+            ("[keyset.k]\napp = \"a\"\nfiles.retention = \"7\"", "retention"),
+            ("[keyset.k]\napp = \"a\"\npresence.announceMax = 101", "announceMax"),
+            ("[keyset.k]\napp = \"a\"\npresence.intervall = 10", "intervall"),
+            ("[keyset.k]\napp = \"a\"\nappId = \"1\"", "appId"),
+            ("[keyset.k]\napp = \"a\"\napns.teamId = \"T\"", "teamId"),
+            ("[keyset.k]\napp = \"a\"\nfcm.filename = \"f\"", "fcm"),
+        ] {
+            let found = check(&json_schema(), &parse(toml), "");
+            assert!(found.as_ref().is_some_and(|found| found.contains(fault)), "{toml}: {found:?}");
+        }
+    }
+
+    fn accept(toml: &str) {
+        assert_eq!(check(&json_schema(), &parse(toml), ""), None);
+    }
+
+    fn parse(toml: &str) -> Json {
+        serde_json::to_value(toml::from_str::<toml::Table>(toml).expect("TOML")).expect("JSON")
+    }
+
+    /// The first fault, by as much of draft-07 as the schema uses; a keyword it does not know is a fault of the schema.
+    fn check(schema: &Json, value: &Json, at: &str) -> Option<String> {
+        let fault = |what: &str| Some(format!("{at}: {what}"));
+        let string = value.as_str().unwrap_or_default();
+        for (keyword, rule) in schema.as_object().expect("a schema") {
+            let bound = rule.as_i64().unwrap_or_default();
+            let holds = match keyword.as_str() {
+                "$schema" | "title" | "description" | "default" | "examples" | "patternProperties" => true,
+                "type" => match rule.as_str().expect("a type") {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_i64(),
+                    "boolean" => value.is_boolean(),
+                    other => panic!("no type of the schema: {other}"),
+                },
+                "enum" => rule.as_array().expect("a list").contains(value),
+                "minimum" => value.as_i64().is_some_and(|n| n >= bound),
+                "maximum" => value.as_i64().is_some_and(|n| n <= bound),
+                "minLength" => string.chars().count() as i64 >= bound,
+                "maxLength" => string.chars().count() as i64 <= bound,
+                "minItems" => value.as_array().is_some_and(|items| items.len() as i64 >= bound),
+                "uniqueItems" => value.as_array().is_some_and(|items| items.iter().enumerate().all(|(n, i)| !items[..n].contains(i))),
+                "pattern" => matches(rule.as_str().expect("a pattern"), string),
+                "required" => rule.as_array().expect("names").iter().all(|name| value.get(name.as_str().expect("a name")).is_some()),
+                "oneOf" => rule.as_array().expect("schemas").iter().filter(|one| check(one, value, at).is_none()).count() == 1,
+                "items" => {
+                    if let Some(inner) = value.as_array().into_iter().flatten().find_map(|item| check(rule, item, at)) {
+                        return Some(inner);
+                    }
+                    true
+                }
+                "properties" | "additionalProperties" => {
+                    for (name, inner) in value.as_object().into_iter().flatten() {
+                        let by_pattern = || schema["patternProperties"].as_object()?.iter().find(|(p, _)| matches(p, name)).map(|(_, s)| s);
+                        let Some(rule) = schema["properties"].get(name).or_else(by_pattern) else {
+                            return fault(&format!("{name} is not allowed"));
+                        };
+                        if let Some(inner) = check(rule, inner, &format!("{at}.{name}")) {
+                            return Some(inner);
+                        }
+                    }
+                    true
+                }
+                other => panic!("no keyword of the schema: {other}"),
+            };
+            if !holds {
+                return fault(&format!("{keyword} {rule}"));
+            }
+        }
+        None
+    }
+
+    /// The schema's patterns, told apart by their text: a regex engine for four of them would be much.
+    fn matches(pattern: &str, text: &str) -> bool {
+        if pattern == label_pattern() {
+            return super::super::Label::parse(text).is_ok();
+        }
+        match pattern {
+            "^https?://[^/?#@]+/?$" => text.starts_with("http"),
+            "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => ApiVersion::parse(text).is_ok(),
+            "^[A-Za-z0-9._~:-]+$" => super::super::AppId::parse(text).is_ok(),
+            other => panic!("no pattern of the schema: {other}"),
+        }
+    }
+}
