@@ -1,32 +1,27 @@
 //! TOML text -> Desired and problems. Pure but for `files`, which reads.
+//!
+//! `files` finds and reads, `parse` turns each file's tree into small tables and drops the tree, `resolve` merges the
+//! tables into [`Project`], `rules` judges what only the merged picture shows. To add a rule: a code in `codes`, a
+//! function in `rules`, a sample named after the code in `tests/samples/invalid/`.
 
+mod codes;
+mod endpoint;
+mod files;
+mod nearest;
+mod parse;
 mod problem;
+mod resolve;
+mod rules;
+mod source;
 
 use crate::keyset::views::Desired;
 use crate::keyset::{ApiVersion, Origin, Tier};
 
+pub use codes::{CODES, Code};
+pub use endpoint::check_endpoint;
+pub use files::{MAIN_FILE, load};
 pub use problem::{Fix, Problem, Severity};
-
-/// The files of a project, in the order in which they were read; [`Origin::file`] is an index into it.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    pub files: Vec<Source>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Relative to the project's folder, with `/`.
-    pub path: String,
-    pub text: String,
-}
-
-/// A place as people name it. Line and column from 1; the column counts characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
-    pub path: &'a str,
-    pub line: usize,
-    pub column: usize,
-}
+pub use source::{Place, Source, Sources};
 
 /// Everything that `keyform.toml` and its includes say.
 #[derive(Clone, Debug)]
@@ -38,7 +33,7 @@ pub struct Project {
     pub limits: Limits,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ApiSettings {
     /// An absolute URL without path, `https`, or `http` on loopback. `None`: the vendor's.
     pub endpoint: Option<(String, Origin)>,
@@ -62,12 +57,11 @@ pub struct Loaded {
     pub project: Option<Project>,
 }
 
-impl Sources {
-    pub fn place(&self, origin: Origin) -> Option<Place<'_>> {
-        let source = self.files.get(origin.file as usize)?;
-        let before = source.text.get(..origin.start as usize)?;
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Some(Place { path: &source.path, line, column })
+/// The same as [`load`] from texts that were read already; the first is `keyform.toml`. `include` is not followed.
+pub fn read(sources: Sources) -> Loaded {
+    let mut parsed = parse::Parsed::default();
+    for (file, source) in sources.files.iter().enumerate() {
+        parsed.read_file(file, &source.text);
     }
+    resolve::finish(parsed, sources)
 }

@@ -1,5 +1,8 @@
 //! What is wrong with a project's TOML, as data.
 
+use std::fmt;
+
+use super::codes::Code;
 use crate::keyset::Origin;
 
 /// One mistake. All of a project's are reported in one run.
@@ -24,7 +27,7 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
-    /// A rule that is only inferred from the vendor's material.
+    /// A rule that is only inferred from the vendor's material, or something that is harmless as it stands.
     Warning,
 }
 
@@ -33,4 +36,43 @@ pub enum Severity {
 pub struct Fix {
     pub at: Origin,
     pub with: String,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, origin: impl Into<Option<Origin>>, title: impl Into<String>, label: impl Into<String>) -> Problem {
+        Problem {
+            code: code.code,
+            severity: code.severity,
+            title: title.into(),
+            origin: origin.into(),
+            label: label.into(),
+            help: None,
+            fix: None,
+        }
+    }
+    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+    pub(super) fn fix(mut self, at: Origin, with: impl Into<String>) -> Problem {
+        self.fix = Some(Fix { at, with: with.into() });
+        self
+    }
+    pub(super) fn severity(mut self, severity: Severity) -> Problem {
+        self.severity = severity;
+        self
+    }
+}
+
+/// The user's own words in a message: in backticks and not longer than a person reads.
+pub(super) struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX: usize = 60;
+        match self.0.char_indices().nth(MAX) {
+            Some((end, _)) => write!(f, "`{}…`", self.0.get(..end).unwrap_or("")),
+            None => write!(f, "`{}`", self.0),
+        }
+    }
 }

@@ -1,0 +1,272 @@
+//! Small tables -> [`Project`]: labels, references, profiles and defaults; an origin for every value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::codes;
+use super::nearest::Nearest;
+use super::parse::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset};
+use super::problem::{Problem, Quoted, Severity};
+use super::rules;
+use super::source::Sources;
+use super::{Loaded, Project};
+use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset};
+use crate::keyset::{Declared, FieldId, Label, Origin, Value};
+
+/// Keysets of this type are protected unless they say otherwise.
+const PROTECTED_TYPE: &str = "production";
+
+pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
+    let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } = parsed;
+    let mut resolver = Resolver { sources: &sources, problems, whole: broken.is_empty(), broken, spoiled, used: mentioned, nearest };
+
+    let apps = resolver.apps(apps);
+    let profiles = resolver.profiles(profiles);
+    let keysets = resolver.keysets(keysets, &apps, &profiles, &head);
+    if resolver.whole {
+        resolver.project_level(&head, &apps, &profiles, &keysets);
+    }
+
+    let problems = in_order(resolver.problems);
+    let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
+        (Given::Is(project), false) => Some(Project {
+            desired: Desired {
+                project,
+                apps: apps
+                    .into_iter()
+                    .filter_map(|(label, (source, origin))| Some((label, DesiredApp { source: source?, origin })))
+                    .collect(),
+                keysets,
+            },
+            api: head.api,
+            sinks: head.sinks.unwrap_or_else(|| vec!["keyring".to_owned()]),
+            limits: head.limits,
+        }),
+        _ => None,
+    };
+    Loaded { sources, problems, project }
+}
+
+/// Sorted by place, errors before warnings, each mistake once: one in a profile shows in every keyset that uses it.
+fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|a, b| (a.origin, a.severity, a.code, &a.title).cmp(&(b.origin, b.severity, b.code, &b.title)));
+    let mut kept: Vec<(Problem, usize)> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        match kept.last_mut() {
+            Some((last, more))
+                if problem.origin.is_some() && (last.origin, last.code, &last.title) == (problem.origin, problem.code, &problem.title) =>
+            {
+                *more += 1;
+            }
+            _ => kept.push((problem, 0)),
+        }
+    }
+    kept.into_iter()
+        .map(|(mut problem, more)| {
+            if more > 0 {
+                let before = problem.help.take().map(|help| help + "; ").unwrap_or_default();
+                problem.help = Some(format!("{before}the same in {more} more"));
+            }
+            problem
+        })
+        .collect()
+}
+
+/// An app's source (`None`: rejected) and the origin of its label.
+pub(super) type Apps = BTreeMap<Label, (Option<AppSource>, Origin)>;
+pub(super) type Profiles = BTreeMap<Label, (Body, Origin)>;
+
+struct Resolver<'a> {
+    sources: &'a Sources,
+    problems: Vec<Problem>,
+    /// Every file was read whole: what is missing is missing.
+    whole: bool,
+    broken: BTreeSet<u32>,
+    spoiled: BTreeSet<Box<str>>,
+    /// Profiles that some keyset names.
+    used: BTreeSet<Box<str>>,
+    nearest: Nearest,
+}
+
+impl Resolver<'_> {
+    fn apps(&mut self, tables: Vec<AppTable>) -> Apps {
+        let mut apps = Apps::new();
+        for AppTable { label, origin, source } in tables {
+            match apps.get(&label) {
+                Some((_, first)) => self.duplicate("app", &label, origin, *first),
+                None => _ = apps.insert(label, (source, origin)),
+            }
+        }
+        apps
+    }
+
+    fn profiles(&mut self, tables: Vec<ProfileTable>) -> Profiles {
+        let mut profiles = Profiles::new();
+        for ProfileTable { label, origin, body } in tables {
+            match profiles.get(&label) {
+                Some((_, first)) => self.duplicate("profile", &label, origin, *first),
+                None => _ = profiles.insert(label, (body, origin)),
+            }
+        }
+        profiles
+    }
+
+    fn keysets(&mut self, mut tables: Vec<KeysetTable>, apps: &Apps, profiles: &Profiles, head: &Head) -> BTreeMap<Label, DesiredKeyset> {
+        // Stable, so that the first declaration stays first; and a map is built fastest from sorted pairs.
+        tables.sort_by(|a, b| a.label.cmp(&b.label));
+        let mut keysets = Vec::with_capacity(tables.len());
+        let mut last: Option<(Label, Origin)> = None;
+        for table in tables {
+            match &last {
+                Some((label, first)) if *label == table.label => self.duplicate("keyset", label, table.origin, *first),
+                _ => {
+                    last = Some((table.label.clone(), table.origin));
+                    keysets.extend(self.keyset(table, apps, profiles, head));
+                }
+            }
+        }
+        keysets.into_iter().collect()
+    }
+
+    fn keyset(&mut self, table: KeysetTable, apps: &Apps, profiles: &Profiles, head: &Head) -> Option<(Label, DesiredKeyset)> {
+        let KeysetTable { label, origin, app, profiles: named, protect, body: Body { settings: own, mut rejected, mut torn } } = table;
+        torn |= self.broken.contains(&origin.file);
+        let mut settings = Declared::default();
+        for word in named {
+            match find(profiles, &word.text) {
+                Some((body, declared_at)) => {
+                    merge(&mut settings, &body.settings);
+                    rejected.extend_from_slice(&body.rejected);
+                    torn |= body.torn || self.broken.contains(&declared_at.file);
+                }
+                None => {
+                    torn = true;
+                    self.unknown(codes::UNKNOWN_PROFILE, "profile", &word, profiles.keys());
+                }
+            }
+            self.used.insert(word.text);
+        }
+        if settings.is_empty() {
+            settings = own;
+        } else {
+            merge(&mut settings, &own);
+        }
+        self.default_name(&mut settings, &label, origin, &rejected);
+
+        let given = |id: FieldId| settings.get(id).is_some() || rejected.contains(&id);
+        if !torn {
+            if let Some(id) = kind_of_keyset()
+                && !given(id)
+            {
+                self.problems.push(
+                    Problem::new(codes::NO_TYPE, origin, format!("keyset `{label}` has no `{id}`"), "the API asks for it at creation")
+                        .help(format!("add `{id} = ...`: {}; or a profile that has it", id.field().legal())),
+                );
+            }
+            rules::companions(&label, &settings, given, &mut self.problems);
+            rules::needs(&label, &settings, given, &mut self.problems);
+        }
+        rules::tier(&settings, head.api.tier, &mut self.problems);
+        settings.shrink_to_fit();
+
+        let protect = protect.unwrap_or_else(|| {
+            let kind = kind_of_keyset().and_then(|id| settings.get(id));
+            kind.is_some_and(|setting| setting.value == Value::Text(PROTECTED_TYPE.into()))
+        });
+        let word = match app {
+            Given::Is(word) => word,
+            Given::Rejected => return None,
+            Given::Absent => {
+                if !self.broken.contains(&origin.file) {
+                    self.problems.push(
+                        Problem::new(codes::NO_APP, origin, format!("keyset `{label}` has no app"), "belongs to which app?")
+                            .help("add `app = \"LABEL\"`, the label of an `[app.LABEL]` table"),
+                    );
+                }
+                return None;
+            }
+        };
+        let Some(app) = Label::parse(&word.text).ok().filter(|app| apps.contains_key(app)) else {
+            self.unknown(codes::UNKNOWN_APP, "app", &word, apps.keys());
+            return None;
+        };
+        Some((label, DesiredKeyset { app, app_origin: word.origin, settings, protect, origin }))
+    }
+
+    /// A keyset is called by its label unless it says otherwise.
+    fn default_name(&mut self, settings: &mut Declared, label: &Label, origin: Origin, rejected: &[FieldId]) {
+        let Some(id) = FieldId::find("keyset", "name") else { return };
+        if settings.get(id).is_none() && !rejected.contains(&id) && settings.set(id, Value::Text(label.as_str().into()), origin).is_err() {
+            self.problems
+                .push(Problem::new(codes::BAD_TEXT, origin, format!("bad text for `{id}`"), "the label is no name").help("add a name"));
+        }
+    }
+
+    fn project_level(&mut self, head: &Head, apps: &Apps, profiles: &Profiles, keysets: &BTreeMap<Label, DesiredKeyset>) {
+        if matches!(head.name, Given::Absent) {
+            self.problems.push(
+                Problem::new(codes::NO_PROJECT_NAME, head.project, "the project has no name", "has no `name`")
+                    .help("add `name = \"...\"` to `[project]` in keyform.toml: it keeps secrets and state of projects apart"),
+            );
+        }
+        for (label, (_, origin)) in profiles.iter().filter(|(label, _)| !self.used.contains(label.as_str())) {
+            self.problems.push(
+                Problem::new(codes::UNUSED_PROFILE, *origin, format!("profile `{label}` is not used"), "no keyset names it")
+                    .help(format!("add `profiles = [\"{label}\"]` to a keyset, or remove the profile")),
+            );
+        }
+        let place = |origin| place(self.sources, origin);
+        rules::same_app(apps, place, &mut self.problems);
+        rules::same_keyset(keysets, place, &mut self.problems);
+        rules::free_tier(keysets.len(), head, &mut self.problems);
+    }
+
+    fn duplicate(&mut self, what: &str, label: &Label, origin: Origin, first: Origin) {
+        let place = place(self.sources, first);
+        self.problems.push(
+            Problem::new(
+                codes::DUPLICATE_LABEL,
+                origin,
+                format!("{what} `{label}` is declared twice"),
+                format!("first declared at {place}"),
+            )
+            .help("labels are unique in all files of a project: give one of them another label"),
+        );
+    }
+
+    fn unknown<'l>(&mut self, code: codes::Code, what: &str, word: &Word, labels: impl Iterator<Item = &'l Label> + Clone) {
+        // In a file that could not be read whole it may well be declared.
+        if !self.whole || self.spoiled.contains(&word.text) {
+            return;
+        }
+        let title = format!("{what} {} is not declared", Quoted(&word.text));
+        let mut problem = Problem::new(code, word.origin, title, format!("there is no such `[{what}.LABEL]`"));
+        if let Some(near) = self.nearest.of(&word.text, labels.clone().map(Label::as_str)) {
+            problem = problem.help(format!("did you mean `{near}`?")).fix(word.origin, format!("\"{near}\""));
+        } else {
+            const SHOWN: usize = 10;
+            let shown: Vec<String> = labels.clone().take(SHOWN).map(|label| format!("`{label}`")).collect();
+            problem = problem.help(match (shown.is_empty(), labels.count()) {
+                (true, _) => format!("declare it: `[{what}.LABEL]`"),
+                (false, n) if n > SHOWN => format!("declared: {} and {} more", shown.join(", "), n - SHOWN),
+                (false, _) => format!("declared: {}", shown.join(", ")),
+            });
+        }
+        self.problems.push(problem);
+    }
+}
+
+fn find<'m, T>(map: &'m BTreeMap<Label, T>, text: &str) -> Option<&'m T> {
+    map.get(&Label::parse(text).ok()?)
+}
+
+/// Later settings win. They were accepted once and are again.
+fn merge(into: &mut Declared, from: &Declared) {
+    for setting in from.iter() {
+        let accepted = into.set(setting.field, setting.value.clone(), setting.origin);
+        debug_assert!(accepted.is_ok(), "accepted values stay acceptable");
+    }
+}
+
+fn place(sources: &Sources, origin: Origin) -> String {
+    sources.place(origin).map(|at| format!("{}:{}:{}", at.path, at.line, at.column)).unwrap_or_default()
+}
