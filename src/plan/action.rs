@@ -40,6 +40,7 @@ pub enum Action {
     AdoptApp {
         label: Label,
         id: AppId,
+        /// As the server shows it; without a refresh the id stands in for it.
         name: Box<str>,
         origin: Origin,
     },
@@ -110,12 +111,16 @@ pub enum Refused {
     NeedsConsent { field: FieldId, to: Value },
     /// The server does not show this app.
     AppNotVisible { id: AppId },
-    /// So many recorded keysets are gone at once that it looks like another account.
+    /// So many recorded keysets are gone at once that it looks like another account. `gone`: all of them, in order;
+    /// `recorded`: how many are declared and recorded.
     Vanished { gone: Vec<Label>, recorded: usize },
     /// More actions of a kind than `[limits]` allows. `kind`: `create` or `update`.
     OverLimit { kind: &'static str, planned: usize, limit: usize },
-    /// A keyset in the account has this app and name already and is not in the state: a create would double it.
-    NameTaken { app: Label, name: Box<str>, id: KeysetId },
+    /// A keyset in the account has this app and name already: a create would double it. `recorded_as`: the state knows it
+    /// under this label, which is not declared any more (a label that was renamed in TOML); `None`: not in the state.
+    NameTaken { app: Label, name: Box<str>, id: KeysetId, recorded_as: Option<Label> },
+    /// An app in the account has the name of an app to be created already: a create would double it.
+    AppNameTaken { name: Box<str>, id: AppId, recorded_as: Option<Label> },
     /// `--target` or `--recreate` names a label that is neither declared nor recorded.
     UnknownLabel { label: String, nearest: Option<Label> },
 }
@@ -133,10 +138,12 @@ pub struct Orphan {
 pub enum Note {
     /// The keyset exists and its secret is in no sink.
     SecretMissing { label: Label, why: Box<str> },
-    /// Recorded app, not declared any more.
+    /// An app that keyform made, not declared any more.
     OrphanApp { label: Label, id: AppId },
     /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
     ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
+    /// A create of a keyset that is not declared any more was begun and its end is not known: there may be one in the account.
+    Unfinished { label: Label, since: jiff::Timestamp },
 }
 
 /// What the caller allows.
@@ -153,8 +160,13 @@ pub struct Policy {
     pub limit_update: Option<usize>,
 }
 
-/// Creates that were begun and whose end is not known, by label.
-pub type OpenCreates = BTreeMap<Label, jiff::Timestamp>;
+/// Creates that were begun and whose end is not known, with the time of their beginning. An app and a keyset may have
+/// the same label, so they are kept apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenCreates {
+    pub apps: BTreeMap<Label, jiff::Timestamp>,
+    pub keysets: BTreeMap<Label, jiff::Timestamp>,
+}
 
 /// Counts for the summary line. Apps and keysets are counted apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +176,7 @@ pub struct Summary {
     pub adopt_apps: usize,
     pub create: usize,
     pub update: usize,
+    /// Once-set fields that updates set; what a create sets is part of the create.
     pub irreversible: usize,
     pub refused: usize,
     pub orphans: usize,
@@ -183,10 +196,7 @@ impl Plan {
                 Action::CreateApp { .. } => sum.create_apps += 1,
                 Action::RenameApp { .. } => sum.rename_apps += 1,
                 Action::AdoptApp { .. } => sum.adopt_apps += 1,
-                Action::CreateKeyset { settings, .. } => {
-                    sum.create += 1;
-                    sum.irreversible += settings.iter().filter(|c| c.is_irreversible()).count();
-                }
+                Action::CreateKeyset { .. } => sum.create += 1,
                 Action::UpdateKeyset { changes, .. } => {
                     sum.update += 1;
                     sum.irreversible += changes.iter().filter(|c| c.is_irreversible()).count();
@@ -205,6 +215,30 @@ impl Action {
             | Action::AdoptApp { label, .. }
             | Action::CreateKeyset { label, .. }
             | Action::UpdateKeyset { label, .. } => label,
+        }
+    }
+
+    /// Whether it is about an app; apps and keysets have labels of their own.
+    pub fn is_app(&self) -> bool {
+        match self {
+            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => true,
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } => false,
+        }
+    }
+}
+
+impl Refused {
+    /// Whether [`Refusal::label`] is an app's.
+    pub fn is_app(&self) -> bool {
+        match self {
+            Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => true,
+            Refused::Immutable { .. }
+            | Refused::AppChanged { .. }
+            | Refused::NeedsConsent { .. }
+            | Refused::Vanished { .. }
+            | Refused::OverLimit { .. }
+            | Refused::NameTaken { .. }
+            | Refused::UnknownLabel { .. } => false,
         }
     }
 }

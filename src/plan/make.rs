@@ -1,0 +1,256 @@
+//! The whole project: pairs up labels, orders the steps, and says no where no is due.
+
+use std::collections::BTreeSet;
+
+use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset};
+use crate::keyset::{AppId, KeysetId, Label, Value};
+
+use super::action::{Action, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused};
+use super::apps::{self, Standing};
+use super::{diff, guard};
+
+/// Everything a plan depends on.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub desired: &'a Desired,
+    pub recorded: &'a Recorded,
+    /// `None`: the account is not looked at (`--refresh=none`).
+    pub live: Option<&'a Live>,
+    pub open: &'a OpenCreates,
+    pub policy: &'a Policy,
+}
+
+/// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
+///
+/// *Guarantees*: only declared fields are sent; nothing is deleted; a keyset or app that is refused has no action beside its
+/// refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
+pub fn make(inputs: &Inputs<'_>) -> Plan {
+    let mut plan = Plan {
+        refreshed: inputs.live.is_some(),
+        actions: Vec::new(),
+        refusals: guard::unknown_labels(inputs),
+        orphans: Vec::new(),
+        notes: Vec::new(),
+        unchanged: 0,
+    };
+    let wanted: Option<BTreeSet<&Label>> = inputs.policy.targets.as_ref().map(|_| {
+        let in_scope = |(label, _): &(&Label, &DesiredKeyset)| inputs.in_scope(label);
+        inputs.desired.keysets.iter().filter(in_scope).map(|(_, keyset)| &keyset.app).collect()
+    });
+    let standings = apps::plan(inputs, wanted.as_ref(), &mut plan);
+
+    let mut keysets = Keysets { inputs: *inputs, plan: &mut plan, creates: Vec::new(), gone: Vec::new(), refusals: Vec::new() };
+    let mut recorded_count = 0;
+    let mut gone_labels = Vec::new();
+    for (label, keyset) in &inputs.desired.keysets {
+        let recorded = inputs.recorded.keysets.get(label);
+        let seen = recorded.map(|r| inputs.keyset_seen(&r.id));
+        let open = inputs.open.keysets.get(label);
+        // A wrong account shows in the whole of the state, whatever is targeted.
+        recorded_count += usize::from(recorded.is_some());
+        if matches!(seen, Some(Seen::Gone)) && open.is_none() {
+            gone_labels.push(label);
+        }
+        if !inputs.in_scope(label) {
+            continue;
+        }
+        let standing = standings.get(&keyset.app).copied().unwrap_or(Standing::Refused);
+        match (recorded, seen, open) {
+            (Some(recorded), Some(Seen::There(live)), _) => keysets.existing(label, keyset, recorded, Some(live), standing),
+            (Some(recorded), Some(Seen::NotAsked), None) => keysets.existing(label, keyset, recorded, None, standing),
+            (_, _, Some(since)) => keysets.create(label, keyset, Reason::Unfinished { since: *since }, standing),
+            (Some(recorded), Some(Seen::Gone), None) => keysets.gone.push((label, keyset, &recorded.id, standing)),
+            (None, _, None) | (Some(_), None, None) => keysets.create(label, keyset, Reason::New, standing),
+        }
+    }
+    let vanished = keysets.judge_gone(&gone_labels, recorded_count);
+    keysets.finish();
+    plan.refusals.extend(vanished);
+    plan.refusals.extend(guard::limits(&plan, inputs));
+    leftovers(inputs, &mut plan);
+    plan
+}
+
+/// What the server says of something that the state knows.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'a, T> {
+    NotAsked,
+    There(&'a T),
+    Gone,
+}
+
+impl<'a, T> Seen<'a, T> {
+    fn of(asked: bool, found: Option<&'a T>) -> Seen<'a, T> {
+        match (asked, found) {
+            (_, Some(found)) => Seen::There(found),
+            (true, None) => Seen::Gone,
+            (false, None) => Seen::NotAsked,
+        }
+    }
+}
+
+impl<'a> Inputs<'a> {
+    pub(super) fn app_seen(&self, id: &AppId) -> Seen<'a, LiveApp> {
+        Seen::of(self.live.is_some(), self.live.and_then(|live| live.apps.get(id)))
+    }
+    pub(super) fn keyset_seen(&self, id: &KeysetId) -> Seen<'a, LiveKeyset> {
+        Seen::of(self.live.is_some(), self.live.and_then(|live| live.keysets.get(id)))
+    }
+    pub(super) fn in_scope(&self, label: &Label) -> bool {
+        self.policy.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
+    }
+}
+
+/// The keysets' half of a plan while it is made.
+struct Keysets<'p, 'a> {
+    inputs: Inputs<'a>,
+    plan: &'p mut Plan,
+    creates: Vec<Create<'a>>,
+    /// Recorded, in scope, and not at the server any more.
+    gone: Vec<(&'a Label, &'a DesiredKeyset, &'a KeysetId, Standing<'a>)>,
+    refusals: Vec<Refusal>,
+}
+
+struct Create<'a> {
+    label: &'a Label,
+    keyset: &'a DesiredKeyset,
+    reason: Reason,
+    /// `None` for an app that does not exist yet.
+    app: Option<&'a AppId>,
+}
+
+impl<'a> Keysets<'_, 'a> {
+    fn existing(
+        &mut self,
+        label: &'a Label,
+        keyset: &'a DesiredKeyset,
+        recorded: &RecordedKeyset,
+        live: Option<&LiveKeyset>,
+        standing: Standing<'a>,
+    ) {
+        self.plan.notes.extend(Note::of_secret(label, &recorded.secret));
+        let app_now = live.map_or(&recorded.app_id, |live| &live.app_id);
+        let moves = match standing {
+            Standing::Known(id) => id != app_now,
+            Standing::Coming => true,
+            // The app's own refusal says it all.
+            Standing::Refused => false,
+        };
+        let diff = diff::keyset(keyset, recorded, live, self.inputs.policy.allow_irreversible);
+        let refusals = self.refusals.len();
+        if moves {
+            let why = Refused::AppChanged { from: recorded.app.clone(), to: keyset.app.clone() };
+            self.refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(keyset.app_origin) });
+        }
+        for (why, origin) in diff.refused {
+            self.refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(origin) });
+        }
+        for (field, recorded, live) in diff.outside {
+            self.plan.notes.push(Note::ChangedOutside { label: label.clone(), field, recorded, live: Some(live) });
+        }
+        if self.refusals.len() > refusals {
+            return;
+        }
+        if diff.changes.is_empty() {
+            self.plan.unchanged += 1;
+            return;
+        }
+        self.plan.actions.push(Action::UpdateKeyset {
+            label: label.clone(),
+            id: recorded.id.clone(),
+            app: keyset.app.clone(),
+            changes: diff.changes,
+            origin: keyset.origin,
+        });
+    }
+
+    fn create(&mut self, label: &'a Label, keyset: &'a DesiredKeyset, reason: Reason, standing: Standing<'a>) {
+        let app = match standing {
+            Standing::Known(id) => Some(id),
+            Standing::Coming => None,
+            // Nothing can be made in an app that is refused; the app's refusal is the one to read.
+            Standing::Refused => return,
+        };
+        self.creates.push(Create { label, keyset, reason, app });
+    }
+
+    /// Makes what is gone again, unless it looks like another account and the user does not insist.
+    fn judge_gone(&mut self, all_gone: &[&Label], recorded: usize) -> Option<Refusal> {
+        let suspicious = guard::suspicious(all_gone.len(), recorded);
+        let mut refused = false;
+        for (label, keyset, id, standing) in std::mem::take(&mut self.gone) {
+            if suspicious && !self.inputs.policy.recreate.contains(label.as_str()) {
+                refused = true;
+            } else {
+                self.create(label, keyset, Reason::DeletedOutside { id: id.to_string() }, standing);
+            }
+        }
+        let gone = || all_gone.iter().map(|label| (*label).clone()).collect();
+        refused.then(|| Refusal { label: None, why: Refused::Vanished { gone: gone(), recorded }, origin: None })
+    }
+
+    fn finish(mut self) {
+        if !self.creates.is_empty() {
+            let names = guard::Names::of(&self.inputs);
+            for create in self.creates {
+                match doubles(&create, &names) {
+                    Some(refusal) => self.refusals.push(refusal),
+                    None => self.plan.actions.push(Action::CreateKeyset {
+                        label: create.label.clone(),
+                        app: create.keyset.app.clone(),
+                        settings: create.keyset.settings.iter().map(diff::created).collect(),
+                        reason: create.reason,
+                        origin: create.keyset.origin,
+                    }),
+                }
+            }
+        }
+        self.plan.actions.sort_by(|a, b| (!a.is_app(), a.label()).cmp(&(!b.is_app(), b.label())));
+        self.refusals.sort_by(|a, b| a.label.cmp(&b.label));
+        self.plan.refusals.append(&mut self.refusals);
+    }
+}
+
+/// Refuses a create whose app has a keyset of the same name already.
+fn doubles(create: &Create<'_>, names: &guard::Names<'_>) -> Option<Refusal> {
+    // A keyset that an unfinished create may have made is no stranger: finding it is what the resume does.
+    if matches!(create.reason, Reason::Unfinished { .. }) {
+        return None;
+    }
+    let name = create.keyset.settings.get(guard::name_field()?)?;
+    let Value::Text(text) = &name.value else { return None };
+    let (id, recorded_as) = names.taken(create.app?, text)?;
+    let why = Refused::NameTaken { app: create.keyset.app.clone(), name: text.clone(), id: id.clone(), recorded_as: recorded_as.cloned() };
+    Some(Refusal { label: Some(create.label.clone()), why, origin: Some(name.origin) })
+}
+
+/// What the state and the journal know and the TOML does not.
+fn leftovers(inputs: &Inputs<'_>, plan: &mut Plan) {
+    for (label, keyset) in &inputs.recorded.keysets {
+        if !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label) {
+            let live = inputs.live.map(|live| live.keysets.contains_key(&keyset.id));
+            plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live });
+        }
+    }
+    for (label, since) in &inputs.open.keysets {
+        if !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label) {
+            plan.notes.push(Note::Unfinished { label: label.clone(), since: *since });
+        }
+    }
+    if inputs.policy.targets.is_some() {
+        return;
+    }
+    let referred: BTreeSet<&AppId> = inputs.desired.apps.values().filter_map(|app| existing_id(&app.source)).collect();
+    for (label, app) in &inputs.recorded.apps {
+        if app.managed && !inputs.desired.apps.contains_key(label) && !referred.contains(&app.id) {
+            plan.notes.push(Note::OrphanApp { label: label.clone(), id: app.id.clone() });
+        }
+    }
+}
+
+fn existing_id(source: &AppSource) -> Option<&AppId> {
+    match source {
+        AppSource::Existing { id, .. } => Some(id),
+        AppSource::Managed { .. } => None,
+    }
+}
