@@ -1,0 +1,114 @@
+//! What an apply says while it runs, and when it is over.
+
+use crate::keyset::views::SecretRecord;
+use crate::keyset::{AppId, FieldId, KeysetId, Label, PublicKeys, Value};
+
+/// For progress. Sent in the order in which things happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Started {
+        step: Step,
+    },
+    /// The answer to a create was lost; the account is being searched for it.
+    Searching {
+        step: Step,
+    },
+    Finished {
+        step: Step,
+        outcome: Outcome,
+    },
+}
+
+/// What is being done, to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub verb: Verb,
+    pub label: Label,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    CreateApp,
+    RenameApp,
+    AdoptApp,
+    CreateKeyset,
+    UpdateKeyset,
+    /// An intent of an earlier run, for a label that no action of this plan creates.
+    Resolve,
+}
+
+/// How a step ended. Everything but the last three is done and recorded.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    App {
+        id: AppId,
+    },
+    Created {
+        id: KeysetId,
+        keys: PublicKeys,
+        secret: SecretRecord,
+        /// Fields whose value at the server is not what was asked for.
+        differing: Vec<Differing>,
+        /// It had been made before, by a request whose answer was lost.
+        found: bool,
+    },
+    Updated {
+        differing: Vec<Differing>,
+    },
+    /// An earlier intent turned out to have led to nothing.
+    Nothing,
+    Failed {
+        why: String,
+        help: Option<String>,
+    },
+    /// Whether it was done is not known; the next run finds out.
+    Unknown {
+        why: String,
+    },
+    Skipped {
+        why: String,
+    },
+}
+
+/// The server answered with another value than was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    pub field: FieldId,
+    pub asked: Value,
+    pub got: Option<Value>,
+}
+
+impl Outcome {
+    /// Done, with nothing that a person has to look at.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Outcome::App { .. } | Outcome::Nothing => true,
+            Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
+            Outcome::Updated { differing } => differing.is_empty(),
+            Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. } => false,
+        }
+    }
+    /// Carried out, whatever else is to be said about it.
+    pub fn is_done(&self) -> bool {
+        !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. })
+    }
+}
+
+/// Everything an apply did and did not do, in the order of the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub steps: Vec<(Step, Outcome)>,
+    /// Stopped by a signal: what is left was not begun.
+    pub interrupted: bool,
+    /// The journal could not be written: nothing new was begun after that.
+    pub ledger_failed: Option<String>,
+}
+
+impl Report {
+    pub fn all_good(&self) -> bool {
+        !self.interrupted && self.ledger_failed.is_none() && self.steps.iter().all(|(_, outcome)| outcome.is_good())
+    }
+    pub fn count(&self, which: impl Fn(&Step, &Outcome) -> bool) -> usize {
+        self.steps.iter().filter(|(step, outcome)| which(step, outcome)).count()
+    }
+}
