@@ -1,3 +1,9 @@
 //! Values to text.
 
+pub mod plan_human;
+pub mod plan_json;
+mod plan_words;
+pub mod problems;
+pub mod report;
+pub mod style;
 pub mod text;

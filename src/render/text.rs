@@ -28,6 +28,12 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// The name most like `text`, if one is like it at all.
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let names: Vec<&str> = names.collect();
+    similar::get_close_matches(text, &names, 1, 0.6).into_iter().next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

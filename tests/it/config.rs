@@ -1,1 +1,333 @@
+//! Configuration: every kind of mistake as people see it, and what hostile input gets.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyform::config::{self, CODES, Loaded, Severity, Source, Sources};
+use keyform::keyset::table::SECTIONS;
+use keyform::keyset::views::AppSource;
+use keyform::keyset::{FieldId, Kind, Label, Value};
+use keyform::render::problems::{human, json};
+use proptest::prelude::*;
+
+/// Samples are `CODE-what.toml` or folders `CODE-what/` with a keyform.toml; `.stderr` beside is what people see.
+/// `UPDATE_GOLDEN=1` writes it.
+#[test]
+fn every_mistake_is_shown_with_its_place() {
+    let mut produced = BTreeSet::new();
+    let mut differences = Vec::new();
+    for sample in samples("invalid") {
+        let loaded = load_sample(&sample);
+        let name = sample.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!loaded.problems.is_empty(), "{name} has no problem");
+        produced.extend(loaded.problems.iter().map(|p| p.code));
+        if let Some(code) = name.strip_prefix("KF") {
+            let code = format!("KF{}", &code[..3]);
+            assert!(loaded.problems.iter().any(|p| p.code == code), "{name} does not show its own code");
+        }
+        let errors = loaded.problems.iter().any(|p| p.severity == Severity::Error);
+        assert_eq!(loaded.project.is_none(), errors, "{name}: a project exists exactly without errors");
+
+        let shown =
+            human(&loaded.problems, &loaded.sources, false).replace(&sample.canonicalize().unwrap().display().to_string(), "PROJECT");
+        let golden = sample.with_file_name(format!("{name}.stderr"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &shown).unwrap();
+        } else if fs::read_to_string(&golden).unwrap_or_default() != shown {
+            differences.push(format!("--- {name}\n{shown}"));
+        }
+    }
+    assert!(differences.is_empty(), "set UPDATE_GOLDEN=1 if these are right:\n{}", differences.join("\n"));
+
+    // Made by other tests: files too large to keep, and a rule that waits for a row of the table.
+    produced.extend(["KF006", "KF051"]);
+    let codes: BTreeSet<&str> = CODES.iter().map(|c| c.code).collect();
+    assert_eq!(codes.len(), CODES.len(), "two codes of one number");
+    assert_eq!(produced, codes);
+}
+
+#[test]
+fn valid_samples_have_no_problems() {
+    for sample in samples("valid") {
+        let loaded = load_sample(&sample);
+        assert!(loaded.problems.is_empty(), "{}:\n{}", sample.display(), human(&loaded.problems, &loaded.sources, false));
+        assert!(loaded.project.is_some());
+    }
+}
+
+#[test]
+fn profiles_merge_in_order_and_every_value_keeps_its_place() {
+    let loaded = load_sample(&samples_dir("valid").join("everything.toml"));
+    let project = loaded.project.expect("valid");
+    let keyset = |label: &str| project.desired.keysets.get(&Label::parse(label).unwrap()).unwrap();
+    let line_of = |label: &str, section: &str, field: &str| {
+        let setting = keyset(label).settings.get(FieldId::find(section, field).unwrap()).unwrap();
+        (setting.value.clone(), loaded.sources.place(setting.origin).unwrap().line)
+    };
+    assert_eq!(line_of("chat-dev", "files", "retention"), (Value::Int(0), 29), "the later profile wins");
+    assert_eq!(line_of("chat-dev", "files", "region").1, 26, "and leaves what it does not say");
+    assert_eq!(line_of("chat-prod", "files", "retention"), (Value::Int(365), 42), "the keyset's own table wins");
+    assert_eq!(line_of("chat-prod", "keyset", "type"), (Value::Text("production".into()), 38));
+    assert_eq!(line_of("chat-dev", "keyset", "name"), (Value::Text("chat-dev".into()), 31), "a keyset is called by its label");
+    let protected = |label| keyset(label).protect;
+    assert_eq!((protected("chat-dev"), protected("chat-prod"), protected("chat-old")), (false, true, false));
+    let app = |label: &str| &project.desired.apps.get(&Label::parse(label).unwrap()).unwrap().source;
+    assert!(matches!(app("chat"), AppSource::Managed { name, .. } if &**name == "Acme Chat"));
+    assert!(matches!(app("old"), AppSource::Existing { id, .. } if id.as_str() == "0123"));
+    assert_eq!((project.limits.create, project.limits.update), (Some(50), Some(100)));
+    assert_eq!(project.api.endpoint.unwrap().0, "http://127.0.0.1:8080");
+}
+
+/// Holds for sections that are not in the table yet.
+#[test]
+fn each_section_asks_for_what_it_needs() {
+    for section in SECTIONS.iter().filter(|s| !s.when_enabled.is_empty()) {
+        let legal = |name: &str| {
+            let field = section.fields.iter().find(|f| f.name == name).unwrap();
+            match field.kind {
+                Kind::Flag => "true".to_owned(),
+                Kind::Int { min, .. } => min.to_string(),
+                Kind::OneOf(values) => values[0].to_string(),
+                Kind::Choice(words) => format!("\"{}\"", words[0]),
+                Kind::Text { .. } => "\"x\"".to_owned(),
+            }
+        };
+        let project = |fields: &[&str]| {
+            let fields: String = fields.iter().map(|name| format!("{name} = {}\n", legal(name))).collect();
+            read(&format!("{MINIMAL}[keyset.a.{}]\nenabled = true\n{fields}", section.name))
+        };
+        let codes = |loaded: &Loaded| loaded.problems.iter().map(|p| p.code).filter(|code| *code != "KF051").collect::<Vec<_>>();
+        assert_eq!(codes(&project(section.when_enabled)), [] as [&str; 0], "{}", section.name);
+        assert_eq!(codes(&project(&[])), ["KF050"], "{}", section.name);
+    }
+    for section in SECTIONS.iter().filter(|s| !s.needs.is_empty()) {
+        let loaded = read(&format!("{MINIMAL}[keyset.a.{}]\nenabled = true\n", section.name));
+        assert_eq!(loaded.problems.iter().filter(|p| p.code == "KF051").count(), section.needs.len(), "{}", section.name);
+    }
+}
+
+#[test]
+fn fifty_mistakes_among_a_thousand_keysets_are_all_shown() {
+    let mut text = format!("{HEAD}{APP}");
+    let mut wrong = Vec::new();
+    for n in 0..1000 {
+        text.push_str(&format!("[keyset.k{n:04}]\napp = \"chat\"\ntype = \"testing\"\n[keyset.k{n:04}.files]\n"));
+        if n % 20 == 7 {
+            wrong.push(text.lines().count() + 1);
+            text.push_str(["retention = 5\n", "regoin = \"us-east-1\"\n", "enabled = \"true\"\n", "retention = 1.5\n"][n / 20 % 4]);
+        } else {
+            text.push_str("retention = 7\n");
+        }
+    }
+    let loaded = read(&text);
+    let lines: Vec<usize> = loaded
+        .problems
+        .iter()
+        .map(|p| loaded.sources.place(p.origin.unwrap()).unwrap())
+        .map(|p| (p.line, p.column))
+        .map(|(l, _)| l)
+        .collect();
+    assert_eq!(wrong.len(), 50);
+    assert_eq!(lines, wrong);
+    let shown = human(&loaded.problems, &loaded.sources, false);
+    for line in &wrong {
+        assert!(shown.contains(&format!("keyform.toml:{line}:")), "line {line} is not shown");
+    }
+    assert_eq!(shown.matches("error[KF").count(), 50);
+
+    let many = text.replace("retention = 7", "retention = 6");
+    let loaded = read(&many);
+    assert!(human(&loaded.problems, &loaded.sources, false).ends_with("900 problems more not shown\n"));
+    assert_eq!(json(&loaded.problems, &loaded.sources).as_array().unwrap().len(), 1000);
+}
+
+#[test]
+fn a_mistake_in_a_broken_table_is_not_doubled() {
+    let loaded = read(&format!("{HEAD}{APP}[keyset.a]\napp = \"chat\"\ntype = testing\nretention = 3\n"));
+    assert_eq!(codes(&loaded), ["KF001"]);
+    let loaded = read(&format!("{MINIMAL}[keyset.a.files]\nenabled = true\nregion = \"us-east-1\"\nretention = 5\n"));
+    assert_eq!(codes(&loaded), ["KF021"], "a rejected value is not missing");
+}
+
+#[test]
+fn a_mistake_in_a_profile_is_shown_once() {
+    let mut text = format!("{HEAD}{APP}[profile.p]\ntype = \"testing\"\nfiles.enabled = true\n");
+    for n in 0..100 {
+        let other = ["region = \"us-east-1\"", "retention = 7"][n % 2];
+        text.push_str(&format!("[keyset.k{n}]\napp = \"chat\"\nprofiles = [\"p\"]\nfiles.{other}\n"));
+    }
+    let loaded = read(&text);
+    assert_eq!(codes(&loaded), ["KF050", "KF050"], "once for each thing that is missing");
+    assert!(loaded.problems.iter().all(|p| p.help.as_ref().unwrap().ends_with("; the same in 49 more")));
+}
+
+#[test]
+fn json_names_the_place_and_the_edit() {
+    let loaded = read(&format!("{MINIMAL}presence = {{ intervall = 10 }}\n"));
+    insta::assert_json_snapshot!(json(&loaded.problems, &loaded.sources), @r#"
+    [
+      {
+        "code": "KF011",
+        "column": 14,
+        "fix": {
+          "column": 14,
+          "end_column": 23,
+          "end_line": 8,
+          "line": 8,
+          "path": "keyform.toml",
+          "with": "interval"
+        },
+        "help": "did you mean `interval`?",
+        "label": "not known to the Admin API",
+        "line": 8,
+        "message": "unknown field in `presence`: `intervall`",
+        "path": "keyform.toml",
+        "severity": "error"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn deep_nesting_is_refused_before_it_hurts() {
+    let cases = [
+        format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        format!("a{} = 1", ".a".repeat(100_000)),
+        format!("[a{}]", ".a".repeat(100_000)),
+        format!("[[a{}]]", ".a".repeat(100_000)),
+        format!("a = {}1", format!("{{b{} = ", ".c".repeat(70)).repeat(70)),
+        format!("a = [\n{}", "[\n".repeat(10_000)),
+    ];
+    for text in cases {
+        assert_eq!(codes(&read(&text)), ["KF002"], "{}", &text[..20]);
+    }
+    let tables: String = (0..10_000).map(|n| format!("[keyset.k{n}]\napp = \"chat\"\ntype = \"testing\"\n")).collect();
+    assert_eq!(codes(&read(&format!("{HEAD}{APP}{tables}"))), [] as [&str; 0], "wide is not deep");
+}
+
+#[test]
+fn hostile_text_comes_out_escaped_and_bounded() {
+    let escapes = "\u{1b}]0;x\u{7}\u{202e}\u{200b}";
+    let texts = [
+        format!("{MINIMAL}# {escapes}\n\"{escapes}\" = 1 # {escapes}\n"),
+        format!("{MINIMAL}name = '{escapes}'\n"),
+        format!("{MINIMAL}name = \"{}\"\n", "x".repeat(10_000_000)),
+        format!("{MINIMAL}\"{}\" = 1\n", "é".repeat(10_000)),
+        format!("{MINIMAL}foo = \"\"\"\n{}\"\"\"\n", "\n".repeat(100_000)),
+        format!("{MINIMAL}x = {{{}}}\n", "a = 1, ".repeat(100_000)),
+        format!("{MINIMAL}profiles = [{}]\n", "\"p\", ".repeat(1_000)),
+        "=\n".repeat(100_000),
+        "\u{feff}".to_owned() + MINIMAL + "\r\nx = 1\r\n",
+        "\0".to_owned(),
+    ];
+    for text in texts {
+        let loaded = read(&text);
+        assert!(loaded.project.is_none());
+        let shown = human(&loaded.problems, &loaded.sources, false);
+        assert!(!shown.is_empty() && shown.len() < 200_000, "{} bytes", shown.len());
+        let bad = shown.chars().find(|c| (c.is_control() && *c != '\n') || "\u{202e}\u{200b}\u{feff}".contains(*c));
+        assert_eq!(bad, None, "{shown}");
+    }
+    // The column is that of the text, not that of what is shown of it.
+    let loaded = read(&format!("{MINIMAL}files = {{ {}colour = 1 }}\n", " ".repeat(1_000_000)));
+    let shown = human(&loaded.problems, &loaded.sources, false);
+    assert!(shown.contains("keyform.toml:8:1000011\n"), "{shown}");
+    assert!(shown.contains('…'));
+}
+
+#[test]
+fn nothing_outside_the_project_is_read() {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("project");
+    fs::create_dir(&dir).unwrap();
+    fs::create_dir(outer.path().join("other")).unwrap();
+    fs::write(outer.path().join("other/k.toml"), "secret").unwrap();
+    let load = |include: &str| {
+        fs::write(dir.join("keyform.toml"), format!("[project]\nname = \"acme\"\ninclude = [{include:?}]\n{APP}")).unwrap();
+        config::load(&dir)
+    };
+    for include in ["../other/k.toml", "/etc/passwd", "a/../../other/*"] {
+        assert_eq!(codes(&load(include)), ["KF007"], "{include}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(outer.path().join("other"), dir.join("link")).unwrap();
+        std::os::unix::fs::symlink(outer.path().join("other/k.toml"), dir.join("k.toml")).unwrap();
+        for include in ["link/*.toml", "link/k.toml", "k.toml", "l*/*.toml", "*.toml"] {
+            let loaded = load(include);
+            assert_eq!(codes(&loaded), ["KF007"], "{include}");
+            assert_eq!(loaded.sources.files.len(), 1);
+        }
+        assert_eq!(codes(&load("**/k.toml")), ["KF007"]);
+        fs::remove_file(dir.join("k.toml")).unwrap();
+        assert_eq!(codes(&load("**/k.toml")), ["KF008"], "linked folders are not walked");
+
+        assert!(std::process::Command::new("mkfifo").arg(dir.join("pipe.toml")).status().unwrap().success());
+        assert_eq!(codes(&load("pipe.toml")), ["KF004"]);
+    }
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("keyform.toml"), "[project]\nname = \"acme\"\ninclude = [\"*.toml\"]\n").unwrap();
+    // Sparse: costs no disk.
+    fs::File::create(dir.path().join("big.toml")).unwrap().set_len(200 << 20).unwrap();
+    assert_eq!(codes(&config::load(dir.path())), ["KF006"]);
+    assert_eq!(codes(&config::load(&dir.path().join("nowhere"))), ["KF004"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Pieces of TOML in any order: never a panic, and every problem can be shown.
+    #[test]
+    fn no_text_panics(pieces in prop::collection::vec(prop_oneof![
+        3 => prop::sample::select(vec![
+            "[", "]", "{", "}", "=", ".", ",", "\n", "\"", "'", "\"\"\"", "#", " ", "\r", "ü", "\u{202e}", "keyset", "app", "profile", "profiles",
+            "files", "enabled", "region", "type", "\n[keyset.a]\n", "\n[app.chat]\n", "name = \"x\"\n", "true", "1", "0x", "1.5", "2026-01-01", "project",
+            "include", "api", "tier", "limits", "create", "secrets", "sinks", "a",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ], 0..60)) {
+        let loaded = read(&pieces.concat());
+        human(&loaded.problems, &loaded.sources, false);
+        json(&loaded.problems, &loaded.sources);
+    }
+}
+
+const HEAD: &str = "[project]\nname = \"acme\"\n";
+const APP: &str = "[app.chat]\nname = \"Chat\"\n";
+const MINIMAL: &str = "[project]\nname = \"acme\"\n[app.chat]\nname = \"Chat\"\n[keyset.a]\napp = \"chat\"\ntype = \"testing\"\n";
+
+fn read(text: &str) -> Loaded {
+    config::read(Sources { files: vec![Source::new("keyform.toml", text)] })
+}
+
+fn codes(loaded: &Loaded) -> Vec<&'static str> {
+    loaded.problems.iter().map(|p| p.code).collect()
+}
+
+fn samples_dir(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(kind)
+}
+
+fn samples(kind: &str) -> Vec<PathBuf> {
+    let mut samples: Vec<PathBuf> = fs::read_dir(samples_dir(kind)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    samples.retain(|path| path.is_dir() || path.extension().is_some_and(|e| e == "toml"));
+    samples.sort();
+    assert!(!samples.is_empty());
+    samples
+}
+
+/// A single file is copied into a folder of its own first, so that files and folders take one way.
+fn load_sample(sample: &Path) -> Loaded {
+    if sample.is_dir() {
+        return config::load(sample);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(sample, dir.path().join("keyform.toml")).unwrap();
+    config::load(dir.path())
+}

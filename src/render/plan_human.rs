@@ -1,0 +1,220 @@
+//! A plan for people. Understandable without colour; one summary at the end.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use similar::{Algorithm, ChangeTag};
+
+use crate::config::Sources;
+use crate::keyset::{Label, Value};
+use crate::plan::{Action, Change, Plan, Refusal};
+
+use super::plan_words::{self as words, quoted, value};
+use super::text::{count, terminal};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// All settings of every create, also where there are many.
+    pub verbose: bool,
+}
+
+/// Above this many creates each is one line, unless the reader asks for all.
+const DETAILED_CREATES: usize = 20;
+/// Texts longer than this have their changed parts marked.
+const LONG_TEXT: usize = 20;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const CREATE: Style = AnsiColor::Green.on_default();
+const UPDATE: Style = AnsiColor::Yellow.on_default();
+const FINAL: Style = AnsiColor::Magenta.on_default();
+const REFUSE: Style = AnsiColor::Red.on_default().bold();
+
+/// The whole text, ending with a newline, styled for a terminal; print it through `anstream`, which takes the styles out
+/// where they are not wanted. `sources`: the files that the plan's origins point into.
+pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
+    let compact = plan.summary().create > DETAILED_CREATES && !options.verbose;
+    let mut out = String::new();
+    let app = |a: &&Action| a.is_app();
+    let create = |a: &&Action| matches!(a, Action::CreateKeyset { .. });
+    let update = |a: &&Action| matches!(a, Action::UpdateKeyset { .. });
+    group(&mut out, "Apps", plan.actions.iter().filter(app).map(|a| action(a, compact)));
+    group(&mut out, "Keysets to create", plan.actions.iter().filter(create).map(|a| action(a, compact)));
+    group(&mut out, "Keysets to update", plan.actions.iter().filter(update).map(|a| action(a, compact)));
+    group(&mut out, "Refused", plan.refusals.iter().map(|r| refusal(r, sources)));
+    let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
+    group(&mut out, "No longer declared", plan.orphans.iter().map(orphan));
+    group(&mut out, "Notes", plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)));
+    out.push_str(&summary(plan));
+    out
+}
+
+fn group(out: &mut String, title: &str, entries: impl Iterator<Item = String>) {
+    let mut entries = entries.peekable();
+    if entries.peek().is_none() {
+        return;
+    }
+    out.push_str(&format!("{BOLD}{title}{BOLD:#}\n"));
+    for entry in entries {
+        for line in entry.lines() {
+            out.push_str("  ");
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out.push('\n');
+}
+
+fn action(action: &Action, compact: bool) -> String {
+    match action {
+        Action::CreateApp { label, name, reason, origin: _ } => {
+            let mut out = format!("{CREATE}+{CREATE:#} app {label}{}\n", because(reason));
+            let _ = writeln!(out, "    {CREATE}+{CREATE:#} name: {}", quoted(name));
+            let _ = writeln!(out, "    {CREATE}+{CREATE:#} id: {DIM}(known after apply){DIM:#}");
+            out
+        }
+        Action::RenameApp { label, id, from, to, origin: _ } => {
+            let values = change_of_text(&quoted(from), &quoted(to));
+            format!("{UPDATE}~{UPDATE:#} app {label} ({id})\n    {UPDATE}~{UPDATE:#} name: {values}\n")
+        }
+        Action::AdoptApp { label, id, name, origin: _ } => {
+            let name = if **name == *id.as_str() { String::new() } else { format!(" {}", quoted(name)) };
+            format!("{CREATE}+{CREATE:#} app {label}:{name} ({id}) exists and becomes known to the state; nothing is sent\n")
+        }
+        Action::CreateKeyset { label, app, settings, reason, origin: _ } => {
+            let head = format!("{CREATE}+{CREATE:#} keyset {label} in app {app}");
+            if compact {
+                format!("{head}: {}{}{}\n", count(settings.len(), "setting"), finals(settings), because(reason))
+            } else {
+                create(&format!("{head}{}\n", because(reason)), settings)
+            }
+        }
+        Action::UpdateKeyset { label, id, app, changes, origin: _ } => {
+            let mut out = format!("{UPDATE}~{UPDATE:#} keyset {label} in app {app} ({id})\n");
+            changes.iter().for_each(|change| out.push_str(&field(change)));
+            out
+        }
+    }
+}
+
+fn because(reason: &crate::plan::Reason) -> String {
+    words::reason(reason).map_or(String::new(), |text| format!(" {UPDATE}({text}){UPDATE:#}"))
+}
+
+fn create(head: &str, settings: &[Change]) -> String {
+    let mut out = head.to_owned();
+    for setting in settings {
+        let last = if setting.is_irreversible() { format!(" {FINAL}(final: cannot be changed later){FINAL:#}") } else { String::new() };
+        let _ = writeln!(out, "    {CREATE}+{CREATE:#} {}: {}{last}", setting.field, with_unit(setting, &value(&setting.to)));
+    }
+    let _ = writeln!(out, "    {CREATE}+{CREATE:#} id, publishKey, subscribeKey: {DIM}(known after apply){DIM:#}");
+    let _ = writeln!(out, "    {CREATE}+{CREATE:#} secret key: {DIM}(known after apply; goes into the secret sink, never shown){DIM:#}");
+    out
+}
+
+/// Once-set values are shown however short the plan is: they are what a reviewer must not miss.
+fn finals(settings: &[Change]) -> String {
+    let finals: Vec<String> = settings.iter().filter(|s| s.is_irreversible()).map(|s| format!("{} {}", s.field, value(&s.to))).collect();
+    if finals.is_empty() { String::new() } else { format!("; {FINAL}final: {}{FINAL:#}", finals.join(", ")) }
+}
+
+/// One field of an update.
+fn field(change: &Change) -> String {
+    if change.companion {
+        return format!("      {DIM}{}: {} (sent along){DIM:#}\n", change.field, with_unit(change, &value(&change.to)));
+    }
+    let from = change.from.as_ref().map_or("(not known)".into(), value);
+    let values = with_unit(change, &change_of_text(&from, &value(&change.to)));
+    if change.is_irreversible() {
+        format!("    {FINAL}!{FINAL:#} {}: {values} {FINAL}(final: cannot be changed later){FINAL:#}\n", change.field)
+    } else {
+        format!("    {UPDATE}~{UPDATE:#} {}: {values}\n", change.field)
+    }
+}
+
+/// Adds the unit, and what a value means that reads like something else.
+fn with_unit(change: &Change, values: &str) -> String {
+    let field = change.field.field();
+    let mut text = values.to_owned();
+    if let Some(unit) = field.unit {
+        let _ = write!(text, " {unit}");
+    }
+    let shown = |value: &Value| field.note.is_some_and(|note| note.split(' ').next() == Some(&value.to_string()));
+    if let Some(note) = field.note
+        && (shown(&change.to) || change.from.as_ref().is_some_and(shown))
+    {
+        let _ = write!(text, " ({note})");
+    }
+    text
+}
+
+/// `old -> new`, both whole; in long texts the parts that differ stand out.
+fn change_of_text(from: &str, to: &str) -> String {
+    if from.chars().count().min(to.chars().count()) <= LONG_TEXT {
+        return format!("{from} -> {to}");
+    }
+    let (mut old, mut new) = (String::new(), String::new());
+    for (tag, part) in similar::utils::diff_unicode_words(Algorithm::Myers, from, to) {
+        let marked = || format!("{UPDATE}{part}{UPDATE:#}");
+        match tag {
+            ChangeTag::Equal => {
+                old.push_str(part);
+                new.push_str(part);
+            }
+            ChangeTag::Delete => old.push_str(&marked()),
+            ChangeTag::Insert => new.push_str(&marked()),
+        }
+    }
+    format!("{old} -> {new}")
+}
+
+fn refusal(refusal: &Refusal, sources: &Sources) -> String {
+    let Refusal { label, why, origin } = refusal;
+    let words = words::refused(why);
+    let who = |label: &Label| format!("{} {label}: ", if why.is_app() { "app" } else { "keyset" });
+    let mut out = format!("{REFUSE}!{REFUSE:#} {}{}\n", label.as_ref().map_or(String::new(), who), words.what);
+    if let Some(place) = origin.and_then(|origin| sources.place(origin)) {
+        let _ = writeln!(out, "    at {}:{}:{}", terminal(place.path), place.line, place.column);
+    }
+    let _ = writeln!(out, "    {DIM}why:{DIM:#} {}", words.why);
+    for (n, instead) in words.instead.iter().enumerate() {
+        let _ = if n == 0 { writeln!(out, "    {DIM}do:{DIM:#}  {instead}") } else { writeln!(out, "         {instead}") };
+    }
+    out
+}
+
+fn summary(plan: &Plan) -> String {
+    let sum = plan.summary();
+    let mut parts = Vec::new();
+    let created: Vec<String> =
+        [(sum.create_apps, "app"), (sum.create, "keyset")].into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
+    if !created.is_empty() {
+        parts.push(format!("{} to create", created.join(" and ")));
+    }
+    if sum.rename_apps > 0 {
+        parts.push(format!("{} to rename", count(sum.rename_apps, "app")));
+    }
+    if sum.adopt_apps > 0 {
+        parts.push(format!("{} to note in the state", count(sum.adopt_apps, "app")));
+    }
+    if sum.update > 0 {
+        let noun =
+            if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 { sum.update.to_string() } else { count(sum.update, "keyset") };
+        let last = if sum.irreversible > 0 { format!(" ({} irreversible)", sum.irreversible) } else { String::new() };
+        parts.push(format!("{noun} to update{last}"));
+    }
+    if sum.refused > 0 {
+        parts.push(format!("{} refused", sum.refused));
+    }
+    parts.push(format!("{} unchanged", sum.unchanged));
+    if sum.orphans > 0 {
+        parts.push(format!("{} no longer declared", sum.orphans));
+    }
+    let head = if plan.is_empty() { "Nothing to do" } else { "Plan" };
+    let looked = if plan.refreshed { "" } else { " The account was not looked at." };
+    let mut out = format!("{BOLD}{head}:{BOLD:#} {}.{looked}\n", parts.join(", "));
+    if !plan.refusals.is_empty() {
+        let _ = writeln!(out, "{REFUSE}Refused:{REFUSE:#} nothing will be applied.");
+    }
+    out
+}

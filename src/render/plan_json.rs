@@ -1,0 +1,170 @@
+//! A plan for programs.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::config::Sources;
+use crate::keyset::{Origin, Value, wire::to_json};
+use crate::plan::{Action, Change, Note, Plan, Reason, Refused};
+
+use super::plan_words as words;
+
+/// Raised when something that was there changes its meaning or goes; new members alone do not raise it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The plan as one object. It holds no secrets: neither does a [`Plan`].
+///
+/// ```text
+/// format_version   1
+/// kind             "plan"
+/// refreshed        whether the account was looked at
+/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, irreversible, refused, orphans, unchanged
+/// actions[]        in the order of apply:
+///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset"
+///   label, place   place: {path, line, column} from 1, or null
+///   reason         creates: {why: "new" | "deleted_outside" | "unfinished", id?, since?}
+///   id, name, from, to, app      where the action has them
+///   changes[]      keysets: {field, from, to, from_known, irreversible, companion}
+/// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
+///                  `why`, which are named below; one refusal is enough for nothing to be applied
+///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
+///                  "name_taken" "app_name_taken" "unknown_label"
+/// orphans[]        {label, id, live: true | false | null, message}
+/// notes[]          {note: "secret_missing" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
+/// ```
+///
+/// `from: null` with `from_known: true` is the API's null; with `false` the value before is not known. Values are data and
+/// come as they are; `message`, `reason` of a refusal and `instead` are for people and may be reworded.
+pub fn plan(plan: &Plan, sources: &Sources) -> Json {
+    let Plan { refreshed, actions, refusals, orphans, notes, unchanged: _ } = plan;
+    let sum = plan.summary();
+    json!({
+        "format_version": FORMAT_VERSION,
+        "kind": "plan",
+        "refreshed": refreshed,
+        "summary": {
+            "create_apps": sum.create_apps,
+            "rename_apps": sum.rename_apps,
+            "adopt_apps": sum.adopt_apps,
+            "create": sum.create,
+            "update": sum.update,
+            "irreversible": sum.irreversible,
+            "refused": sum.refused,
+            "orphans": sum.orphans,
+            "unchanged": sum.unchanged,
+        },
+        "actions": actions.iter().map(|a| action(a, sources)).collect::<Vec<_>>(),
+        "refusals": refusals.iter().map(|r| {
+            let words = words::refused(&r.why);
+            let kind = match &r.label {
+                None => "plan",
+                Some(_) if r.why.is_app() => "app",
+                Some(_) => "keyset",
+            };
+            with(json!({
+                "why": words.tag,
+                "kind": kind,
+                "label": r.label,
+                "place": r.origin.map_or(Json::Null, |o| place(o, sources)),
+                "message": words.what,
+                "reason": words.why,
+                "instead": words.instead,
+            }), refused(&r.why))
+        }).collect::<Vec<_>>(),
+        "orphans": orphans.iter().map(|o| {
+            json!({ "label": o.label, "id": o.id, "live": o.live, "message": words::orphan(o) })
+        }).collect::<Vec<_>>(),
+        "notes": notes.iter().map(|n| {
+            let (tag, message) = words::note(n);
+            with(json!({ "note": tag, "message": message }), note(n))
+        }).collect::<Vec<_>>(),
+    })
+}
+
+fn action(action: &Action, sources: &Sources) -> Json {
+    let (mut json, origin) = match action {
+        Action::CreateApp { label, name, reason: why, origin } => {
+            (json!({ "action": "create", "kind": "app", "label": label, "name": name, "reason": reason(why) }), origin)
+        }
+        Action::RenameApp { label, id, from, to, origin } => {
+            (json!({ "action": "rename", "kind": "app", "label": label, "id": id, "from": from, "to": to }), origin)
+        }
+        Action::AdoptApp { label, id, name, origin } => {
+            (json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }), origin)
+        }
+        Action::CreateKeyset { label, app, settings, reason: why, origin } => {
+            let json = json!({
+                "action": "create", "kind": "keyset", "label": label, "app": app, "reason": reason(why), "changes": changes(settings),
+            });
+            (json, origin)
+        }
+        Action::UpdateKeyset { label, id, app, changes: all, origin } => {
+            let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
+            (json, origin)
+        }
+    };
+    if let Json::Object(object) = &mut json {
+        object.insert("place".into(), place(*origin, sources));
+    }
+    json
+}
+
+fn changes(changes: &[Change]) -> Vec<Json> {
+    let one = |change: &Change| {
+        let Change { field, from, to, origin: _, companion } = change;
+        json!({
+            "field": field.to_string(),
+            "from": from.as_ref().map(to_json),
+            "to": to_json(to),
+            "from_known": from.is_some(),
+            "irreversible": change.is_irreversible(),
+            "companion": companion,
+        })
+    };
+    changes.iter().map(one).collect()
+}
+
+fn reason(reason: &Reason) -> Json {
+    match reason {
+        Reason::New => json!({ "why": "new" }),
+        Reason::DeletedOutside { id } => json!({ "why": "deleted_outside", "id": id }),
+        Reason::Unfinished { since } => json!({ "why": "unfinished", "since": since }),
+    }
+}
+
+/// What a refusal is about, beside its words.
+fn refused(why: &Refused) -> Json {
+    match why {
+        Refused::Immutable { field, from, to } => json!({ "field": field.to_string(), "from": to_json(from), "to": to_json(to) }),
+        Refused::NeedsConsent { field, to } => json!({ "field": field.to_string(), "to": to_json(to) }),
+        Refused::AppChanged { from, to } => json!({ "from": from, "to": to }),
+        Refused::AppReplaced { app: _, from, to } => json!({ "from": from, "to": to }),
+        Refused::AppNotVisible { id } => json!({ "id": id }),
+        Refused::Vanished { gone, recorded } => json!({ "gone": gone, "recorded": recorded }),
+        Refused::OverLimit { kind, planned, limit } => json!({ "limit_of": kind, "planned": planned, "limit": limit }),
+        Refused::NameTaken { app, name, id, recorded_as } => json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as }),
+        Refused::AppNameTaken { name, id, recorded_as } => json!({ "name": name, "id": id, "recorded_as": recorded_as }),
+        Refused::UnknownLabel { label, nearest } => json!({ "asked": label, "nearest": nearest }),
+    }
+}
+
+fn note(note: &Note) -> Json {
+    match note {
+        Note::SecretMissing { label, why } => json!({ "label": label, "why": why }),
+        Note::OrphanApp { label, id } => json!({ "label": label, "id": id }),
+        Note::ChangedOutside { label, field, recorded, live } => {
+            let live: Option<Json> = live.as_ref().map(|v: &Value| to_json(v));
+            json!({ "label": label, "field": field.to_string(), "recorded": to_json(recorded), "live": live })
+        }
+        Note::Unfinished { label, since } => json!({ "label": label, "since": since }),
+    }
+}
+
+fn place(origin: Origin, sources: &Sources) -> Json {
+    sources.place(origin).map_or(Json::Null, |p| json!({ "path": p.path, "line": p.line, "column": p.column }))
+}
+
+/// The members of both objects.
+fn with(base: Json, more: Json) -> Json {
+    let members = |json| if let Json::Object(object) = json { object } else { Map::new() };
+    Json::Object(members(base).into_iter().chain(members(more)).collect())
+}

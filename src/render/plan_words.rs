@@ -1,0 +1,193 @@
+//! What a plan's refusals and notes say, for people and for JSON alike.
+
+use std::fmt::Display;
+
+use crate::keyset::{FieldId, Label, Life, Value};
+use crate::plan::{Note, Orphan, Reason, Refused};
+
+use super::text::{count, terminal};
+
+/// A refusal in words.
+pub(super) struct Words {
+    /// Stable, for programs.
+    pub tag: &'static str,
+    /// What is refused, in one line.
+    pub what: String,
+    pub why: String,
+    /// What can be done instead, best first.
+    pub instead: Vec<String>,
+}
+
+/// Most names listed in one sentence.
+const LISTED: usize = 5;
+
+const NEW_KEYSET: &str =
+    "or declare another keyset under a new label beside this one: it gets new keys, and the data stays with the old one";
+
+pub(super) fn refused(why: &Refused) -> Words {
+    match why {
+        Refused::Immutable { field, from, to } => Words {
+            tag: "immutable",
+            what: format!("`{field}` is {} and cannot become {}", value(from), value(to)),
+            why: match field.field().life {
+                Life::Fixed => format!("`{field}` is given at creation and never changes. ({})", field.field().source),
+                Life::OnceSet | Life::Mutable | Life::ReadOnly => {
+                    format!("Once set, `{field}` never changes. ({}: {})", field.field().certainty.name(), field.field().source)
+                }
+            },
+            instead: vec![format!("put the value back: {}", assign(*field, from)), NEW_KEYSET.into()],
+        },
+        Refused::NeedsConsent { field, to } => Words {
+            tag: "needs_consent",
+            what: format!("`{field}` would become {}, and that is final", value(to)),
+            why: format!("The keyset exists, and once set `{field}` never changes."),
+            instead: vec!["agree to it: --allow-irreversible".into(), "or take the line out: undeclared fields are left alone".into()],
+        },
+        Refused::AppChanged { from, to } => Words {
+            tag: "app_changed",
+            what: if from == to {
+                format!("the keyset is in another app than the one that `{to}` stands for now")
+            } else {
+                format!("the keyset is in app `{from}` and cannot move to app `{to}`")
+            },
+            why: "The Admin API has no call that moves a keyset.".into(),
+            instead: vec![
+                if from == to {
+                    format!("let `[app.{from}]` stand for the old app again")
+                } else {
+                    format!("put it back: app = \"{from}\"")
+                },
+                format!("or, if only the label is new, let `[app.{to}]` refer to the app by its id: id = \"...\""),
+                NEW_KEYSET.into(),
+            ],
+        },
+        Refused::AppReplaced { app, from, to } => Words {
+            tag: "app_replaced",
+            what: format!("`{app}` stood for app {from} and now stands for {to}"),
+            why: "It has keysets, and the Admin API has no call that moves a keyset.".into(),
+            instead: vec![format!("put it back: id = \"{from}\""), format!("or declare app {to} under a label of its own")],
+        },
+        Refused::AppNotVisible { id } => Words {
+            tag: "app_not_visible",
+            what: format!("the account does not show app {id}"),
+            why: "It was deleted, or the API key belongs to another account or may not see it.".into(),
+            instead: vec![
+                "check which account the API key belongs to, and its permissions".into(),
+                "or, if keyform made the app and it was deleted with its keysets: --recreate LABEL for each of these keysets".into(),
+            ],
+        },
+        Refused::Vanished { gone, recorded } => Words {
+            tag: "vanished",
+            what: format!("{} of {} are gone at the server: {}", gone.len(), count(*recorded, "recorded keyset"), list(gone, "", ", ")),
+            why: "So many at once look like another account. Made again they have new keys, and the old data is gone.".into(),
+            instead: vec![
+                "check which account the API key belongs to".into(),
+                format!("or insist, naming each: {}", list(gone, "--recreate ", " ")),
+            ],
+        },
+        Refused::OverLimit { kind, planned, limit } => Words {
+            tag: "over_limit",
+            what: format!("{} to {kind}, and the limit is {limit}", count(*planned, "keyset")),
+            why: format!("`[limits] {kind}` bounds what one apply may do."),
+            instead: vec![
+                format!("if it is meant: --limit {kind}={planned}"),
+                "or do a part of it: --target LABEL".into(),
+                format!("or raise `{kind}` in `[limits]`"),
+            ],
+        },
+        Refused::NameTaken { app, name, id, recorded_as } => Words {
+            tag: "name_taken",
+            what: format!("app `{app}` has a keyset named {} already: {id}{}", quoted(name), known_as(recorded_as)),
+            why: "A create would make a second one of the same name.".into(),
+            instead: match recorded_as {
+                Some(old) => vec![format!("put the label back: [keyset.{old}]"), "or give this keyset another `name`".into()],
+                None => vec!["give this keyset another `name`".into(), "or rename or delete the one in the account".into()],
+            },
+        },
+        Refused::AppNameTaken { name, id, recorded_as } => Words {
+            tag: "app_name_taken",
+            what: format!("the account has an app named {} already: {id}{}", quoted(name), known_as(recorded_as)),
+            why: "A create would make a second one of the same name.".into(),
+            instead: vec![
+                match recorded_as {
+                    Some(old) => format!("put the label back: [app.{old}]"),
+                    None => format!("refer to it instead of `name`: id = \"{id}\""),
+                },
+                "or give this app another `name`".into(),
+            ],
+        },
+        Refused::UnknownLabel { label, nearest } => Words {
+            tag: "unknown_label",
+            what: format!("there is no keyset {}", quoted(label)),
+            why: "It is neither declared nor in the state.".into(),
+            instead: match nearest {
+                Some(nearest) => vec![format!("did you mean {nearest}?")],
+                None => vec!["give the label of a keyset: the LABEL of its `[keyset.LABEL]`".into()],
+            },
+        },
+    }
+}
+
+pub(super) fn reason(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::New => None,
+        Reason::DeletedOutside { id } => Some(format!("deleted outside (was {}): new keys, old data gone", terminal(id))),
+        Reason::Unfinished { since } => {
+            Some(format!("begun {since}, end not known: looked for first, and created only if it is not there"))
+        }
+    }
+}
+
+/// A note's tag and sentence.
+pub(super) fn note(note: &Note) -> (&'static str, String) {
+    match note {
+        Note::SecretMissing { label, why } => {
+            ("secret_missing", format!("keyset {label}: its secret key is in no sink: {}", terminal(why)))
+        }
+        Note::OrphanApp { label, id } => ("orphan_app", format!("app {label} ({id}) is not declared any more; it is left alone")),
+        Note::ChangedOutside { label, field, recorded, live } => {
+            let now = live.as_ref().map_or("not shown".into(), value);
+            ("changed_outside", format!("keyset {label}: {field} was changed outside keyform, from {} to {now}", value(recorded)))
+        }
+        Note::Unfinished { label, since } => (
+            "unfinished",
+            format!(
+                "keyset {label}: a create was begun {since}, its end is not known, and the label is not declared any more: \
+                 there may be a keyset in the account that keyform does not know"
+            ),
+        ),
+    }
+}
+
+pub(super) fn orphan(orphan: &Orphan) -> &'static str {
+    match orphan.live {
+        Some(true) => "not declared any more; it is left alone",
+        Some(false) => "not declared any more, and gone at the server",
+        None => "not declared any more",
+    }
+}
+
+/// A value as TOML writes it, safe for a terminal.
+pub(super) fn value(value: &Value) -> String {
+    terminal(&value.to_string()).into_owned()
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    terminal(&format!("{text:?}")).into_owned()
+}
+
+fn assign(field: FieldId, to: &Value) -> String {
+    format!("{field} = {}", value(to))
+}
+
+fn known_as(label: &Option<Label>) -> String {
+    label.as_ref().map_or(String::new(), |label| format!(", known to the state as `{label}`"))
+}
+
+fn list<T: Display>(items: &[T], prefix: &str, separator: &str) -> String {
+    let mut text = items.iter().take(LISTED).map(|item| format!("{prefix}{item}")).collect::<Vec<_>>().join(separator);
+    if items.len() > LISTED {
+        text.push_str(&format!("{separator}... ({} more)", items.len() - LISTED));
+    }
+    text
+}

@@ -1,0 +1,206 @@
+//! Events and the report of an apply, for people and for programs.
+
+use std::fmt::Write as _;
+
+use super::style::{BAD, BOLD, DIM, GOOD, WARN};
+use super::text::{count, terminal};
+use crate::apply::report::{Differing, Event, Outcome, Report, Step, Verb};
+use crate::keyset::views::SecretRecord;
+
+/// One line for a step that ended; `None` for events that need no line of their own.
+pub fn event(event: &Event) -> Option<String> {
+    match event {
+        Event::Started { .. } => None,
+        Event::Searching { step } => Some(format!("{WARN}?{WARN:#} {}: the answer was lost; looking for what it made", subject(step))),
+        Event::Finished { step, outcome } => Some(line(step, outcome)),
+    }
+}
+
+/// The report that ends an apply: what is not done and why, then one line of counts.
+pub fn human(report: &Report) -> String {
+    let mut out = String::new();
+    for (step, outcome) in report.steps.iter().filter(|(_, outcome)| !outcome.is_good()) {
+        let _ = writeln!(out, "\n{}", line(step, outcome));
+        for note in notes(step, outcome) {
+            let _ = writeln!(out, "    {note}");
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    if let Some(why) = &report.ledger_failed {
+        let _ = writeln!(out, "{BAD}The journal could not be written{BAD:#}: {}", terminal(why));
+        let _ = writeln!(
+            out,
+            "Nothing new was begun after that. Mend the disk or folder and apply again: it looks for what is not recorded.\n"
+        );
+    }
+    let verb = |verb: Verb| report.count(|step, outcome| step.verb == verb && outcome.is_done());
+    let mut parts = Vec::new();
+    for (n, noun, done) in [
+        (verb(Verb::CreateApp), "app", "created"),
+        (verb(Verb::RenameApp), "app", "renamed"),
+        (verb(Verb::AdoptApp), "app", "referenced"),
+        (verb(Verb::CreateKeyset), "keyset", "created"),
+        (verb(Verb::UpdateKeyset), "keyset", "updated"),
+        (verb(Verb::Resolve), "earlier create", "resolved"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{} {done}", count(n, noun)));
+        }
+    }
+    let secrets = report.count(|_, o| matches!(o, Outcome::Created { secret: SecretRecord::Stored { .. }, .. }));
+    if secrets > 0 {
+        parts.push(format!("{} stored", count(secrets, "secret")));
+    }
+    let tell = |which: fn(&Outcome) -> bool| report.count(|_, outcome| which(outcome));
+    for (n, what) in [
+        (tell(|o| matches!(o, Outcome::Failed { .. })), "failed"),
+        (tell(|o| matches!(o, Outcome::Unknown { .. })), "of unknown fate"),
+        (tell(|o| matches!(o, Outcome::Skipped { .. })), "not begun"),
+        (tell(|o| matches!(o, Outcome::Created { secret: SecretRecord::Missing { .. }, .. })), "without secret"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    let what = if parts.is_empty() { "nothing was done".to_owned() } else { parts.join(", ") };
+    let (style, word) = if report.interrupted {
+        (WARN, "Interrupted")
+    } else if report.all_good() {
+        (GOOD, "Applied")
+    } else {
+        (BAD, "Applied in part")
+    };
+    let _ = writeln!(out, "{style}{word}{style:#}: {what}.");
+    if !report.all_good() {
+        let _ = writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
+    }
+    out
+}
+
+/// `{"format_version":1,"kind":"apply",...}`; one entry per step in the order of the plan. Holds no secret.
+pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
+    serde_json::json!({
+        "format_version": 1,
+        "kind": "apply",
+        "exit_code": exit_code,
+        "interrupted": report.interrupted,
+        "journal_error": report.ledger_failed,
+        "steps": report.steps.iter().map(|(step, outcome)| step_json(step, outcome)).collect::<Vec<_>>(),
+    })
+}
+
+fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
+    let mut json = match outcome {
+        Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
+        Outcome::Created { id, keys, secret, differing, found } => serde_json::json!({
+            "outcome": "created", "id": id, "publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key,
+            "secret": match secret {
+                SecretRecord::Stored { sink, fingerprint } => {
+                    serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
+                }
+                SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+            },
+            "found": found,
+            "differing": differing.iter().map(differing_json).collect::<Vec<_>>(),
+        }),
+        Outcome::Updated { differing } => {
+            serde_json::json!({"outcome": "updated", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
+        }
+        Outcome::Nothing => serde_json::json!({"outcome": "nothing"}),
+        Outcome::Failed { why, help } => serde_json::json!({"outcome": "failed", "message": why, "help": help}),
+        Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
+        Outcome::Skipped { why } => serde_json::json!({"outcome": "skipped", "message": why}),
+    };
+    json["step"] = verb_name(step.verb).into();
+    json["label"] = step.label.as_str().into();
+    json
+}
+
+fn differing_json(d: &Differing) -> serde_json::Value {
+    use crate::keyset::wire::to_json;
+    serde_json::json!({"field": d.field.to_string(), "asked": to_json(&d.asked), "got": d.got.as_ref().map(to_json)})
+}
+
+fn verb_name(verb: Verb) -> &'static str {
+    match verb {
+        Verb::CreateApp => "create_app",
+        Verb::RenameApp => "rename_app",
+        Verb::AdoptApp => "reference_app",
+        Verb::CreateKeyset => "create_keyset",
+        Verb::UpdateKeyset => "update_keyset",
+        Verb::Resolve => "resolve",
+    }
+}
+
+fn subject(step: &Step) -> String {
+    let noun = match step.verb {
+        Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp => "app",
+        Verb::CreateKeyset | Verb::UpdateKeyset => "keyset",
+        Verb::Resolve => "earlier create of",
+    };
+    format!("{noun} {BOLD}{}{BOLD:#}", step.label)
+}
+
+fn line(step: &Step, outcome: &Outcome) -> String {
+    let subject = subject(step);
+    match outcome {
+        Outcome::App { id } => {
+            let done = match step.verb {
+                Verb::RenameApp => "renamed",
+                Verb::AdoptApp => "referenced",
+                _ => "created",
+            };
+            format!("{GOOD}✓{GOOD:#} {subject} {done} {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Created { id, keys, secret: SecretRecord::Stored { sink, .. }, .. } => {
+            let keys = terminal(&keys.subscribe_key);
+            format!("{GOOD}✓{GOOD:#} {subject} created, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}")
+        }
+        Outcome::Created { id, secret: SecretRecord::Missing { .. }, .. } => {
+            format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
+        Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
+        Outcome::Failed { why, .. } => format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why)),
+        Outcome::Unknown { why } => format!("{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}", terminal(why)),
+        Outcome::Skipped { why } => format!("{WARN}-{WARN:#} {subject} not begun: {}", terminal(why)),
+    }
+}
+
+fn failing(step: &Step) -> &'static str {
+    match step.verb {
+        Verb::CreateApp | Verb::CreateKeyset => "not created",
+        Verb::RenameApp => "not renamed",
+        Verb::AdoptApp => "not referenced",
+        Verb::UpdateKeyset => "not updated",
+        Verb::Resolve => "not resolved",
+    }
+}
+
+/// What a person has to know or do.
+fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
+    let mut notes = Vec::new();
+    match outcome {
+        Outcome::Created { secret, differing, .. } => {
+            if let SecretRecord::Missing { why } = secret {
+                notes.push(format!("{}. The keyset exists and is recorded; the API shows a secret only once,", terminal(why)));
+                notes.push("so a new one has to be made for it in the portal (Secret key, Rotate).".to_owned());
+            }
+            notes.extend(differing.iter().map(differs));
+        }
+        Outcome::Updated { differing } => notes.extend(differing.iter().map(differs)),
+        Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
+        Outcome::Unknown { .. } if step.verb != Verb::UpdateKeyset => {
+            notes.push("It is written down as begun: the next `keyform apply` looks for it before it makes anything.".to_owned());
+        }
+        _ => {}
+    }
+    notes
+}
+
+fn differs(d: &Differing) -> String {
+    let got = d.got.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    format!("the server did not take {} = {}: it answers {}", d.field, terminal(&d.asked.to_string()), terminal(&got))
+}
