@@ -1,1 +1,102 @@
 //! State file, journal, lock.
+//!
+//! * `NAME.json`: the state, written beside and renamed; mode 0600; one stanza per keyset, sorted, no secrets.
+//! * `NAME.json.backup`: the state before the last change.
+//! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent between runs.
+//! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
+
+mod atomic;
+mod document;
+mod fold;
+mod journal;
+mod lock;
+mod store;
+
+use std::path::{Path, PathBuf};
+
+use crate::keyset::ProjectName;
+use crate::keyset::views::Recorded;
+use crate::ports::Intent;
+
+pub use lock::Holder;
+pub use store::{Store, read};
+
+/// Where the files of one state are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    pub state: PathBuf,
+    pub backup: PathBuf,
+    pub journal: PathBuf,
+    pub lock: PathBuf,
+}
+
+impl Paths {
+    /// `state`: the state file; the others stand beside it.
+    pub fn new(state: PathBuf) -> Paths {
+        let mut backup = state.clone().into_os_string();
+        backup.push(".backup");
+        Paths { backup: backup.into(), journal: state.with_extension("journal"), lock: state.with_extension("lock"), state }
+    }
+    fn folder(&self) -> &Path {
+        match self.state.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+}
+
+/// State and journal as one picture.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub recorded: Recorded,
+    /// Made with the first state of a project, the same ever after.
+    pub lineage: uuid::Uuid,
+    /// Of the state file; grows by one with each write. 0: there is none yet.
+    pub serial: u64,
+    /// Intents without an end, oldest first.
+    pub open: Vec<Intent>,
+}
+
+/// State that cannot be used. Nothing was overwritten.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("{action} {}: {source}", .path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{} is larger than {limit} bytes and was not read", .path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error(
+        "{} is not a state of keyform: {what} at line {line}, column {column}. Restore it from version control or from {}",
+        .path.display(), .backup.display()
+    )]
+    Broken { path: PathBuf, backup: PathBuf, what: &'static str, line: usize, column: usize },
+    #[error("{} has version {version}, and this keyform knows version {known}: use a newer keyform", .path.display())]
+    Newer { path: PathBuf, version: u64, known: u64 },
+    #[error(
+        "{} belongs to project `{found}`, and this project is `{expected}`: if it was renamed, change \"project\" in the state too; \
+         its secrets stay under the old name",
+        .path.display()
+    )]
+    Foreign { path: PathBuf, found: String, expected: ProjectName },
+    #[error(
+        "{} does not match its checksum: it was edited or merged outside keyform. Restore it from version control or from {}; \
+         if you have checked that it is right, set \"checksum\" to \"merged\" and the next apply writes a new one",
+        .path.display(), .backup.display()
+    )]
+    Checksum { path: PathBuf, backup: PathBuf },
+    #[error("{} line {line} is damaged, and lines follow it: keep a copy, then remove the lines from there on", .path.display())]
+    Journal { path: PathBuf, line: usize },
+    #[error(
+        "{} does not continue {}: the state has serial {state}, the journal continues {journal}. Bring back the state it \
+         belongs to (version control, or the backup); the journal holds what an earlier run did",
+        .path.display(), .state_file.display()
+    )]
+    Detached { path: PathBuf, state_file: PathBuf, state: u64, journal: u64 },
+    #[error("another run is at work: {holder}")]
+    Locked { holder: Holder },
+    #[error("{} changes faster than it can be read", .0.display())]
+    Restless(PathBuf),
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
+    move |source| StateError::Io { action, path: path.to_owned(), source }
+}

@@ -1,1 +1,386 @@
+//! State, journal and lock through `Store` and `read`: nothing that was acknowledged is lost, nothing that is wrong is
+//! overwritten.
 
+use std::path::{Path, PathBuf};
+
+use keyform::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
+use keyform::keyset::wire::observed_of;
+use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys, Value};
+use keyform::ports::{Creation, Entry, Intent, Ledger};
+use keyform::state::{Paths, Snapshot, StateError, Store, read};
+use proptest::prelude::*;
+
+use crate::support::read_tree;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a temporary folder"))
+    }
+    fn paths(&self) -> Paths {
+        Paths::new(self.0.path().join("state/keyform.json"))
+    }
+    fn open(&self) -> (Store, Snapshot) {
+        self.try_open().unwrap_or_else(|error| panic!("{error}"))
+    }
+    fn try_open(&self) -> Result<(Store, Snapshot), StateError> {
+        Store::open(&self.paths(), &project(), "test")
+    }
+    fn read(&self) -> Snapshot {
+        read(&self.paths(), &project()).unwrap_or_else(|error| panic!("{error}"))
+    }
+    fn state(&self) -> String {
+        std::fs::read_to_string(self.paths().state).expect("there is a state")
+    }
+    fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        read_tree(self.0.path()).into_iter().filter(|(path, _)| path.extension().is_none_or(|e| e != "lock")).collect()
+    }
+    /// A state of two keysets, folded.
+    fn with_two() -> Place {
+        let place = Place::new();
+        let (store, _) = place.open();
+        append(&store, vec![app(), keyset("a", 1), keyset("b", 2)]);
+        store.fold().expect("folded");
+        place
+    }
+}
+
+fn project() -> ProjectName {
+    ProjectName::parse("test").expect("a name")
+}
+
+fn label(text: &str) -> Label {
+    Label::parse(text).expect("a label")
+}
+
+fn app() -> Entry {
+    let app = RecordedApp { id: AppId::parse("101").expect("an id"), name: "App".into(), managed: true };
+    Entry::App { label: label("app"), app, intent: None }
+}
+
+fn recorded(id: u64, secret: SecretRecord) -> RecordedKeyset {
+    let name = FieldId::find("keyset", "name").expect("a field");
+    let region = FieldId::find("files", "region").expect("a field");
+    let retention = FieldId::find("files", "retention").expect("a field");
+    RecordedKeyset {
+        id: KeysetId::parse(&id.to_string()).expect("an id"),
+        app: label("app"),
+        app_id: AppId::parse("101").expect("an id"),
+        keys: PublicKeys { publish_key: format!("pub-c-{id}").into(), subscribe_key: format!("sub-c-{id}").into() },
+        created_at: jiff::Timestamp::from_second(1_800_000_000 + id as i64).ok(),
+        applied: observed_of([(name, &Value::Text("näme \"x\"".into())), (retention, &Value::Int(id as i64))]),
+        seen: observed_of([(region, &Value::Null)]),
+        secret,
+    }
+}
+
+fn stored() -> SecretRecord {
+    let fingerprint = Fingerprint::parse("sha256:0123456789abcdef0123456789abcdef").expect("a fingerprint");
+    SecretRecord::Stored { sink: "keyring".into(), fingerprint }
+}
+
+fn keyset(name: &str, id: u64) -> Entry {
+    Entry::Keyset { label: label(name), keyset: Box::new(recorded(id, stored())), intent: None }
+}
+
+fn intent(n: u128) -> Intent {
+    let what = Creation::App { label: label("later"), name: "Later".into(), known: Default::default() };
+    Intent { id: uuid::Uuid::from_u128(n), at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"), what }
+}
+
+fn append(store: &Store, entries: Vec<Entry>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    for entry in entries {
+        runtime.block_on(store.append(entry)).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn what_is_appended_is_there_before_and_after_it_is_folded() {
+    let place = Place::new();
+    let (store, snapshot) = place.open();
+    assert_eq!((snapshot.serial, snapshot.recorded), (0, Recorded::default()));
+    append(&store, vec![app(), keyset("a", 1)]);
+    let before = place.read();
+    assert!(!place.paths().state.exists());
+    store.fold().expect("folded");
+    let after = place.read();
+    assert_eq!(before.recorded, after.recorded);
+    assert_eq!((after.serial, after.lineage), (1, before.lineage));
+    assert!(!place.paths().journal.exists());
+    // The next run goes on with the same lineage and keeps the state before it.
+    let first = place.state();
+    drop(store);
+    let (store, _) = place.open();
+    append(&store, vec![keyset("b", 2)]);
+    store.fold().expect("folded");
+    assert_eq!((place.read().serial, place.read().lineage), (2, before.lineage));
+    assert_eq!(std::fs::read_to_string(place.paths().backup).expect("a backup"), first);
+}
+
+#[test]
+fn a_run_that_did_not_fold_is_folded_by_the_next() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    append(
+        &store,
+        vec![app(), Entry::Intend(intent(1)), keyset("a", 1), Entry::Intend(intent(2)), Entry::Void { intent: uuid::Uuid::from_u128(2) }],
+    );
+    drop(store);
+    let (store, snapshot) = place.open();
+    assert_eq!(snapshot.recorded.keysets.len(), 1);
+    assert_eq!(snapshot.open, [intent(1)]);
+    assert_eq!(snapshot.serial, 1);
+    // An open intent stays in the journal through every fold until it ends.
+    store.fold().expect("folded");
+    drop(store);
+    let (store, snapshot) = place.open();
+    assert_eq!((snapshot.open, snapshot.serial), (vec![intent(1)], 1));
+    append(&store, vec![Entry::Void { intent: uuid::Uuid::from_u128(1) }]);
+    store.fold().expect("folded");
+    assert!(place.read().open.is_empty() && !place.paths().journal.exists());
+}
+
+#[test]
+fn nothing_new_writes_nothing() {
+    let place = Place::with_two();
+    let before = place.files();
+    let (store, _) = place.open();
+    store.fold().expect("nothing to fold");
+    drop(store);
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_journal_torn_anywhere_replays_what_was_acknowledged() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3), Entry::Intend(intent(9)), keyset("d", 4)]);
+    drop(store);
+    let journal = std::fs::read(place.paths().journal).expect("a journal");
+    let ends: Vec<usize> = journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(n, _)| n + 1).collect();
+    assert_eq!(ends.len(), 4);
+    let state = std::fs::read(place.paths().state).expect("a state");
+    for length in 0..=journal.len() {
+        let torn = Place::new();
+        std::fs::create_dir_all(torn.paths().state.parent().expect("a parent")).expect("made");
+        std::fs::write(torn.paths().state, &state).expect("written");
+        std::fs::write(torn.paths().journal, &journal[..length]).expect("written");
+        let whole = ends.iter().filter(|end| **end <= length).count();
+        let (store, snapshot) = torn.open();
+        assert_eq!(snapshot.recorded.keysets.len(), 2 + usize::from(whole >= 2) + usize::from(whole >= 4), "length {length}");
+        assert_eq!(snapshot.open.len(), usize::from(whole >= 3), "length {length}");
+        // What follows is found too: the tear does not swallow it.
+        append(&store, vec![keyset("e", 5)]);
+        drop(store);
+        assert!(torn.read().recorded.keysets.contains_key(&label("e")), "length {length}");
+    }
+}
+
+#[test]
+fn damage_before_the_end_of_the_journal_is_an_error_with_its_line() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3), keyset("d", 4)]);
+    drop(store);
+    let mut journal = std::fs::read(place.paths().journal).expect("a journal");
+    let second = journal.iter().position(|b| *b == b'\n').expect("a line") + 40;
+    journal[second] ^= 1;
+    std::fs::write(place.paths().journal, &journal).expect("written");
+    let before = place.files();
+    let error = place.try_open().map(|_| ()).expect_err("damaged").to_string();
+    assert!(error.contains("keyform.journal line 2 is damaged"), "{error}");
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_fold_that_ended_between_its_two_files_is_harmless() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![Entry::Intend(intent(5)), keyset("c", 3)]);
+    let journal = std::fs::read(place.paths().journal).expect("a journal");
+    store.fold().expect("folded");
+    drop(store);
+    std::fs::write(place.paths().journal, journal).expect("as before the second rename");
+    let (_, snapshot) = place.open();
+    assert_eq!(snapshot.recorded.keysets.len(), 3);
+    assert_eq!(snapshot.open, [intent(5)]);
+}
+
+#[test]
+fn a_journal_of_another_state_is_an_error() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    drop(store);
+    // Somebody brought an older state back.
+    let older = place.state().replace("\"serial\": 1", "\"serial\": 7");
+    std::fs::write(place.paths().state, older).expect("written");
+    let before = place.files();
+    let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
+    assert!(error.contains("the state has serial 7, the journal continues 1"), "{error}");
+    assert_eq!(place.files(), before);
+    std::fs::remove_file(place.paths().state).expect("removed");
+    let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
+    assert!(error.contains("the state has serial 0"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_told_and_never_overwritten() {
+    let good = Place::with_two().state();
+    let twice = good.replace("\"b\": {", "\"a\": {");
+    for (bad, says) in [
+        (good.replace("\"version\": 1", "\"version\": 2"), "has version 2, and this keyform knows version 1"),
+        ("{\"version\": 3, \"shape\": \"another\"}".to_owned(), "has version 3"),
+        (good.replace("\"project\": \"test\"", "\"project\": \"other\""), "belongs to project `other`"),
+        (good.replace("\"retention\": 1", "\"retention\": 30"), "does not match its checksum"),
+        (good[..good.len() / 2].to_owned(), "ends too early"),
+        ("not json".to_owned(), "not JSON"),
+        (String::new(), "ends too early"),
+        (twice.replacen(&checksum(&twice), "merged", 1), "twice there"),
+        (good.replace("\"id\": \"2\"", "\"id\": \"../2\"").replacen(&checksum(&good), "merged", 1), "wrong"),
+    ] {
+        let place = Place::with_two();
+        std::fs::write(place.paths().state, &bad).expect("written");
+        let before = place.files();
+        let error = place.try_open().map(|_| ()).expect_err(says).to_string();
+        assert!(error.contains(says) && error.contains("keyform.json"), "{error}");
+        let error = read(&place.paths(), &project()).map(|_| ()).expect_err(says).to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(place.files(), before, "{says}");
+    }
+    let place = Place::with_two();
+    std::fs::remove_file(place.paths().state).expect("removed");
+    std::fs::create_dir(place.paths().state).expect("made");
+    assert!(place.try_open().map(|_| ()).expect_err("a folder").to_string().contains("it is not a file"));
+}
+
+fn checksum(state: &str) -> String {
+    let start = state.find("sha256:").expect("a checksum");
+    state[start..start + 71].to_owned()
+}
+
+#[test]
+fn formatting_and_a_checked_merge_are_accepted() {
+    let place = Place::with_two();
+    let json: serde_json::Value = serde_json::from_str(&place.state()).expect("JSON");
+    std::fs::write(place.paths().state, place.state().replace("\n  ", "\n\t ")).expect("written");
+    assert_eq!(place.read().recorded.keysets.len(), 2);
+    let mut merged = json;
+    merged["checksum"] = "merged".into();
+    merged["keysets"]["c"] = merged["keysets"]["a"].clone();
+    std::fs::write(place.paths().state, merged.to_string()).expect("written");
+    let (store, snapshot) = place.open();
+    assert_eq!(snapshot.recorded.keysets.len(), 3);
+    append(&store, vec![keyset("d", 4)]);
+    store.fold().expect("folded");
+    assert!(place.state().contains("\"checksum\": \"sha256:"));
+}
+
+#[test]
+fn one_writer_at_a_time_and_readers_do_not_wait() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    let error = place.try_open().map(|_| ()).expect_err("locked");
+    let StateError::Locked { holder } = &error else { panic!("{error}") };
+    assert_eq!((holder.pid, &*holder.command), (std::process::id(), "test"));
+    assert_eq!(place.read().recorded.keysets.len(), 2);
+    drop(store);
+    place.open();
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    store.fold().expect("folded");
+    append(&store, vec![keyset("d", 4)]);
+    let Paths { state, backup, journal, lock } = place.paths();
+    for file in [state, backup, journal, lock] {
+        let mode = std::fs::metadata(&file).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn many_appends_at_once_are_all_durable() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        let appends = (0..500).map(|n| store.append(keyset(&format!("k{n}"), n)));
+        for done in futures_util::future::join_all(appends).await {
+            done.expect("durable");
+        }
+    });
+    assert_eq!(place.read().recorded.keysets.len(), 500);
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_fails_and_what_exists_is_still_saved() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    std::fs::create_dir(place.paths().journal).expect("in the way");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let error = runtime.block_on(store.append(Entry::Intend(intent(1)))).expect_err("not written").to_string();
+    assert!(error.contains("keyform.journal"), "{error}");
+    std::fs::remove_dir(place.paths().journal).expect("out of the way");
+    runtime.block_on(store.append(keyset("c", 3))).expect_err("stays failed: what stood behind the damage would be lost");
+    store.fold().expect("the state can be written");
+    assert_eq!(place.read().recorded.keysets.len(), 3);
+    assert!(place.read().open.is_empty(), "an intent that was not written was not begun");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_found_out_at_the_start() {
+    let place = Place::new();
+    std::fs::write(place.0.path().join("state"), "a file where the folder should be").expect("written");
+    let error = place.try_open().map(|_| ()).expect_err("no folder").to_string();
+    assert!(error.contains("cannot make the folder"), "{error}");
+}
+
+/// Every format ever written stays readable.
+#[test]
+fn old_files_are_still_read() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/v1");
+    let place = Place::new();
+    std::fs::create_dir_all(place.paths().state.parent().expect("a parent")).expect("made");
+    for (name, to) in [("keyform.json", place.paths().state), ("keyform.journal", place.paths().journal)] {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() && !from.join(name).exists() {
+            let made = Place::with_two();
+            let (store, _) = made.open();
+            append(&store, vec![Entry::Intend(intent(1)), keyset("c", 3)]);
+            std::fs::create_dir_all(&from).expect("made");
+            std::fs::copy(made.paths().state, from.join("keyform.json")).expect("copied");
+            std::fs::copy(made.paths().journal, from.join("keyform.journal")).expect("copied");
+        }
+        std::fs::copy(from.join(name), to).expect("the fixture is there");
+    }
+    let (_, snapshot) = place.open();
+    assert_eq!(snapshot.open, [intent(1)]);
+    let Entry::Keyset { keyset: c, .. } = keyset("c", 3) else { unreachable!("it is one") };
+    assert_eq!(snapshot.recorded.keysets[&label("c")], *c);
+    assert_eq!(snapshot.recorded.keysets.len(), 3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_state_survives_its_file(ids in proptest::collection::btree_map("[a-zA-Z0-9][a-zA-Z0-9._-]{0,20}", (1u64..9_000_000, any::<bool>(), "\\PC{0,40}"), 0..8)) {
+        let place = Place::new();
+        let (store, _) = place.open();
+        let mut entries = vec![app()];
+        for (name, (id, has, why)) in &ids {
+            let secret = if *has { stored() } else { SecretRecord::Missing { why: why.as_str().into() } };
+            entries.push(Entry::Keyset { label: label(name), keyset: Box::new(recorded(*id, secret)), intent: None });
+        }
+        append(&store, entries);
+        let before = place.read().recorded;
+        store.fold().expect("folded");
+        prop_assert_eq!(place.read().recorded, before);
+    }
+}

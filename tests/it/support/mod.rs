@@ -1,1 +1,5 @@
+//! What tests stand on.
 
+mod tree;
+
+pub use tree::read_tree;

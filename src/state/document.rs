@@ -1,0 +1,221 @@
+//! The state file as bytes, version 1. Journal and file share the stanzas.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{Paths, StateError};
+use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, PublicKeys};
+
+pub const VERSION: u64 = 1;
+
+/// A person's word that a merged file is right.
+const MERGED: &str = "merged";
+
+/// What stands in the file beside the stanzas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub lineage: uuid::Uuid,
+    pub serial: u64,
+}
+
+/// Bytes of a state: pretty, sorted, one stanza per keyset, a newline at the end.
+pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        version: u64,
+        keyform: &'static str,
+        project: &'a ProjectName,
+        lineage: uuid::Uuid,
+        serial: u64,
+        checksum: String,
+        apps: BTreeMap<&'a Label, AppStanza>,
+        keysets: BTreeMap<&'a Label, KeysetStanza>,
+    }
+    let apps: BTreeMap<_, _> = recorded.apps.iter().map(|(label, app)| (label, AppStanza::from(app.clone()))).collect();
+    let keysets: BTreeMap<_, _> = recorded.keysets.iter().map(|(label, k)| (label, KeysetStanza::from(k.clone()))).collect();
+    let checksum = checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]);
+    let Head { lineage, serial } = head;
+    let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, apps, keysets };
+    let mut bytes = serde_json::to_vec_pretty(&file)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads a state and proves that it is this project's and whole.
+pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head, Recorded), StateError> {
+    #[derive(Deserialize)]
+    struct File<'a> {
+        version: u64,
+        project: String,
+        lineage: uuid::Uuid,
+        serial: u64,
+        checksum: String,
+        #[serde(borrow)]
+        apps: &'a RawValue,
+        #[serde(borrow)]
+        keysets: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: u64,
+    }
+    let broken = |error: &serde_json::Error| broken(error, paths);
+    let file: File = match serde_json::from_slice(bytes) {
+        Ok(file) => file,
+        // A later version may have another shape: then its number says more than what does not fit.
+        Err(error) => match serde_json::from_slice::<Version>(bytes) {
+            Ok(Version { version }) if version != VERSION => return Err(newer(&paths.state, version)),
+            _ => return Err(broken(&error)),
+        },
+    };
+    if file.version != VERSION {
+        return Err(newer(&paths.state, file.version));
+    }
+    if file.project != project.as_str() {
+        return Err(StateError::Foreign { path: paths.state.clone(), found: file.project, expected: project.clone() });
+    }
+    if file.checksum != MERGED && file.checksum != checksum(&[file.apps.get(), file.keysets.get()]) {
+        return Err(StateError::Checksum { path: paths.state.clone(), backup: paths.backup.clone() });
+    }
+    let apps: Unique<AppStanza> = serde_json::from_str(file.apps.get()).map_err(|e| broken(&e))?;
+    let keysets: Unique<KeysetStanza> = serde_json::from_str(file.keysets.get()).map_err(|e| broken(&e))?;
+    let recorded = Recorded {
+        apps: apps.0.into_iter().map(|(label, app)| (label, app.into())).collect(),
+        keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
+    };
+    Ok((Head { lineage: file.lineage, serial: file.serial }, recorded))
+}
+
+fn newer(path: &Path, version: u64) -> StateError {
+    StateError::Newer { path: path.to_owned(), version, known: VERSION }
+}
+
+fn broken(error: &serde_json::Error, paths: &Paths) -> StateError {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "this is not JSON",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => "a value is missing, twice there or wrong",
+    };
+    let (line, column) = (error.line(), error.column());
+    StateError::Broken { path: paths.state.clone(), backup: paths.backup.clone(), what, line, column }
+}
+
+/// Over the stanzas' text without the white space between its tokens: formatting the file is no damage.
+fn checksum(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let bytes = part.as_bytes();
+        let (mut start, mut at, mut in_text) = (0, 0, false);
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' if in_text => at += 1,
+                b'"' => in_text = !in_text,
+                b' ' | b'\n' | b'\r' | b'\t' if !in_text => {
+                    hash.update(&bytes[start..at]);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        hash.update(&bytes[start..]);
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// A map in which a label that is there twice is an error.
+struct Unique<T>(BTreeMap<Label, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = BTreeMap<Label, T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object by label")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = BTreeMap::new();
+                while let Some((label, value)) = map.next_entry::<Label, T>()? {
+                    if entries.insert(label, value).is_some() {
+                        return Err(serde::de::Error::custom("a label is there twice"));
+                    }
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData)).map(Unique)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct AppStanza {
+    id: AppId,
+    name: Box<str>,
+    managed: bool,
+}
+
+impl From<RecordedApp> for AppStanza {
+    fn from(RecordedApp { id, name, managed }: RecordedApp) -> Self {
+        AppStanza { id, name, managed }
+    }
+}
+impl From<AppStanza> for RecordedApp {
+    fn from(AppStanza { id, name, managed }: AppStanza) -> Self {
+        RecordedApp { id, name, managed }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeysetStanza {
+    id: KeysetId,
+    app: Label,
+    app_id: AppId,
+    publish_key: Box<str>,
+    subscribe_key: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_at: Option<jiff::Timestamp>,
+    applied: Observed,
+    seen: Observed,
+    secret: SecretStanza,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "status")]
+enum SecretStanza {
+    Stored { sink: Box<str>, fingerprint: Fingerprint },
+    Missing { why: Box<str> },
+}
+
+impl From<RecordedKeyset> for KeysetStanza {
+    fn from(keyset: RecordedKeyset) -> Self {
+        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret } = keyset;
+        let PublicKeys { publish_key, subscribe_key } = keys;
+        let secret = match secret {
+            SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
+            SecretRecord::Missing { why } => SecretStanza::Missing { why },
+        };
+        KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret }
+    }
+}
+impl From<KeysetStanza> for RecordedKeyset {
+    fn from(stanza: KeysetStanza) -> Self {
+        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret } = stanza;
+        let secret = match secret {
+            SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
+            SecretStanza::Missing { why } => SecretRecord::Missing { why },
+        };
+        RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret }
+    }
+}

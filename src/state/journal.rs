@@ -1,0 +1,106 @@
+//! The journal as bytes: a line a record, each with its checksum. The first line says which state it continues.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::document::{AppStanza, Head, KeysetStanza};
+use super::{Paths, StateError};
+use crate::keyset::Label;
+use crate::ports::{Entry, Intent};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "record")]
+enum Record {
+    /// Version 1 of this format.
+    Journal {
+        version: u64,
+        lineage: uuid::Uuid,
+        serial: u64,
+    },
+    Intend(Intent),
+    Void {
+        intent: uuid::Uuid,
+    },
+    App {
+        label: Label,
+        intent: Option<uuid::Uuid>,
+        app: AppStanza,
+    },
+    Keyset {
+        label: Label,
+        intent: Option<uuid::Uuid>,
+        keyset: Box<KeysetStanza>,
+    },
+}
+
+/// The first line: which state the journal continues.
+pub fn header(head: Head) -> serde_json::Result<Vec<u8>> {
+    line(&Record::Journal { version: 1, lineage: head.lineage, serial: head.serial })
+}
+
+/// One record as a line.
+pub fn encode(entry: Entry) -> serde_json::Result<Vec<u8>> {
+    line(&match entry {
+        Entry::Intend(intent) => Record::Intend(intent),
+        Entry::Void { intent } => Record::Void { intent },
+        Entry::App { label, app, intent } => Record::App { label, intent, app: app.into() },
+        Entry::Keyset { label, keyset, intent } => Record::Keyset { label, intent, keyset: Box::new((*keyset).into()) },
+    })
+}
+
+/// What a journal says.
+#[derive(Default)]
+pub struct Read {
+    /// `None`: not even the first line was finished.
+    pub head: Option<Head>,
+    pub entries: Vec<Entry>,
+    /// Bytes up to the end of the last whole line; what follows was never acknowledged.
+    pub whole: u64,
+}
+
+/// Reads a journal. A last line that is torn was never acknowledged and is dropped; damage before it is an error.
+pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
+    let damaged = |line: usize| StateError::Journal { path: paths.journal.clone(), line };
+    let Read { mut head, mut entries, mut whole } = Read::default();
+    let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        let Some(record) = parse(line) else {
+            if lines.peek().is_none() {
+                break;
+            }
+            return Err(damaged(number + 1));
+        };
+        match (record, head) {
+            (Record::Journal { version: 1, lineage, serial }, None) => head = Some(Head { lineage, serial }),
+            (Record::Journal { .. }, _) | (_, None) => return Err(damaged(number + 1)),
+            (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),
+            (Record::Void { intent }, Some(_)) => entries.push(Entry::Void { intent }),
+            (Record::App { label, intent, app }, Some(_)) => entries.push(Entry::App { label, app: app.into(), intent }),
+            (Record::Keyset { label, intent, keyset }, Some(_)) => {
+                entries.push(Entry::Keyset { label, keyset: Box::new((*keyset).into()), intent });
+            }
+        }
+        whole += line.len() as u64;
+    }
+    Ok(Read { head, entries, whole })
+}
+
+fn line(record: &Record) -> serde_json::Result<Vec<u8>> {
+    let json = serde_json::to_string(record)?;
+    Ok(format!("{} {json}\n", sum(json.as_bytes())).into_bytes())
+}
+
+fn parse(line: &[u8]) -> Option<Record> {
+    let line = line.strip_suffix(b"\n")?;
+    let (told, json) = line.split_at_checked(16)?;
+    let json = json.strip_prefix(b" ")?;
+    if told != sum(json).as_bytes() {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// 64 bits of SHA-256: against tears and bit rot, not against people.
+fn sum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,285 @@
+//! State, journal and lock together: a reader's picture, and the one writer.
+#![expect(clippy::disallowed_methods, reason = "state owns its files")]
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+
+use super::document::{self, Head};
+use super::fold::fold;
+use super::lock::Lock;
+use super::{Paths, Snapshot, StateError, atomic, io, journal};
+use crate::keyset::ProjectName;
+use crate::keyset::views::Recorded;
+use crate::ports::{Entry, Intent, Ledger, LedgerError};
+
+/// Reads of a state that changes under our eyes, before it is given up.
+const READS: u32 = 20;
+
+/// The picture as it is on disk, without a lock: readers do not block writers.
+pub fn read(paths: &Paths, project: &ProjectName) -> Result<Snapshot, StateError> {
+    for _ in 0..READS {
+        let before = stamp(&paths.state);
+        match load(paths, project) {
+            // A fold replaces the state, then the journal: what was read belongs together only if neither moved.
+            Ok(picture) if stamp(&paths.state) == before => return Ok(picture.snapshot()),
+            Err(error) if stamp(&paths.state) == before => return Err(error),
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    Err(StateError::Restless(paths.state.clone()))
+}
+
+fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
+    std::fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()))
+}
+
+struct Picture {
+    head: Head,
+    recorded: Recorded,
+    open: Vec<Intent>,
+    /// The journal holds more than intents that are still open.
+    unfolded: bool,
+    /// The journal ends in a torn line; this long it is whole.
+    torn: Option<u64>,
+}
+
+impl Picture {
+    fn snapshot(self) -> Snapshot {
+        let Picture { head, recorded, open, unfolded: _, torn: _ } = self;
+        Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
+    }
+}
+
+fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
+    let state = match atomic::read(&paths.state)? {
+        Some(bytes) => Some(document::read(&bytes, project, paths)?),
+        None => None,
+    };
+    let bytes = atomic::read(&paths.journal)?.unwrap_or_default();
+    let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
+    let torn = (whole < bytes.len() as u64).then_some(whole);
+    let existed = state.is_some();
+    let (head, mut recorded) = match (state, continues) {
+        (Some(state), _) => state,
+        // The first run ended before its state was written: the journal knows the lineage.
+        (None, Some(head)) if head.serial == 0 => (head, Recorded::default()),
+        (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
+        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0 }, Recorded::default()),
+    };
+    let mut open = Vec::new();
+    let mut unfolded = false;
+    if let Some(continues) = continues {
+        // One behind: a fold ended between the two files. Its records are in the state; its open intents are not.
+        let fits = continues.lineage == head.lineage && (continues.serial == head.serial || continues.serial + 1 == head.serial);
+        if !fits && !entries.is_empty() {
+            return Err(detached(paths, head.serial, continues.serial));
+        }
+        if fits {
+            unfolded = !existed || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
+            for entry in entries {
+                fold(&mut recorded, &mut open, entry);
+            }
+        }
+    }
+    Ok(Picture { head, recorded, open, unfolded, torn })
+}
+
+fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
+    StateError::Detached { path: paths.journal.clone(), state_file: paths.state.clone(), state, journal }
+}
+
+/// The one writer. Holds the lock for its whole life.
+pub struct Store {
+    paths: Paths,
+    project: ProjectName,
+    memory: Arc<Mutex<Memory>>,
+    writer: Mutex<Option<Sender<Job>>>,
+    #[expect(dead_code, reason = "held, not used")]
+    lock: Lock,
+}
+
+struct Memory {
+    head: Head,
+    recorded: Recorded,
+    open: Vec<Intent>,
+    /// Differs from the state file.
+    dirty: bool,
+}
+
+struct Job {
+    line: Vec<u8>,
+    done: oneshot::Sender<Result<(), LedgerError>>,
+}
+
+impl Store {
+    /// Takes the lock, proves that the folder can be written, replays the journal of a run that did not end, and folds it.
+    ///
+    /// `command`: what to tell others who find the lock taken.
+    pub fn open(paths: &Paths, project: &ProjectName, command: &str) -> Result<(Store, Snapshot), StateError> {
+        let folder = paths.folder();
+        std::fs::create_dir_all(folder).map_err(io("cannot make the folder", folder))?;
+        let lock = Lock::take(&paths.lock, command)?;
+        let picture = load(paths, project)?;
+        atomic::prove_writable(folder)?;
+        if let Some(whole) = picture.torn {
+            // What is appended behind a torn line would not be found again.
+            let cut = OpenOptions::new().write(true).open(&paths.journal).and_then(|f| f.set_len(whole).and_then(|()| f.sync_all()));
+            cut.map_err(io("cannot mend", &paths.journal))?;
+        }
+        let Picture { head, recorded, open, unfolded, torn: _ } = picture;
+        let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty: unfolded }));
+        let store = Store { paths: paths.clone(), project: project.clone(), memory, writer: Mutex::new(None), lock };
+        store.fold()?;
+        let snapshot = {
+            let memory = locked(&store.memory);
+            let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
+            Snapshot { recorded, lineage: memory.head.lineage, serial: memory.head.serial, open }
+        };
+        Ok((store, snapshot))
+    }
+
+    /// Writes what the journal holds into the state file, and leaves a journal with the open intents or none at all.
+    /// Nothing new: nothing is written.
+    ///
+    /// A power cut leaves: before the first rename, the old state and the whole journal; between the renames, the new
+    /// state and a journal that is one behind, whose records change nothing when they are replayed.
+    pub fn fold(&self) -> Result<(), StateError> {
+        // Ends the writer thread: the journal it writes to is about to be replaced.
+        drop(locked(&self.writer).take());
+        let mut memory = locked(&self.memory);
+        if !memory.dirty {
+            return Ok(());
+        }
+        let folder = self.paths.folder();
+        let next = Head { lineage: memory.head.lineage, serial: memory.head.serial + 1 };
+        let bytes = document::write(&self.project, next, &memory.recorded).map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
+        self.keep_previous()?;
+        atomic::write(&self.paths.state, folder, &bytes)?;
+        memory.head = next;
+        memory.dirty = false;
+        if memory.open.is_empty() {
+            match std::fs::remove_file(&self.paths.journal) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("cannot remove", &self.paths.journal)(error)),
+                _ => return atomic::sync_folder(folder),
+            }
+        }
+        let encoded = journal::header(next).and_then(|mut bytes| {
+            for intent in &memory.open {
+                bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
+            }
+            Ok(bytes)
+        });
+        atomic::write(&self.paths.journal, folder, &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?)
+    }
+
+    /// The state as it is becomes the backup: by a second name where the file system has such, else by a copy. At no
+    /// moment is there no state.
+    fn keep_previous(&self) -> Result<(), StateError> {
+        let (state, backup, folder) = (&self.paths.state, &self.paths.backup, self.paths.folder());
+        if !state.exists() {
+            return Ok(());
+        }
+        let beside = folder.join(format!(".keyform-backup-{}", std::process::id()));
+        let _ = std::fs::remove_file(&beside);
+        if std::fs::hard_link(state, &beside).is_ok() {
+            return std::fs::rename(&beside, backup).map_err(io("cannot replace", backup));
+        }
+        match atomic::read(state)? {
+            Some(bytes) => atomic::write(backup, folder, &bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// The thread that writes the journal; it ends when its channel closes.
+    fn writer(&self) -> Sender<Job> {
+        let mut writer = locked(&self.writer);
+        writer
+            .get_or_insert_with(|| {
+                let (sender, jobs) = channel();
+                let (paths, memory) = (self.paths.clone(), self.memory.clone());
+                std::thread::spawn(move || write_all(&paths, &memory, &jobs));
+                sender
+            })
+            .clone()
+    }
+}
+
+impl Ledger for Store {
+    async fn append(&self, entry: Entry) -> Result<(), LedgerError> {
+        let failed = |why: String| LedgerError { what: format!("cannot write {}", self.paths.journal.display()), why };
+        let line = journal::encode(entry.clone()).map_err(|error| failed(error.to_string()))?;
+        let (done, written) = oneshot::channel();
+        let sent = self.writer().send(Job { line, done });
+        let result = match sent {
+            Ok(()) => written.await.unwrap_or_else(|_| Err(failed("its thread ended".to_owned()))),
+            Err(_) => Err(failed("its thread ended".to_owned())),
+        };
+        // What exists at the server is remembered even if the journal could not take it: the fold may still save it.
+        let exists = matches!(entry, Entry::App { .. } | Entry::Keyset { .. });
+        if result.is_ok() || exists {
+            let mut memory = locked(&self.memory);
+            let Memory { recorded, open, dirty, .. } = &mut *memory;
+            *dirty = true;
+            fold(recorded, open, entry);
+        }
+        result
+    }
+}
+
+/// Takes all jobs that wait, writes them at once, syncs once, answers them all. After a failure every job fails: what
+/// stands in the file behind the damage would not be found again.
+fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
+    let mut file: Option<File> = None;
+    let mut broken: Option<LedgerError> = None;
+    while let Ok(first) = jobs.recv() {
+        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
+        let result = match &broken {
+            Some(error) => Err(error.clone()),
+            None => write_batch(paths, memory, &mut file, &batch),
+        };
+        if let Err(error) = &result {
+            broken = Some(error.clone());
+        }
+        for job in batch {
+            // Nobody waits any more: an interrupted run.
+            let _ = job.done.send(result.clone());
+        }
+    }
+}
+
+fn write_batch(paths: &Paths, memory: &Mutex<Memory>, file: &mut Option<File>, batch: &[Job]) -> Result<(), LedgerError> {
+    let failed = |what: &str, why: String| LedgerError { what: format!("{what} {}", paths.journal.display()), why };
+    let bytes: Vec<u8> = batch.iter().flat_map(|job| job.line.iter().copied()).collect();
+    if file.is_none() {
+        let opened = open_journal(paths, locked(memory).head).map_err(|error| failed("cannot open", error.to_string()))?;
+        *file = Some(opened);
+    }
+    let Some(file) = file else { return Ok(()) };
+    file.write_all(&bytes).map_err(|error| failed("cannot write", error.to_string()))?;
+    file.sync_data().map_err(|error| failed("cannot sync", error.to_string()))
+}
+
+/// Opens the journal to append; a new one gets its first line, synced with the folder's entry.
+fn open_journal(paths: &Paths, head: Head) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&paths.journal)?;
+    if file.metadata()?.len() == 0 {
+        file.write_all(&journal::header(head)?)?;
+        file.sync_all()?;
+        File::open(paths.folder())?.sync_all()?;
+    }
+    Ok(file)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
