@@ -1,1 +1,378 @@
+//! Every way in which HTTP goes wrong, on a real socket: what the client makes of it, and how often it asks.
 
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keyform::api::{Client, Options};
+use keyform::keyset::{ApiVersion, KeysetId, Secret};
+use keyform::ports::{Api, ApiError, ApiErrorKind, Body};
+use zeroize::Zeroizing;
+
+const KEY: &str = "the-api-key-of-this-test";
+
+/// What the server does with one request.
+#[derive(Clone)]
+enum Act {
+    /// Sends these bytes and closes.
+    Say(Vec<u8>),
+    /// Closes after reading the request.
+    Cut,
+    /// Closes with a reset.
+    Reset,
+    /// Closes before reading.
+    Slam,
+    /// Says nothing for this long.
+    Silence(Duration),
+    /// One byte at a time, for ever (bounded by the client's patience).
+    Drip,
+    /// A head, then spaces without end.
+    Flood,
+    /// Answers and keeps the connection, then closes it while it is idle.
+    KeepThenClose(Vec<u8>),
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Act {
+    Act::Say(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len()).into_bytes())
+}
+
+fn json(status: &str, body: &str) -> Act {
+    answer(status, "Content-Type: application/json\r\n", body)
+}
+
+/// Plays one act per request, the last one for all that follow. Ends with its test's process; every wait is bounded.
+struct Server {
+    endpoint: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn new(acts: Vec<Act>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let script = Arc::new(Mutex::new((VecDeque::from(acts), requests.clone())));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let script = script.clone();
+                std::thread::spawn(move || serve(stream, &script));
+            }
+        });
+        Server { endpoint, requests }
+    }
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("not poisoned").clone()
+    }
+    fn client(&self) -> Client {
+        client(&self.endpoint, Duration::from_millis(700))
+    }
+}
+
+fn client(endpoint: &str, timeout: Duration) -> Client {
+    let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
+    let mut options = Options::new(endpoint.to_owned(), ApiVersion::default(), key);
+    options.timeout = timeout;
+    options.tries = 3;
+    options.first_pause = Duration::from_millis(10);
+    Client::new(options).expect("a client")
+}
+
+type Script = Mutex<(VecDeque<Act>, Arc<Mutex<Vec<String>>>)>;
+
+fn serve(mut stream: TcpStream, script: &Script) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let _ = stream.set_write_timeout(Some(Duration::from_secs(5)));
+    let Some(act) = script.lock().expect("not poisoned").0.front().cloned() else { return };
+    let request = match act {
+        Act::Slam => Some("slammed".to_owned()),
+        // Closing while bytes are unread makes the kernel send a reset.
+        Act::Reset => (stream.read(&mut [0; 1]).unwrap_or(0) == 1).then(|| "reset".to_owned()),
+        _ => request(&mut stream),
+    };
+    let Some(request) = request else { return };
+    {
+        let mut script = script.lock().expect("not poisoned");
+        script.1.lock().expect("not poisoned").push(request);
+        if script.0.len() > 1 {
+            script.0.pop_front();
+        }
+    }
+    match &act {
+        Act::Say(bytes) => drop(stream.write_all(bytes)),
+        Act::Cut | Act::Slam | Act::Reset => {}
+        Act::Silence(time) => std::thread::sleep(*time),
+        Act::Drip => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+            for _ in 0..100 {
+                if stream.write_all(b" ").is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Act::Flood => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+            for _ in 0..1600 {
+                if stream.write_all(chunk.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+        Act::KeepThenClose(bytes) => {
+            let _ = stream.write_all(bytes);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// One whole request as text; `None` for a connection on which none came.
+fn request(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let n = stream.read(&mut buffer).ok()?;
+        if n == 0 {
+            return None;
+        }
+        bytes.extend_from_slice(&buffer[..n]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+        if body.len() >= length.and_then(|l| l.parse().ok()).unwrap_or(0) {
+            return Some(text.into_owned());
+        }
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+fn get(client: &Client) -> Result<u64, ApiError> {
+    run(client.apps_page(1)).map(|page| page.total)
+}
+
+fn post(client: &Client) -> Result<(), ApiError> {
+    run(client.post_keyset(&Body::new())).map(|_| ())
+}
+
+const PAGE: &str = r#"{"apps":[],"total":0,"page":1,"limit":100}"#;
+/// What must never be repeated in an error: it could be a secret.
+const CANARY: &str = "sec-c-CANARYCANARYCANARYCANARYCANARY";
+
+#[test]
+fn the_key_and_the_version_are_headers_of_every_request() {
+    let server = Server::new(vec![json("200 OK", PAGE)]);
+    assert_eq!(get(&server.client()).expect("an answer"), 0);
+    let request = server.requests().remove(0).to_ascii_lowercase();
+    assert!(request.starts_with("get /v2/apps?page=1&limit=100 http/1.1\r\n"));
+    assert!(request.contains(&format!("\r\nauthorization: {KEY}\r\n")));
+    assert!(request.contains("\r\npubnub-version: 2026-03-23\r\n"));
+    assert!(request.contains("\r\ncontent-type: application/json\r\n"));
+    assert_eq!(request.matches(KEY).count(), 1);
+}
+
+#[test]
+fn a_get_is_tried_again_where_that_may_help() {
+    let error = |status: &str| json(status, r#"{"statusCode":500,"error":"InternalError","message":["again"]}"#);
+    for fault in [
+        error("500 Internal Server Error"),
+        error("503 Service Unavailable"),
+        error("429 Too Many Requests"),
+        Act::Cut,
+        Act::Slam,
+        Act::Reset,
+    ] {
+        let server = Server::new(vec![fault, json("200 OK", PAGE)]);
+        assert_eq!(get(&server.client()).expect("the second try is answered"), 0);
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[test]
+fn a_get_that_stays_broken_is_given_up_after_its_tries() {
+    for (fault, says) in [
+        (json("500 Internal Server Error", "{}"), "500"),
+        (
+            answer("502 Bad Gateway", "Content-Type: text/html\r\n", "<html>bad gateway</html>"),
+            "502: no error of the Admin API in the answer (text/html",
+        ),
+        (Act::Cut, "no complete answer"),
+        (Act::Silence(Duration::from_secs(2)), "no complete answer: out of time"),
+        (Act::Drip, "no complete answer: out of time"),
+        (Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"apps\"".to_vec()), "no complete answer"),
+        (Act::Say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()), "no complete answer"),
+        (Act::Say(b"no http at all\r\n\r\n".to_vec()), "no complete answer"),
+        (Act::Say(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(5000)).into_bytes()), "no complete answer"),
+    ] {
+        let server = Server::new(vec![fault]);
+        let error = get(&server.client()).expect_err("it stays broken").to_string();
+        assert!(
+            error.starts_with("GET /v2/apps?page=1&limit=100: ") && error.contains(says) && error.ends_with("(after 3 tries)"),
+            "{error}"
+        );
+        assert_eq!(server.requests().len(), 3, "{says}");
+    }
+}
+
+#[test]
+fn what_another_try_cannot_mend_is_asked_once() {
+    let said = |status: &str, name: &str| json(status, &format!(r#"{{"statusCode":0,"error":"{name}","message":["one","two"]}}"#));
+    for (fault, says) in [
+        (said("400 Bad Request", "BadRequest"), "400 BadRequest: one; two"),
+        (said("401 Unauthorized", "Unauthorized"), "401 Unauthorized: one; two"),
+        (said("403 Forbidden", "Forbidden"), "403 Forbidden: one; two"),
+        (said("404 Not Found", "NotFound"), "404 NotFound: one; two"),
+        (answer("200 OK", "Content-Type: text/html\r\n", "<html></html>"), "this is not JSON at line 1, column 1"),
+        (json("200 OK", r#"{"apps":[{"id":1}],"total":1}"#), "not an answer of the Admin API"),
+        (Act::Flood, "the answer is longer than 16 MiB"),
+        (Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n".to_vec()), "the answer is longer than 16 MiB"),
+    ] {
+        let server = Server::new(vec![fault]);
+        let error = get(&client(&server.endpoint, Duration::from_secs(10))).expect_err("it is an error").to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(server.requests().len(), 1, "{says}");
+    }
+}
+
+#[test]
+fn the_content_type_does_not_matter_where_the_content_is_right() {
+    let server = Server::new(vec![answer("200 OK", "Content-Type: text/plain\r\n", PAGE)]);
+    assert_eq!(get(&server.client()).expect("it is JSON"), 0);
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
+    let other = Server::new(vec![json("200 OK", PAGE)]);
+    let server = Server::new(vec![answer("302 Found", &format!("Location: {}/v2/apps\r\n", other.endpoint), "")]);
+    let error = get(&server.client()).expect_err("it is an error").to_string();
+    assert!(error.contains("302"), "{error}");
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn a_post_is_sent_once_whatever_comes_back() {
+    for fault in [
+        Act::Cut,
+        Act::Reset,
+        Act::Silence(Duration::from_secs(2)),
+        Act::Drip,
+        json("500 Internal Server Error", "{}"),
+        answer("429 Too Many Requests", "Retry-After: 0\r\n", "{}"),
+        answer("503 Service Unavailable", "Retry-After: 0\r\n", "{}"),
+        Act::Say(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"keyset\"".to_vec()),
+        Act::Flood,
+    ] {
+        let server = Server::new(vec![fault]);
+        let error = post(&server.client()).expect_err("it is an error");
+        assert!(!error.certainly_not_done(), "it may have been carried out: {error}");
+        assert_eq!(server.requests().len(), 1, "{error}");
+    }
+    for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "409 Conflict", "422 Unprocessable"] {
+        let server = Server::new(vec![json(status, "{}")]);
+        let error = post(&server.client()).expect_err("it is an error");
+        assert!(error.certainly_not_done(), "{error}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn fifty_posts_on_connections_that_are_cut_are_fifty_requests() {
+    for fault in [Act::Cut, Act::Reset] {
+        let server = Server::new(vec![fault]);
+        let client = server.client();
+        for _ in 0..50 {
+            post(&client).expect_err("it is cut");
+        }
+        assert_eq!(server.requests().len(), 50);
+    }
+}
+
+#[test]
+fn an_idle_connection_that_was_closed_costs_nothing_and_doubles_nothing() {
+    let keep = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len()).into_bytes();
+    let server = Server::new(vec![Act::KeepThenClose(keep)]);
+    let client = server.client();
+    run(async {
+        for _ in 0..10 {
+            client.post_keyset(&Body::new()).await.map(|_| ()).expect("answered");
+            tokio::time::sleep(Duration::from_millis(80)).await;
+        }
+    });
+    assert_eq!(server.requests().len(), 10);
+}
+
+#[test]
+fn a_connection_that_is_refused_never_left() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let error = post(&client(&format!("http://127.0.0.1:{port}"), Duration::from_secs(1))).expect_err("nobody listens");
+    assert!(error.certainly_not_done() && matches!(error.kind, ApiErrorKind::NotSent(_)), "{error}");
+}
+
+#[test]
+fn retry_after_is_kept_by_all_requests() {
+    let date = "Date: Mon, 23 Nov 2026 00:00:00 GMT\r\nRetry-After: Mon, 23 Nov 2026 00:00:01 GMT\r\n";
+    for wait in ["Retry-After: 1\r\n", date] {
+        let server = Server::new(vec![answer("429 Too Many Requests", wait, "{}"), json("200 OK", PAGE)]);
+        let begun = Instant::now();
+        let client = client(&server.endpoint, Duration::from_secs(5));
+        run(async {
+            let first = client.post_keyset(&Body::new()).await;
+            assert!(first.is_err(), "a POST is not repeated");
+            // Another request, which the server has not answered yet, waits too.
+            client.apps_page(1).await.map(|_| ()).expect("answered");
+        });
+        assert!(begun.elapsed() >= Duration::from_millis(950), "{wait}");
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[test]
+fn no_error_repeats_what_an_answer_held() {
+    let body = format!(r#"{{"apps":[{{"id":"1","name":{{"secretKey":"{CANARY}"}}}}],"total":1}}"#);
+    for act in
+        [json("200 OK", &body), json("200 OK", CANARY), answer("500 Internal Server Error", "", CANARY), json("403 Forbidden", CANARY)]
+    {
+        let server = Server::new(vec![act]);
+        let error = get(&server.client()).expect_err("it is an error");
+        assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains(KEY));
+    }
+}
+
+#[test]
+fn a_patch_answered_about_another_keyset_is_an_error() {
+    let body = r#"{"id":"2","appId":"1","publishKey":"pub-c-1","subscribeKey":"sub-c-1"}"#;
+    let server = Server::new(vec![json("200 OK", body)]);
+    let id = KeysetId::parse("1").expect("an id");
+    let error = run(server.client().patch_keyset(&id, &Body::new())).map(|_| ()).expect_err("it is about another one");
+    assert!(error.to_string().contains("another id"), "{error}");
+}
+
+#[test]
+fn only_safe_endpoints_are_taken() {
+    let made = |endpoint: &str| {
+        let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
+        Client::new(Options::new(endpoint.to_owned(), ApiVersion::default(), key)).is_ok()
+    };
+    for good in
+        ["https://admin-api.pubnub.com", "https://admin-api.pubnub.com/", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1"]
+    {
+        assert!(made(good), "{good}");
+    }
+    for bad in [
+        "http://admin-api.pubnub.com",
+        "http://127.0.0.1.example.com",
+        "https://user@host",
+        "https://host/path",
+        "https://host?q",
+        "ftp://host",
+        "host",
+        "",
+    ] {
+        assert!(!made(bad), "{bad}");
+    }
+}

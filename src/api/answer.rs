@@ -1,0 +1,88 @@
+//! From an HTTP response to bytes or a typed error. The text of a body never gets into an error: it may hold a secret.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use zeroize::Zeroizing;
+
+use crate::keyset::wire::{self, ErrorBody};
+use crate::ports::ApiErrorKind;
+
+/// Longest body taken. A page of 100 keysets has about 40 KiB.
+pub const BODY_MAX: usize = 16 << 20;
+/// Longest answer to a create or rotate; these have about 2 KiB.
+pub const SECRET_BODY_MAX: usize = 1 << 20;
+/// Most of an error's messages that are kept, and most characters of each.
+const MESSAGES_MAX: usize = 20;
+const MESSAGE_MAX: usize = 1_000;
+
+/// The whole body of a 2xx answer, wiped when dropped.
+pub async fn body(response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    if status.is_success() {
+        return read(response, max).await;
+    }
+    // What an error says is worth a try; that it is unreadable changes nothing about the status.
+    let body = read(response, SECRET_BODY_MAX).await.ok();
+    Err(failure(status, &headers, body.as_deref().map(Vec::as_slice)))
+}
+
+async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+    let told = response.content_length().unwrap_or(0);
+    if told > max as u64 {
+        return Err(ApiErrorKind::TooLarge { limit: max });
+    }
+    // Enough for the usual answer, so that no half-grown copy of a secret is left behind unwiped.
+    let mut body = Zeroizing::new(Vec::with_capacity((told as usize).max(16 << 10)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| ApiErrorKind::NoAnswer(plain(&error)))? {
+        if body.len() + chunk.len() > max {
+            return Err(ApiErrorKind::TooLarge { limit: max });
+        }
+        if body.len() + chunk.len() > body.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity((2 * body.capacity()).max(body.len() + chunk.len())));
+            larger.extend_from_slice(&body);
+            body = larger;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failure(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> ApiErrorKind {
+    let parsed: Option<ErrorBody> = body.and_then(|bytes| wire::parse(bytes).ok());
+    let (error, messages) = match parsed {
+        Some(body) => (body.error, Vec::from(body.message)),
+        None => {
+            let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no content type");
+            (String::new(), vec![format!("no error of the Admin API in the answer ({kind}, {} bytes)", body.map_or(0, <[u8]>::len))])
+        }
+    };
+    let messages = messages.into_iter().take(MESSAGES_MAX).map(|m| m.chars().take(MESSAGE_MAX).collect()).collect();
+    let error = error.chars().take(100).collect();
+    ApiErrorKind::Status { status: status.as_u16(), error, messages, retry_after: retry_after(headers) }
+}
+
+/// `Retry-After` as seconds or as an HTTP date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    // The server's own clock, where it tells it: ours may be off.
+    let now = headers.get(reqwest::header::DATE).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
+    at.duration_since(now?).ok()
+}
+
+/// The causes of an error in one line. The URL is left out: method and path are told anyway.
+pub fn plain(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "out of time".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,244 @@
+//! The client.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::{Method, Url};
+use zeroize::Zeroizing;
+
+use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
+use super::gate::Gate;
+use crate::keyset::views::{LiveApp, LiveKeyset};
+use crate::keyset::wire::{self, AppPage, KeysetPage};
+use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, RawAnswer, Secret};
+use crate::ports::{Api, ApiError, ApiErrorKind, Body};
+
+/// Entries asked for per page. The maximum is not documented; the vendor's own client asks for 100.
+const PAGE: u64 = 100;
+
+/// How a client is made.
+pub struct Options {
+    /// `https://host[:port]`, or `http` on loopback.
+    pub endpoint: String,
+    pub version: ApiVersion,
+    pub key: Secret,
+    /// For one connection to be made.
+    pub connect_timeout: Duration,
+    /// For one whole request, answer included.
+    pub timeout: Duration,
+    /// Times a GET or PATCH is sent at most; a POST is sent once.
+    pub tries: u32,
+    /// Pause before the second try; it doubles from try to try, with jitter, up to 20 s.
+    pub first_pause: Duration,
+}
+
+impl Options {
+    pub fn new(endpoint: String, version: ApiVersion, key: Secret) -> Options {
+        Options {
+            endpoint,
+            version,
+            key,
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+            tries: 5,
+            first_pause: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The endpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEndpoint {
+    #[error("the endpoint is not https://HOST[:PORT] (or http on loopback)")]
+    NotAllowed,
+    #[error("the API key cannot be sent in a header")]
+    Key(#[source] InvalidHeaderValue),
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// `ports::Api` over HTTP.
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    tries: u32,
+    first_pause: Duration,
+    gate: Gate,
+}
+
+impl Client {
+    /// Connects to nothing yet.
+    pub fn new(options: Options) -> Result<Client, BadEndpoint> {
+        let base = endpoint(&options.endpoint)?;
+        let mut key = HeaderValue::from_str(options.key.expose_secret()).map_err(BadEndpoint::Key)?;
+        key.set_sensitive(true);
+        let version = HeaderValue::from_str(options.version.as_str()).map_err(BadEndpoint::Key)?;
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, key),
+            (HeaderName::from_static("pubnub-version"), version),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("keyform/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.timeout)
+            // A redirect would carry the key to wherever it points.
+            .redirect(reqwest::redirect::Policy::none())
+            // Whether a request may be repeated is decided here and nowhere below.
+            .retry(reqwest::retry::never());
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
+        Ok(Client { http, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default() })
+    }
+
+    /// GET and PATCH: repeated while it may help.
+    async fn repeat(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let mut tries = 0;
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(self.first_pause)
+            .with_max_delay(Duration::from_secs(20))
+            .with_max_times(self.tries as usize - 1)
+            .with_jitter();
+        let sent = (|| {
+            tries += 1;
+            self.send(method.clone(), path, body, BODY_MAX)
+        })
+        .retry(backoff)
+        .when(may_help)
+        // The gate keeps the wait that the server asked for; sleeping it here too would double it.
+        .adjust(|kind, pause| pause.map(|pause| if wait_of(kind).is_some() { Duration::ZERO } else { pause }))
+        .notify(|kind, pause| tracing::debug!(%path, ?pause, wait = ?wait_of(kind), "trying again"))
+        .await;
+        sent.map_err(|kind| error(&method, path, tries, kind))
+    }
+
+    /// POST: once.
+    async fn once(&self, path: &str, body: &Body, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        self.send(Method::POST, path, Some(body), max).await.map_err(|kind| error(&Method::POST, path, 1, kind))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Body>, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+        self.gate.pass().await;
+        let url = self.base.join(path).map_err(|error| ApiErrorKind::NotSent(error.to_string()))?;
+        let mut request = self.http.request(method.clone(), url);
+        if let Some(body) = body {
+            let bytes = serde_json::to_vec(body).map_err(|error| ApiErrorKind::NotSent(error.to_string()))?;
+            request = request.body(bytes);
+        }
+        let begun = tokio::time::Instant::now();
+        let answer = match request.send().await {
+            Ok(response) => {
+                tracing::debug!(%method, path, status = response.status().as_u16(), ms = begun.elapsed().as_millis() as u64, "answered");
+                answer::body(response, max).await
+            }
+            Err(error) => {
+                let why = plain(&error);
+                tracing::debug!(%method, path, why, ms = begun.elapsed().as_millis() as u64, "not answered");
+                if error.is_connect() || error.is_builder() { Err(ApiErrorKind::NotSent(why)) } else { Err(ApiErrorKind::NoAnswer(why)) }
+            }
+        };
+        if let Err(kind) = &answer
+            && let Some(wait) = wait_of(kind)
+        {
+            self.gate.close(wait);
+        }
+        answer
+    }
+}
+
+impl Api for Client {
+    async fn apps_page(&self, page: u64) -> Result<AppPage, ApiError> {
+        self.list(format!("/v2/apps?page={page}&limit={PAGE}")).await
+    }
+    async fn keysets_page(&self, page: u64) -> Result<KeysetPage, ApiError> {
+        self.list(format!("/v2/keysets?page={page}&limit={PAGE}")).await
+    }
+    async fn config(&self, id: &KeysetId) -> Result<Observed, ApiError> {
+        self.list(format!("/v2/keysets/{id}/config")).await
+    }
+    async fn post_app(&self, name: &str) -> Result<LiveApp, ApiError> {
+        let (path, body) = ("/v2/apps", named(name));
+        parsed(&Method::POST, path, &self.once(path, &body, BODY_MAX).await?)
+    }
+    async fn patch_app(&self, id: &AppId, name: &str) -> Result<LiveApp, ApiError> {
+        let path = format!("/v2/apps/{id}");
+        let app: LiveApp = parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(&named(name))).await?)?;
+        same_id(&path, app.id == *id).map(|()| app)
+    }
+    async fn post_keyset(&self, body: &Body) -> Result<RawAnswer, ApiError> {
+        self.once("/v2/keysets", body, SECRET_BODY_MAX).await.map(RawAnswer::new)
+    }
+    async fn patch_keyset(&self, id: &KeysetId, body: &Body) -> Result<LiveKeyset, ApiError> {
+        let path = format!("/v2/keysets/{id}");
+        let keyset: LiveKeyset = parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)?;
+        same_id(&path, keyset.id == *id).map(|()| keyset)
+    }
+    async fn patch_config(&self, id: &KeysetId, body: &Body) -> Result<Observed, ApiError> {
+        let path = format!("/v2/keysets/{id}/config");
+        parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)
+    }
+}
+
+impl Client {
+    async fn list<T: serde::de::DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
+        parsed(&Method::GET, &path, &self.repeat(Method::GET, &path, None).await?)
+    }
+}
+
+fn named(name: &str) -> Body {
+    Body::from_iter([("name".to_owned(), name.into())])
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(method: &Method, path: &str, bytes: &[u8]) -> Result<T, ApiError> {
+    wire::parse(bytes).map_err(|bad| error(method, path, 1, ApiErrorKind::BadAnswer(bad)))
+}
+
+fn same_id(path: &str, same: bool) -> Result<(), ApiError> {
+    let kind = || ApiErrorKind::NotDone("the answer is about another id than the request".to_owned());
+    if same { Ok(()) } else { Err(error(&Method::PATCH, path, 1, kind())) }
+}
+
+fn error(method: &Method, path: &str, tries: u32, kind: ApiErrorKind) -> ApiError {
+    let method = match *method {
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        _ => "GET",
+    };
+    ApiError { method, path: path.to_owned(), tries, kind }
+}
+
+/// Whether another try of a GET or PATCH may end better.
+fn may_help(kind: &ApiErrorKind) -> bool {
+    match kind {
+        ApiErrorKind::NotSent(_) | ApiErrorKind::NoAnswer(_) => true,
+        ApiErrorKind::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+        ApiErrorKind::TooLarge { .. } | ApiErrorKind::BadAnswer(_) | ApiErrorKind::Inconsistent(_) | ApiErrorKind::NotDone(_) => false,
+    }
+}
+
+/// How long the server asked everybody to wait.
+fn wait_of(kind: &ApiErrorKind) -> Option<Duration> {
+    match kind {
+        ApiErrorKind::Status { retry_after, .. } => *retry_after,
+        _ => None,
+    }
+}
+
+fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
+    let url = Url::parse(text).map_err(|_| BadEndpoint::NotAllowed)?;
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    let bare =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if scheme && bare && url.has_host() { Ok(url) } else { Err(BadEndpoint::NotAllowed) }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
