@@ -1,1 +1,21 @@
-//! Where secrets go.
+//! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential Manager, Secret Service).
+//!
+//! ```text
+//! KeyringSink, ApiKeyStore   async, what the verbs see
+//!   worker                   one thread of its own and a deadline: a keyring call can block for ever
+//!     entries                the blocking calls, and their errors in keyform's words
+//!       probe                what the platform itself says: is there a service, is it unlocked, does it persist
+//! ```
+//!
+//! Kernel keyutils are never used: they forget at reboot, and answer differently on the first and second call.
+
+mod api_key;
+mod entries;
+mod escrow;
+mod keyring;
+mod probe;
+mod worker;
+
+pub use api_key::{ApiKeyStore, parse_key_file};
+pub use escrow::MemoryEscrow;
+pub use keyring::{KeyringSink, Surroundings};
