@@ -1,3 +1,5 @@
-fn main() {
-    println!("hi");
+//! Start and exit code; nothing else.
+
+fn main() -> std::process::ExitCode {
+    keyform::cli::main()
 }

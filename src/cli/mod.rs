@@ -1,1 +1,149 @@
-//! The command line.
+//! The command line: arguments, one file per command, errors to exit codes, wiring of the ports.
+
+mod apply;
+mod clock;
+mod error;
+mod init;
+mod key;
+mod login;
+mod output;
+mod plan;
+mod progress;
+mod sandbox;
+mod schema;
+mod secrets;
+mod session;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use error::Exit;
+use output::Output;
+
+/// Declarative PubNub keysets: plan, apply, and secrets that are never lost.
+#[derive(Debug, Parser)]
+#[command(name = "keyform", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 differences found, 3 refused, 4 applied in part, \
+                          5 no usable secret sink, 6 locked by another run, 130 interrupted";
+
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// Work on the project in this folder
+    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// How results are written to stdout
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// Tell more on stderr: -v requests, -vv everything (or set KEYFORM_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// No progress, only results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Use the built-in sandbox of this project instead of the account; its data is kept in .keyform/
+    #[arg(long, global = true)]
+    sandbox: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented starter project
+    Init(init::Args),
+    /// Check the project's TOML: no network, no credentials
+    Validate(validate::Args),
+    /// Show what apply would do
+    Plan(plan::Args),
+    /// Carry the plan out: create what is missing, update what changed, store the secrets
+    Apply(apply::Args),
+    /// Look after secrets
+    Secrets(secrets::Args),
+    /// Store the API key in the keyring of the operating system
+    Login(login::LoginArgs),
+    /// Remove the API key from the keyring
+    Logout(login::LogoutArgs),
+    /// Serve the Admin API on this machine, for trying things out and for tests
+    ///
+    /// It accepts the API key in KEYFORM_SANDBOX_KEY (default: sandbox).
+    Sandbox(sandbox::Args),
+    /// Print the JSON Schema of keyform.toml, for editors
+    Schema(schema::Args),
+}
+
+/// Parses the arguments, runs the command, prints what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results and go to stdout; usage mistakes are errors like any other.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
+        }
+    };
+    let output = Output::new(&cli.global);
+    output::start_log(&cli.global);
+    let result = runtime().and_then(|runtime| {
+        let result = runtime.block_on(dispatch(&cli, &output));
+        // A blocking call that hangs must not hold the process back.
+        runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+        result
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => error::report(&error, &output).into(),
+    }
+}
+
+async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Init(args) => init::run(global, args, output),
+        Command::Validate(args) => validate::run(global, args, output),
+        Command::Plan(args) => plan::run(global, args, output).await,
+        Command::Apply(args) => apply::run(global, args, output).await,
+        Command::Secrets(args) => secrets::run(global, args, output).await,
+        Command::Login(args) => login::login(global, args, output).await,
+        Command::Logout(args) => login::logout(global, args, output).await,
+        Command::Sandbox(args) => sandbox::run(global, args, output).await,
+        Command::Schema(args) => schema::run(args, output),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,7 +1,10 @@
 //! What tests stand on.
 
+pub mod keyform;
 mod keyring;
+pub mod sandbox;
 mod tree;
 
 pub use keyring::Keyring;
+pub use sandbox::Sandbox;
 pub use tree::read_tree;

@@ -1,0 +1,102 @@
+//! From errors to what a person reads and what a program gets: the one place that prints an error.
+
+use std::process::ExitCode;
+
+use crate::ports::{ApiError, SinkError};
+use crate::render::style::{BAD, BOLD};
+use crate::render::text::terminal;
+use crate::state::StateError;
+
+use super::output::Output;
+
+/// Exit codes, as the README lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Error = 1,
+    Differences = 2,
+    Refused = 3,
+    Partial = 4,
+    NoSink = 5,
+    Locked = 6,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error with its exit code and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+    pub help: Vec<String>,
+    /// For programs: a field of the JSON error, by name.
+    details: Option<(&'static str, serde_json::Value)>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, message: message.into(), help: Vec::new(), details: None }
+    }
+    pub fn details(mut self, name: &'static str, json: serde_json::Value) -> Failure {
+        self.details = Some((name, json));
+        self
+    }
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// Prints the error to stderr, or as JSON to stdout, and says with what code to exit.
+pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
+    let (exit, help) = classify(error);
+    let message = error.chain().map(ToString::to_string).collect::<Vec<_>>();
+    if output.is_json() {
+        let mut json = serde_json::json!({
+            "format_version": 1,
+            "kind": "error",
+            "exit_code": exit as u8,
+            "message": message.join(": "),
+            "help": help,
+        });
+        if let Some((name, details)) = error.downcast_ref::<Failure>().and_then(|f| f.details.as_ref()) {
+            json[*name] = details.clone();
+        }
+        output.json(&json);
+    }
+    let mut text = format!("{BAD}error{BAD:#}: {}", terminal(&message[0]));
+    for cause in &message[1..] {
+        text.push_str(&format!("\n  cause: {}", terminal(cause)));
+    }
+    for line in &help {
+        text.push_str(&format!("\n  {BOLD}help{BOLD:#}: {}", terminal(line)));
+    }
+    output.error(&text);
+    exit
+}
+
+fn classify(error: &anyhow::Error) -> (Exit, Vec<String>) {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return (failure.exit, failure.help.clone());
+    }
+    if let Some(api) = error.downcast_ref::<ApiError>() {
+        return (Exit::Error, api.help().into_iter().collect());
+    }
+    if error.downcast_ref::<SinkError>().is_some() {
+        return (Exit::NoSink, vec![SINK_HELP.to_owned()]);
+    }
+    if let Some(StateError::Locked { .. }) = error.downcast_ref::<StateError>() {
+        return (Exit::Locked, vec!["wait until it ends; the lock goes with its process".to_owned()]);
+    }
+    (Exit::Error, Vec::new())
+}
+
+/// What to do without a usable keyring.
+pub const SINK_HELP: &str = "secret keys are shown once, at creation, so keyform creates nothing before it has a safe place for them: \
+                             unlock or start the keyring, or on a headless machine run keyform below tests/with-keyring";

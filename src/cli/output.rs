@@ -1,0 +1,96 @@
+//! stdout for results, stderr for everything else, through one printer.
+
+use std::io::{IsTerminal, Write};
+
+use super::{Color, Format, Global};
+
+/// Where texts go. Styles are in the texts and are stripped here where they are not wanted.
+#[derive(Clone, Copy)]
+pub struct Output {
+    format: Format,
+    quiet: bool,
+    stdout: anstream::ColorChoice,
+    stderr: anstream::ColorChoice,
+}
+
+impl Output {
+    pub fn new(global: &Global) -> Output {
+        let choice = |auto: anstream::ColorChoice| match global.color {
+            Color::Auto => auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        Output {
+            format: global.format,
+            quiet: global.quiet,
+            stdout: choice(anstream::AutoStream::choice(&std::io::stdout())),
+            stderr: choice(anstream::AutoStream::choice(&std::io::stderr())),
+        }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+    /// Whether text for stderr is coloured.
+    pub fn colors_stderr(&self) -> bool {
+        self.stderr != anstream::ColorChoice::Never
+    }
+
+    /// A result for people; nothing when the format is JSON.
+    pub fn result(&self, text: &str) {
+        if !self.is_json() {
+            self.write(&mut anstream::AutoStream::new(std::io::stdout().lock(), self.stdout), text);
+        }
+    }
+    /// A result whatever the format: what the command exists to print.
+    pub fn raw(&self, text: &str) {
+        self.write(&mut std::io::stdout().lock(), text);
+    }
+    /// A result for programs: one JSON document and a newline.
+    pub fn json(&self, json: &serde_json::Value) {
+        self.write(&mut std::io::stdout().lock(), &format!("{json:#}\n"));
+    }
+    /// A line about how it goes; not with `--quiet`.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.error(text);
+        }
+    }
+    /// A line that must be seen.
+    pub fn error(&self, text: &str) {
+        self.write(&mut anstream::AutoStream::new(std::io::stderr().lock(), self.stderr), &format!("{text}\n"));
+    }
+
+    fn write(&self, to: &mut impl Write, text: &str) {
+        let done = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+        // Whoever reads has had enough (`| head`): a quiet end of printing, not of work.
+        if let Err(error) = done
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            tracing::warn!("output: {error}");
+        }
+    }
+}
+
+/// Whether a person can be asked: both ends are a terminal.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// `-v` and `KEYFORM_LOG` decide what is logged; it goes to stderr.
+pub fn start_log(global: &Global) {
+    use tracing_subscriber::EnvFilter;
+    let default = match global.verbose {
+        0 => "off",
+        1 => "keyform=debug",
+        _ => "keyform=trace,reqwest=debug,hyper_util=debug",
+    };
+    let filter = EnvFilter::builder().with_env_var("KEYFORM_LOG").try_from_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let color = global.color == Color::Always || (global.color == Color::Auto && std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    // A second start in one process (tests) keeps the first log.
+    let _ = log.with_target(true).try_init();
+}

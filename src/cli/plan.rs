@@ -1,0 +1,151 @@
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+
+use super::Global;
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::{ConnectOptions, Session};
+use crate::apply;
+use crate::keyset::views::Live;
+use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
+use crate::ports::{Creation, Intent};
+use crate::render::{plan_human, plan_json};
+use crate::state::{self, Snapshot};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    connect: ConnectOptions,
+    /// Look at the live account first, or work from TOML and state alone (no network, no credentials)
+    #[arg(long, value_enum, default_value_t = Refresh::Full)]
+    refresh: Refresh,
+    /// Exit with 2 if there is something to do
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Refresh {
+    None,
+    Full,
+}
+
+/// What the user allows; the same for plan and apply, so that a plan shows what apply would refuse.
+#[derive(Debug, clap::Args)]
+pub struct PolicyArgs {
+    /// Only this keyset and its app; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    target: Vec<String>,
+    /// Allow setting a region that can never be changed afterwards, on keysets that exist
+    #[arg(long)]
+    allow_irreversible: bool,
+    /// Create this keyset again although so many are gone that it looks like the wrong account; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    recreate: Vec<String>,
+    /// Allow more than `[limits]` does: create=N or update=N; may be repeated
+    #[arg(long, value_name = "KIND=N", value_parser = limit)]
+    limit: Vec<(Limited, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limited {
+    Create,
+    Update,
+}
+
+fn limit(text: &str) -> Result<(Limited, usize), String> {
+    let parsed = match text.split_once('=') {
+        Some(("create", n)) => n.parse().ok().map(|n| (Limited::Create, n)),
+        Some(("update", n)) => n.parse().ok().map(|n| (Limited::Update, n)),
+        _ => None,
+    };
+    parsed.ok_or_else(|| "expected create=N or update=N".to_owned())
+}
+
+impl PolicyArgs {
+    fn policy(&self, session: &Session) -> Policy {
+        let limit = |which: Limited, configured: Option<usize>| {
+            self.limit.iter().rev().find(|(kind, _)| *kind == which).map(|(_, n)| *n).or(configured)
+        };
+        Policy {
+            allow_irreversible: self.allow_irreversible,
+            targets: (!self.target.is_empty()).then(|| self.target.iter().cloned().collect::<BTreeSet<_>>()),
+            recreate: self.recreate.iter().cloned().collect(),
+            limit_create: limit(Limited::Create, session.project.limits.create),
+            limit_update: limit(Limited::Update, session.project.limits.update),
+        }
+    }
+}
+
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let live = match args.refresh {
+        Refresh::None => None,
+        Refresh::Full => {
+            let connection = session.connect(&args.connect).await?;
+            let live = refresh(&connection.client, &snapshot, &args.connect).await;
+            connection.close().await?;
+            Some(live?)
+        }
+    };
+    let plan = make(&session, &snapshot, live.as_ref(), &args.policy)?;
+    show(&plan, &session, global, output, exit_of(&plan, args.detailed_exitcode));
+    Ok(exit_of(&plan, args.detailed_exitcode))
+}
+
+fn exit_of(plan: &Plan, detailed: bool) -> Exit {
+    if !plan.refusals.is_empty() {
+        Exit::Refused
+    } else if detailed && !plan.is_empty() {
+        Exit::Differences
+    } else {
+        Exit::Done
+    }
+}
+
+/// The live account, read completely.
+pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options: &ConnectOptions) -> anyhow::Result<Live> {
+    Ok(apply::refresh(api, &snapshot.recorded, usize::from(options.parallelism)).await?)
+}
+
+/// The plan, proved against its invariants.
+pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &PolicyArgs) -> anyhow::Result<Plan> {
+    let open = open_creates(&snapshot.open);
+    let policy = policy.policy(session);
+    let inputs = Inputs { desired: &session.project.desired, recorded: &snapshot.recorded, live, open: &open, policy: &policy };
+    let plan = plan::make(&inputs);
+    let notes = plan::check(&plan, &inputs);
+    if let Some(note) = notes.first() {
+        return Err(anyhow!(
+            Failure::new(Exit::Error, format!("the plan contradicts itself, which is a bug in keyform: {note}"))
+                .help("nothing was done; please report it with the TOML and the state file")
+        ));
+    }
+    Ok(plan)
+}
+
+fn open_creates(intents: &[Intent]) -> OpenCreates {
+    let mut open = OpenCreates::default();
+    for intent in intents {
+        match &intent.what {
+            Creation::App { label, .. } => open.apps.insert(label.clone(), intent.at),
+            Creation::Keyset { label, .. } => open.keysets.insert(label.clone(), intent.at),
+        };
+    }
+    open
+}
+
+/// Prints the plan as the user wants it. `exit`: what the command will exit with, for JSON.
+pub fn show(plan: &Plan, session: &Session, global: &Global, output: &Output, exit: Exit) {
+    if output.is_json() {
+        let mut json = plan_json::plan(plan, &session.sources);
+        json["exit_code"] = (exit as u8).into();
+        output.json(&json);
+    } else {
+        output.result(&plan_human::plan(plan, &session.sources, plan_human::Options { verbose: global.verbose > 0 }));
+    }
+}

@@ -1,0 +1,238 @@
+//! Wiring: a project read, its state located, its API reached.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::{Global, key};
+use crate::api::{Client, Options as ApiOptions};
+use crate::config::{self, Project, Severity, Sources};
+use crate::keyset::{ApiVersion, Secret, Tier};
+use crate::ports::Namespace;
+use crate::render::problems;
+use crate::sandbox::{self, Running};
+use crate::secrets::{ApiKeyStore, KeyringSink, Surroundings};
+use crate::state;
+
+/// The vendor's endpoint.
+const VENDOR: &str = "https://admin-api.pubnub.com";
+/// Overrides `[api] endpoint`.
+const ENDPOINT_VARIABLE: &str = "KEYFORM_ENDPOINT";
+/// Allows a keyring although `CI` is set.
+const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
+/// Beside the state, and of no use to anybody else.
+const NOT_COMMITTED: &str = "*.backup\n*.journal\n*.lock\n.keyform-*\n";
+/// What the in-process sandbox accepts; it is no secret.
+const SANDBOX_KEY: &str = "sandbox";
+
+/// A project without errors.
+pub struct Session {
+    pub dir: PathBuf,
+    pub sources: Sources,
+    pub project: Project,
+    pub sandbox: bool,
+}
+
+impl Session {
+    /// Reads the project. Problems are printed; errors among them end the command.
+    pub fn open(global: &Global, output: &Output) -> anyhow::Result<Session> {
+        let loaded = config::load(&global.dir);
+        let errors = loaded.problems.iter().filter(|p| p.severity == Severity::Error).count();
+        if !loaded.problems.is_empty() && (errors > 0 || !output.is_quiet()) {
+            output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
+            output.error("");
+        }
+        match loaded.project {
+            Some(project) if errors == 0 => {
+                Ok(Session { dir: below(&global.dir), sources: loaded.sources, project, sandbox: global.sandbox })
+            }
+            _ => {
+                let found = crate::render::text::count(errors, "error");
+                let failure = Failure::new(Exit::Error, format!("the configuration has {found}; nothing was done"));
+                Err(failure.details("problems", problems::json(&loaded.problems, &loaded.sources)).into())
+            }
+        }
+    }
+
+    /// The sandbox has a state of its own: what is tried there must never be taken for the account.
+    pub fn state_paths(&self) -> state::Paths {
+        let file = if self.sandbox { self.private().join("sandbox-state.json") } else { self.dir.join("state").join("keyform.json") };
+        state::Paths::new(file)
+    }
+
+    /// Makes the folder of the state, with an ignore file for what is not to be committed. One that is there is left alone.
+    #[expect(clippy::disallowed_methods, reason = "the owner of the state folder's ignore file")]
+    pub fn prepare_state_folder(&self) -> anyhow::Result<()> {
+        use anyhow::Context as _;
+        if self.sandbox {
+            return ignore_in_git(&self.private());
+        }
+        let folder = self.dir.join("state");
+        if folder.exists() {
+            return Ok(());
+        }
+        let made = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(".gitignore"), NOT_COMMITTED));
+        made.with_context(|| format!("cannot prepare {}", folder.display()))
+    }
+
+    pub fn namespace(&self) -> Namespace {
+        if self.sandbox { Namespace::Sandbox } else { Namespace::Account }
+    }
+
+    /// The project's folder for what is not to be committed.
+    fn private(&self) -> PathBuf {
+        self.dir.join(".keyform")
+    }
+
+    /// Reaches the API: the account's, or a sandbox in this process.
+    pub async fn connect(&self, options: &ConnectOptions) -> anyhow::Result<Connection> {
+        let version = self.project.api.version.clone();
+        if self.sandbox {
+            ignore_in_git(&self.private())?;
+            let running = sandbox::start(sandbox::Options {
+                data: Some(self.private().join("sandbox.json")),
+                api_key: sandbox_secret(SANDBOX_KEY)?,
+                tier: self.project.api.tier.unwrap_or(Tier::Pro),
+                seed: sandbox_seed(),
+                ..sandbox::Options::default()
+            })
+            .await?;
+            let key = sandbox_secret(SANDBOX_KEY)?;
+            let client = client(running.endpoint(), version, key, options)?;
+            return Ok(Connection { client, sandbox: Some(running) });
+        }
+        let endpoint = Endpoint::of(Some(&self.project))?;
+        let key = key::find(&endpoint, &api_key_store()).await?;
+        Ok(Connection { client: client(endpoint.0, version, key, options)?, sandbox: None })
+    }
+}
+
+/// Paths of the current folder are told without `./`.
+fn below(dir: &Path) -> PathBuf {
+    if dir == Path::new(".") { PathBuf::new() } else { dir.to_owned() }
+}
+
+/// Flags about the connection.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConnectOptions {
+    /// Requests in flight
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallelism: u16,
+    /// Seconds that one request may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+/// A client, and the sandbox it talks to if there is one.
+pub struct Connection {
+    pub client: Client,
+    sandbox: Option<Running>,
+}
+
+impl Connection {
+    /// Lets the sandbox write down what it has.
+    pub async fn close(self) -> anyhow::Result<()> {
+        if let Some(running) = self.sandbox {
+            running.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+pub fn client(endpoint: String, version: ApiVersion, key: Secret, options: &ConnectOptions) -> anyhow::Result<Client> {
+    Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), ..ApiOptions::new(endpoint, version, key) })?)
+}
+
+/// Where requests, and with them the API key, go.
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// The variable first, then the project, then the vendor. A host that only the TOML names gets no key: whoever can
+    /// open a pull request could send the key anywhere.
+    pub fn of(project: Option<&Project>) -> anyhow::Result<Endpoint> {
+        if let Some(endpoint) = variable(ENDPOINT_VARIABLE) {
+            return Ok(Endpoint(endpoint));
+        }
+        let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else { return Ok(Endpoint(VENDOR.to_owned())) };
+        let endpoint = Endpoint(endpoint.clone());
+        let host = endpoint.host();
+        if host == "pubnub.com" || host.ends_with(".pubnub.com") || is_loopback(&host) {
+            return Ok(endpoint);
+        }
+        Err(Failure::new(
+            Exit::Error,
+            format!("[api] endpoint is {}: the API key is not sent to a host that only the TOML names", endpoint.0),
+        )
+        .help(format!("if you trust it, set {ENDPOINT_VARIABLE}={}", endpoint.0))
+        .into())
+    }
+
+    pub fn url(&self) -> &str {
+        &self.0
+    }
+
+    /// Host without port, as the keyring entry of the key is named.
+    pub fn host(&self) -> String {
+        let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let host = if let Some(v6) = authority.strip_prefix('[') {
+            v6.split(']').next().unwrap_or(v6)
+        } else {
+            authority.split(':').next().unwrap_or(authority)
+        };
+        host.to_ascii_lowercase()
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The sink of secrets: so far there is one.
+pub fn sink() -> KeyringSink {
+    KeyringSink::new(Surroundings { in_ci: in_ci(), allowed_in_ci: variable(KEYRING_IN_CI).is_some_and(|v| v == "1") })
+}
+
+pub fn api_key_store() -> ApiKeyStore {
+    ApiKeyStore::default()
+}
+
+fn in_ci() -> bool {
+    variable("CI").is_some_and(|v| v != "false" && v != "0")
+}
+
+/// The sandbox's key as the client takes it.
+pub fn sandbox_secret(text: &str) -> anyhow::Result<Secret> {
+    Ok(Secret::parse(zeroize::Zeroizing::new(text.to_owned()))?)
+}
+
+/// What `keyform sandbox` accepts as API key.
+pub fn sandbox_key() -> String {
+    variable("KEYFORM_SANDBOX_KEY").unwrap_or_else(|| SANDBOX_KEY.to_owned())
+}
+
+/// Makes the sandbox of `--sandbox` repeat itself, for transcripts.
+fn sandbox_seed() -> Option<u64> {
+    variable("KEYFORM_SANDBOX_SEED")?.parse().ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the owner of keyform's own variables")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// Sandbox data never belongs in a commit, whatever the project's own ignore file says.
+#[expect(clippy::disallowed_methods, reason = "the owner of the .keyform folder")]
+fn ignore_in_git(folder: &Path) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let ignore = folder.join(".gitignore");
+    let made = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        if !ignore.exists() {
+            std::fs::write(&ignore, "*\n")?;
+        }
+        Ok(())
+    };
+    made().with_context(|| format!("cannot prepare {}", folder.display()))
+}
