@@ -686,7 +686,9 @@ impl FileReader<'_> {
     fn out_of_range(&mut self, id: FieldId, item: &Item<'_>) {
         let (field, at) = (id.field(), self.at(item.span()));
         if let (Kind::Choice(words), Some(text)) = (field.kind, item.get_ref().as_str()) {
-            let elsewhere = same_name_elsewhere(id).find(|other| other.field().accept(Value::Text(text.into())).is_ok());
+            // A field that takes any text says nothing about where this one belongs.
+            let listed = |other: &FieldId| matches!(other.field().kind, Kind::Choice(words) if words.contains(&text));
+            let elsewhere = same_name_elsewhere(id).find(listed);
             return match elsewhere {
                 Some(other) => {
                     let label = format!("{} is a value of `{other}`", Quoted(text));
