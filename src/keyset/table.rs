@@ -4,7 +4,7 @@
 //! ships, add rows here and a fixture under `tests/contract/`; if you have to edit a third file by hand, ask what the
 //! table lacks.
 
-use super::field::{Certainty, Section, TierRule, check, choice, flag, int, one_of, text};
+use super::field::{Certainty, Need, Section, TierRule, check, choice, flag, int, one_of, text};
 use super::field::{Certainty::VendorClient, Tier};
 
 /// Longest name, in characters. The API documents no limit; keyform refuses what no person would type.
@@ -80,6 +80,21 @@ const TABLE: &[Section] = &[
         ],
     )
     .when_enabled(&["region"], VendorClient),
+    Section::config(
+        "dataSync",
+        "Stored objects that clients keep in step. For new accounts and accounts that do not use App Context.",
+        &[
+            flag("enabled", "Turns DataSync on.").since("2026-09-03"),
+            text("region", 64, "Where objects are stored. The list of regions is not documented.").once_set().since("2026-09-03"),
+        ],
+    )
+    .when_enabled(&["region"], Certainty::Documented)
+    .needs(&[Need {
+        section: "accessManager",
+        field: "enabled",
+        why: "requests of apps to DataSync need Access Manager, which is not turned on for you",
+        certainty: Certainty::Inferred,
+    }]),
     Section::config(
         "messagePersistence",
         "Message history.",
