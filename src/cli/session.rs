@@ -152,7 +152,8 @@ impl Endpoint {
     /// open a pull request could send the key anywhere.
     pub fn of(project: Option<&Project>) -> anyhow::Result<Endpoint> {
         if let Some(endpoint) = variable(ENDPOINT_VARIABLE) {
-            return Ok(Endpoint(endpoint));
+            let failure = |why| Failure::new(Exit::Error, format!("{ENDPOINT_VARIABLE}: {why}"));
+            return Ok(Endpoint(config::check_endpoint(&endpoint).map_err(failure)?));
         }
         let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else { return Ok(Endpoint(VENDOR.to_owned())) };
         let endpoint = Endpoint(endpoint.clone());

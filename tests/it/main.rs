@@ -9,6 +9,7 @@ mod contract;
 mod examples;
 mod house;
 mod leaks;
+mod login;
 mod plan;
 mod readme;
 mod sandbox;
