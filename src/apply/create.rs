@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::report::{Differing, Outcome};
+use super::context::Ports;
+use super::report::{Outcome, differing};
 use super::resume::{self, Resolution};
-use super::run::Ports;
-use crate::keyset::views::{LiveKeyset, SecretRecord};
+use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::observed_of;
-use crate::keyset::{FieldId, KeysetId, Observed, Value};
+use crate::keyset::{FieldId, KeysetId, Value};
 use crate::ports::{
-    self, Api, ApiError, Body, Clock, Entry, Escrow, Fresh, Ledger, LedgerError, Posted, PostedApp, Probed, SecretName, Sink, Stored,
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Ledger, LedgerError, Posted, PostedApp, Probed, SecretName, Sink, Stored,
     Unknown,
 };
 
@@ -47,30 +47,17 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: Order<'_>,
     searching: impl Fn(),
 ) -> Result<Outcome, LedgerError> {
-    let mut posts = 0;
-    let mut entered = entered;
-    loop {
-        let (unknown, why) = match entered {
-            Entered::Unknown(unknown) => (unknown, "an earlier run ended before its answer came".to_owned()),
-            Entered::Fresh(_) if posts == MOST_POSTS => {
-                return Ok(Outcome::Unknown { why: "its answer was lost again and again".to_owned() });
-            }
-            Entered::Fresh(fresh) => {
-                posts += 1;
-                match posted(ports, sink, fresh, &order).await? {
-                    Ok(outcome) => return Ok(outcome),
-                    Err(lost) => lost,
-                }
-            }
-        };
-        searching();
-        match resume::keyset(ports.api, ports.clock, unknown, order.taken, order.settle).await {
-            Resolution::Mine(unknown, live) => return found(ports, unknown, *live, order.settings).await,
-            Resolution::Absent(fresh) => entered = Entered::Fresh(fresh),
-            Resolution::Ambiguous(_, ids) => return Ok(ambiguous(&why, "keysets", &ids)),
-            Resolution::NotAsked(_, error) => return Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),
-        }
-    }
+    to_its_end(
+        entered,
+        "keysets",
+        async |fresh| posted(ports, sink, fresh, &order).await,
+        async |unknown| {
+            searching();
+            resume::keyset(ports.api, ports.clock, unknown, order.taken, order.settle).await
+        },
+        async |unknown, live| found(ports, unknown, live, order.settings).await,
+    )
+    .await
 }
 
 /// Carries an app's create to its end.
@@ -80,35 +67,23 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     settle: Duration,
     searching: impl Fn(),
 ) -> Result<Outcome, LedgerError> {
-    let mut posts = 0;
-    let mut entered = entered;
-    loop {
-        let (unknown, why) = match entered {
-            Entered::Unknown(unknown) => (unknown, "an earlier run ended before its answer came".to_owned()),
-            Entered::Fresh(_) if posts == MOST_POSTS => {
-                return Ok(Outcome::Unknown { why: "its answer was lost again and again".to_owned() });
-            }
-            Entered::Fresh(fresh) => {
-                posts += 1;
-                match ports::post_app(ports.api, ports.ledger, fresh).await? {
-                    PostedApp::Made(app) => return Ok(Outcome::App { id: app.id }),
-                    PostedApp::Refused(error) => return Ok(failed(&error)),
-                    PostedApp::Unknown(unknown, error) => (unknown, error.to_string()),
-                }
-            }
-        };
-        searching();
-        match resume::app(ports.api, ports.clock, unknown, settle).await {
-            Resolution::Mine(unknown, app) => {
-                let id = app.id.clone();
-                ports::found_app(ports.ledger, unknown, *app).await?;
-                return Ok(Outcome::App { id });
-            }
-            Resolution::Absent(fresh) => entered = Entered::Fresh(fresh),
-            Resolution::Ambiguous(_, ids) => return Ok(ambiguous(&why, "apps", &ids)),
-            Resolution::NotAsked(_, error) => return Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),
-        }
-    }
+    to_its_end(
+        entered,
+        "apps",
+        async |fresh| {
+            Ok(match ports::post_app(ports.api, ports.ledger, fresh).await? {
+                PostedApp::Made(app) => Ok(Outcome::App { id: app.id }),
+                PostedApp::Refused(error) => Ok(Outcome::failed(&error)),
+                PostedApp::Unknown(unknown, error) => Err((unknown, error.to_string())),
+            })
+        },
+        async |unknown| {
+            searching();
+            resume::app(ports.api, ports.clock, unknown, settle).await
+        },
+        async |unknown, app| found_app(ports, unknown, app).await,
+    )
+    .await
 }
 
 /// Resolves an intent of an earlier run that no action of the plan takes up: records what it made, or that it made nothing.
@@ -118,27 +93,50 @@ pub async fn leftover<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     taken: &BTreeSet<KeysetId>,
     settle: Duration,
 ) -> Result<Outcome, LedgerError> {
-    let why = "an earlier run ended before its answer came";
-    let id = unknown.intent().id;
-    let is_app = matches!(unknown.intent().what, ports::Creation::App { .. });
-    let nothing = async |_: Fresh| ports.ledger.append(Entry::Void { intent: id }).await.map(|()| Outcome::Nothing);
+    let is_app = matches!(unknown.intent().what, Creation::App { .. });
+    let entered = Entered::Unknown(unknown);
+    // Nobody wants it any more: what is proved absent is not posted again.
+    let void = async |fresh: Fresh| {
+        ports.ledger.append(Entry::Void { intent: fresh.intent().id }).await?;
+        Ok(Ok(Outcome::Nothing))
+    };
     if is_app {
-        match resume::app(ports.api, ports.clock, unknown, settle).await {
-            Resolution::Mine(unknown, app) => {
-                let id = app.id.clone();
-                ports::found_app(ports.ledger, unknown, *app).await?;
-                Ok(Outcome::App { id })
-            }
-            Resolution::Absent(fresh) => nothing(fresh).await,
-            Resolution::Ambiguous(_, ids) => Ok(ambiguous(why, "apps", &ids)),
-            Resolution::NotAsked(_, error) => Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),
-        }
+        let find = async |unknown| resume::app(ports.api, ports.clock, unknown, settle).await;
+        to_its_end(entered, "apps", void, find, async |unknown, app| found_app(ports, unknown, app).await).await
     } else {
-        match resume::keyset(ports.api, ports.clock, unknown, taken, settle).await {
-            Resolution::Mine(unknown, live) => found(ports, unknown, *live, &[]).await,
-            Resolution::Absent(fresh) => nothing(fresh).await,
-            Resolution::Ambiguous(_, ids) => Ok(ambiguous(why, "keysets", &ids)),
-            Resolution::NotAsked(_, error) => Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),
+        let find = async |unknown| resume::keyset(ports.api, ports.clock, unknown, taken, settle).await;
+        to_its_end(entered, "keysets", void, find, async |unknown, live| found(ports, unknown, live, &[]).await).await
+    }
+}
+
+/// The loop: post what is fresh, look for what is unknown, post again only what is proved absent.
+async fn to_its_end<T>(
+    mut entered: Entered,
+    noun: &str,
+    post: impl AsyncFn(Fresh) -> Result<Result<Outcome, (Unknown, String)>, LedgerError>,
+    find: impl AsyncFn(Unknown) -> Resolution<T>,
+    record: impl AsyncFn(Unknown, T) -> Result<Outcome, LedgerError>,
+) -> Result<Outcome, LedgerError> {
+    let mut posts = 0;
+    loop {
+        let (unknown, why) = match entered {
+            Entered::Unknown(unknown) => (unknown, "an earlier run ended before its answer came".to_owned()),
+            Entered::Fresh(_) if posts == MOST_POSTS => {
+                return Ok(Outcome::Unknown { why: "its answer was lost again and again".to_owned() });
+            }
+            Entered::Fresh(fresh) => {
+                posts += 1;
+                match post(fresh).await? {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(lost) => lost,
+                }
+            }
+        };
+        match find(unknown).await {
+            Resolution::Mine(unknown, entry) => return record(unknown, *entry).await,
+            Resolution::Absent(fresh) => entered = Entered::Fresh(fresh),
+            Resolution::Ambiguous(_, ids) => return Ok(ambiguous(&why, noun, &ids)),
+            Resolution::NotAsked(_, error) => return Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),
         }
     }
 }
@@ -152,7 +150,7 @@ async fn posted<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<Result<Outcome, (Unknown, String)>, LedgerError> {
     let answered = match ports::post(ports.api, ports.ledger, fresh, order.body).await? {
         Posted::Answered(answered) => answered,
-        Posted::Refused(error) => return Ok(Ok(failed(&error))),
+        Posted::Refused(error) => return Ok(Ok(Outcome::failed(&error))),
         Posted::Unknown(unknown, error) => return Ok(Err((unknown, error.to_string()))),
     };
     let sealed = match ports::seal(ports.escrow, answered).await {
@@ -182,32 +180,22 @@ async fn found<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     committed(ports.ledger, ports::found(unknown, live), settings, true).await
 }
 
+/// An app that the listing shows to be the intent's own.
+async fn found_app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    unknown: Unknown,
+    app: LiveApp,
+) -> Result<Outcome, LedgerError> {
+    let id = app.id.clone();
+    ports::found_app(ports.ledger, unknown, app).await.map(|()| Outcome::App { id })
+}
+
 async fn committed<L: Ledger>(ledger: &L, stored: Stored, settings: &[(FieldId, Value)], found: bool) -> Result<Outcome, LedgerError> {
     let (id, keys, secret) = (stored.live.id.clone(), stored.live.keys.clone(), stored.secret.clone());
     let differing = differing(settings, &stored.live.observed);
     let applied = observed_of(settings.iter().filter(|(f, _)| differing.iter().all(|d| d.field != *f)).map(|(f, v)| (*f, v)));
     ports::commit(ledger, stored, applied).await?;
     Ok(Outcome::Created { id, keys, secret, differing, found })
-}
-
-/// What was asked for and is not what the answer shows. A field that the answer does not mention cannot be judged.
-pub fn differing(asked: &[(FieldId, Value)], got: &Observed) -> Vec<Differing> {
-    asked
-        .iter()
-        .filter_map(|(field, asked)| {
-            let got = got.get(*field)?;
-            (got != asked).then(|| Differing { field: *field, asked: asked.clone(), got: Some(got.clone()) })
-        })
-        .collect()
-}
-
-/// The keyring stopped working in mid-run: whoever creates now creates without a place for the secret.
-pub fn lost_its_secret(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Created { secret: SecretRecord::Missing { .. }, found: false, .. })
-}
-
-pub fn failed(error: &ApiError) -> Outcome {
-    Outcome::Failed { why: error.to_string(), help: error.help() }
 }
 
 fn ambiguous(why: &str, noun: &str, ids: &[String]) -> Outcome {

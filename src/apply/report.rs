@@ -1,7 +1,8 @@
 //! What an apply says while it runs, and when it is over.
 
 use crate::keyset::views::SecretRecord;
-use crate::keyset::{AppId, FieldId, KeysetId, Label, PublicKeys, Value};
+use crate::keyset::{AppId, FieldId, KeysetId, Label, Observed, PublicKeys, Value};
+use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
 #[derive(Clone, Debug)]
@@ -78,7 +79,29 @@ pub struct Differing {
     pub got: Option<Value>,
 }
 
+/// What was asked for and is not what the answer shows. A field that the answer does not mention cannot be judged.
+pub fn differing(asked: &[(FieldId, Value)], got: &Observed) -> Vec<Differing> {
+    asked
+        .iter()
+        .filter_map(|(field, asked)| {
+            let got = got.get(*field)?;
+            (got != asked).then(|| Differing { field: *field, asked: asked.clone(), got: Some(got.clone()) })
+        })
+        .collect()
+}
+
 impl Outcome {
+    /// The request was refused or did not get through.
+    pub fn failed(error: &ApiError) -> Outcome {
+        Outcome::Failed { why: error.to_string(), help: error.help() }
+    }
+    /// The keyring stopped working in mid-run, for this reason: whoever creates now creates without a place for the secret.
+    pub fn lost_secret(&self) -> Option<&str> {
+        match self {
+            Outcome::Created { secret: SecretRecord::Missing { why }, found: false, .. } => Some(why),
+            _ => None,
+        }
+    }
     /// Done, with nothing that a person has to look at.
     pub fn is_good(&self) -> bool {
         match self {

@@ -2,46 +2,20 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use super::create::{self, Entered, Order, failed, lost_its_secret};
+use super::context::{Context, Ports};
+use super::create::{self, Entered, Order};
 use super::gate::Approved;
 use super::report::{Event, Outcome, Report, Step, Verb};
 use super::update;
-use crate::keyset::views::{Live, Recorded, RecordedApp};
+use crate::keyset::views::{Live, RecordedApp};
 use crate::keyset::wire::body;
-use crate::keyset::{AppId, Call, FieldId, KeysetId, Label, ProjectName, Value};
+use crate::keyset::{AppId, Call, FieldId, KeysetId, Label, Value};
 use crate::plan::Action;
-use crate::ports::{self, Api, Body, Clock, Creation, Entry, Escrow, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink};
-
-/// Everything that acts on the world. `sink` is there if anything is to be created.
-pub struct Ports<'a, A, L, E, S, C> {
-    pub api: &'a A,
-    pub ledger: &'a L,
-    pub escrow: &'a E,
-    pub sink: Option<Probed<'a, S>>,
-    pub clock: &'a C,
-}
-
-/// What the run knows, and how it may go about it.
-pub struct Context<'a> {
-    pub project: &'a ProjectName,
-    pub namespace: Namespace,
-    pub recorded: &'a Recorded,
-    pub live: &'a Live,
-    /// Creates of earlier runs whose end is not known.
-    pub open: Vec<Intent>,
-    /// Requests in flight, at least 1.
-    pub parallelism: usize,
-    /// How long a create whose answer was lost may take to show up in listings.
-    pub settle: Duration,
-    /// Asked before each new step; once true, no new work is begun.
-    pub stop: &'a dyn Fn() -> bool,
-    pub on_event: &'a dyn Fn(Event),
-}
+use crate::ports::{self, Api, Body, Clock, Creation, Entry, Escrow, Intent, Ledger, LedgerError, SecretName, Sink};
 
 /// Why no new step is begun. The first reason stays.
 #[derive(Default)]
@@ -161,10 +135,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 }
             }
         };
-        if lost_its_secret(&outcome)
-            && let Outcome::Created { secret: crate::keyset::views::SecretRecord::Missing { why }, .. } = &outcome
-        {
-            self.brake.sink.set(Some(why.to_string()));
+        if let Some(why) = outcome.lost_secret() {
+            self.brake.sink.set(Some(why.to_owned()));
         }
         (self.context.on_event)(Event::Finished { step: step.clone(), outcome: outcome.clone() });
         outcome
@@ -189,7 +161,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
             }
             Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
-                Err(error) => Ok(failed(&error)),
+                Err(error) => Ok(Outcome::failed(&error)),
             },
             Action::AdoptApp { label, id, name, .. } => {
                 record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false }).await

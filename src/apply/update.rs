@@ -1,8 +1,7 @@
 //! Changes to what exists. Name and type are one call, configuration another; each is recorded when it is done.
 
-use super::create::{differing, failed};
-use super::report::Outcome;
-use super::run::Ports;
+use super::context::Ports;
+use super::report::{Outcome, differing};
 use crate::keyset::views::RecordedKeyset;
 use crate::keyset::wire::{body, observed_of};
 use crate::keyset::{Call, FieldId, Label, Observed, Value};
@@ -25,7 +24,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         }
         let answer = match send(ports.api, &keyset, call, &sent).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(failed(&error)),
+            Err(error) => return Ok(Outcome::failed(&error)),
         };
         let differing = differing(&sent, &answer);
         let kept = sent.iter().filter(|(f, _)| differing.iter().all(|d| d.field != *f));

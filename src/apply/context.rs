@@ -1,0 +1,34 @@
+//! What a run acts through, and what it knows.
+
+use std::time::Duration;
+
+use super::report::Event;
+use crate::keyset::ProjectName;
+use crate::keyset::views::{Live, Recorded};
+use crate::ports::{Intent, Namespace, Probed};
+
+/// Everything that acts on the world. `sink` is there if anything is to be created.
+pub struct Ports<'a, A, L, E, S, C> {
+    pub api: &'a A,
+    pub ledger: &'a L,
+    pub escrow: &'a E,
+    pub sink: Option<Probed<'a, S>>,
+    pub clock: &'a C,
+}
+
+/// What the run knows, and how it may go about it.
+pub struct Context<'a> {
+    pub project: &'a ProjectName,
+    pub namespace: Namespace,
+    pub recorded: &'a Recorded,
+    pub live: &'a Live,
+    /// Creates of earlier runs whose end is not known.
+    pub open: Vec<Intent>,
+    /// Requests in flight, at least 1.
+    pub parallelism: usize,
+    /// How long a create whose answer was lost may take to show up in listings.
+    pub settle: Duration,
+    /// Asked before each new step; once true, no new work is begun.
+    pub stop: &'a dyn Fn() -> bool,
+    pub on_event: &'a dyn Fn(Event),
+}
