@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use super::endpoint::Endpoint;
 use super::error::{Exit, Failure};
-use super::session::Endpoint;
 use crate::keyset::Secret;
 use crate::ports::SinkError;
 use crate::secrets::{self, ApiKeyStore};

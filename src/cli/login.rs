@@ -3,9 +3,10 @@ use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
 use super::Global;
+use super::endpoint::Endpoint;
 use super::error::{Exit, Failure};
 use super::output::Output;
-use super::session::{self, ConnectOptions, Endpoint};
+use super::session::{self, ConnectOptions};
 use crate::config;
 use crate::keyset::{ApiVersion, Secret};
 use crate::ports::Api;

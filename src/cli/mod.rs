@@ -2,6 +2,7 @@
 
 mod apply;
 mod clock;
+mod endpoint;
 mod error;
 mod init;
 mod key;
@@ -14,6 +15,7 @@ mod schema;
 mod secrets;
 mod session;
 mod validate;
+mod variables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

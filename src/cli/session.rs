@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::variables::variable;
 use super::{Global, key};
 use crate::api::{Client, Options as ApiOptions};
 use crate::config::{self, Project, Severity, Sources};
@@ -15,10 +17,6 @@ use crate::sandbox::{self, Running};
 use crate::secrets::{ApiKeyStore, KeyringSink, Surroundings};
 use crate::state;
 
-/// The vendor's endpoint.
-const VENDOR: &str = "https://admin-api.pubnub.com";
-/// Overrides `[api] endpoint`.
-const ENDPOINT_VARIABLE: &str = "KEYFORM_ENDPOINT";
 /// Allows a keyring although `CI` is set.
 const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
 /// Beside the state, and of no use to anybody else.
@@ -104,7 +102,7 @@ impl Session {
         }
         let endpoint = Endpoint::of(Some(&self.project))?;
         let key = key::find(&endpoint, &api_key_store()).await?;
-        Ok(Connection { client: client(endpoint.0, version, key, options)?, sandbox: None })
+        Ok(Connection { client: client(endpoint.url().to_owned(), version, key, options)?, sandbox: None })
     }
 }
 
@@ -144,52 +142,6 @@ pub fn client(endpoint: String, version: ApiVersion, key: Secret, options: &Conn
     Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), ..ApiOptions::new(endpoint, version, key) })?)
 }
 
-/// Where requests, and with them the API key, go.
-pub struct Endpoint(String);
-
-impl Endpoint {
-    /// The variable first, then the project, then the vendor. A host that only the TOML names gets no key: whoever can
-    /// open a pull request could send the key anywhere.
-    pub fn of(project: Option<&Project>) -> anyhow::Result<Endpoint> {
-        if let Some(endpoint) = variable(ENDPOINT_VARIABLE) {
-            let failure = |why| Failure::new(Exit::Error, format!("{ENDPOINT_VARIABLE}: {why}"));
-            return Ok(Endpoint(config::check_endpoint(&endpoint).map_err(failure)?));
-        }
-        let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else { return Ok(Endpoint(VENDOR.to_owned())) };
-        let endpoint = Endpoint(endpoint.clone());
-        let host = endpoint.host();
-        if host == "pubnub.com" || host.ends_with(".pubnub.com") || is_loopback(&host) {
-            return Ok(endpoint);
-        }
-        Err(Failure::new(
-            Exit::Error,
-            format!("[api] endpoint is {}: the API key is not sent to a host that only the TOML names", endpoint.0),
-        )
-        .help(format!("if you trust it, set {ENDPOINT_VARIABLE}={}", endpoint.0))
-        .into())
-    }
-
-    pub fn url(&self) -> &str {
-        &self.0
-    }
-
-    /// Host without port, as the keyring entry of the key is named.
-    pub fn host(&self) -> String {
-        let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let host = if let Some(v6) = authority.strip_prefix('[') {
-            v6.split(']').next().unwrap_or(v6)
-        } else {
-            authority.split(':').next().unwrap_or(authority)
-        };
-        host.to_ascii_lowercase()
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// The sink of secrets: so far there is one.
 pub fn sink() -> KeyringSink {
     KeyringSink::new(Surroundings { in_ci: in_ci(), allowed_in_ci: variable(KEYRING_IN_CI).is_some_and(|v| v == "1") })
@@ -216,11 +168,6 @@ pub fn sandbox_key() -> String {
 /// Makes the sandbox of `--sandbox` repeat itself, for transcripts.
 fn sandbox_seed() -> Option<u64> {
     variable("KEYFORM_SANDBOX_SEED")?.parse().ok()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the owner of keyform's own variables")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 /// Sandbox data never belongs in a commit, whatever the project's own ignore file says.
