@@ -171,16 +171,20 @@ fn sandbox_seed() -> Option<u64> {
 }
 
 /// Sandbox data never belongs in a commit, whatever the project's own ignore file says.
-#[expect(clippy::disallowed_methods, reason = "the owner of the .keyform folder")]
 fn ignore_in_git(folder: &Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
     let ignore = folder.join(".gitignore");
     let made = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        if !ignore.exists() {
-            std::fs::write(&ignore, "*\n")?;
+        // The project may be somebody else's: nothing is made where its links lead.
+        if std::fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_symlink()) {
+            return Err(std::io::Error::other("it is a symbolic link; remove it"));
         }
-        Ok(())
+        std::fs::create_dir_all(folder)?;
+        match std::fs::OpenOptions::new().write(true).create_new(true).open(&ignore) {
+            Ok(mut file) => std::io::Write::write_all(&mut file, b"*\n"),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     };
     made().with_context(|| format!("cannot prepare {}", folder.display()))
 }

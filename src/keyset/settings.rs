@@ -236,7 +236,9 @@ impl Observed {
             Err(at) => self.known.insert(at, (field, value)),
         }
     }
-    pub(super) fn put_unknown(&mut self, path: String, json: serde_json::Value) {
+    /// A secret key in a field that nobody knows must not get into state, which holds these values.
+    pub(super) fn put_unknown(&mut self, path: String, mut json: serde_json::Value) {
+        withhold(&mut json);
         self.unknown.insert(path, json);
     }
     /// `None`: the server did not mention it, which differs from `null`.
@@ -276,5 +278,29 @@ impl Declared {
             let seen = observed.get(setting.field);
             (seen != Some(&setting.value)).then_some((setting, seen))
         })
+    }
+}
+
+/// Takes out every text with a secret key in it, however deep.
+fn withhold(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::String(text) if text.contains("sec-c-") => "(withheld)".clone_into(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(withhold),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_key_in_an_unknown_field_is_not_kept() {
+        let answer =
+            r#"{"newSection": {"keys": [{"secretKey": "sec-c-canary"}]}, "presence": {"newField": "sec-c-canary", "other": "kept"}}"#;
+        let observed: Observed = serde_json::from_str(answer).expect("is an answer");
+        let kept = serde_json::to_string(&observed).expect("is written");
+        assert!(!kept.contains("canary") && kept.contains("kept"), "{kept}");
     }
 }

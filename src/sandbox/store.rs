@@ -88,6 +88,10 @@ fn lock(path: &Path) -> Result<File, SandboxError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|e| fail("its folder cannot be made", e))?;
     }
+    // Nobody's file is made where a link leads.
+    if fs::symlink_metadata(&lock_path).is_ok_and(|meta| meta.is_symlink()) {
+        return Err(fail("cannot be opened for writing", io::Error::other("it is a symbolic link; remove it")));
+    }
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

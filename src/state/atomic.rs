@@ -1,7 +1,7 @@
 //! Whole-file writes that a crash cannot tear, and bounded reads.
 #![expect(clippy::disallowed_methods, reason = "state owns its files")]
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -27,15 +27,15 @@ pub fn sync_folder(folder: &Path) -> Result<(), StateError> {
 
 /// The whole file; `None` if there is none.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    let file = match File::open(path) {
+    // Asked before opening, since opening a pipe waits for its other end; and again of what was opened.
+    let file = match std::fs::metadata(path).and_then(|meta| if meta.is_file() { File::open(path) } else { Err(no_file()) }) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("cannot open", path)(error)),
     };
     let meta = file.metadata().map_err(io("cannot read", path))?;
     if !meta.is_file() {
-        let source = std::io::Error::other("it is not a file");
-        return Err(io("cannot read", path)(source));
+        return Err(io("cannot read", path)(no_file()));
     }
     let mut bytes = Vec::with_capacity(meta.len().min(MAX) as usize);
     file.take(MAX + 1).read_to_end(&mut bytes).map_err(io("cannot read", path))?;
@@ -43,6 +43,25 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
         return Err(StateError::TooLarge { path: path.to_owned(), limit: MAX });
     }
     Ok(Some(bytes))
+}
+
+/// Opens a file that is written in place. Not through a link: a project may come from somebody else, and its links lead
+/// anywhere. Not a pipe or device either.
+pub fn open_in_place(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => return Err(std::io::Error::other("it is a symbolic link; remove it")),
+        Ok(meta) if !meta.is_file() => return Err(no_file()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path)
+}
+
+fn no_file() -> std::io::Error {
+    std::io::Error::other("it is not a file")
 }
 
 /// Proves that files can be made, synced, renamed and removed in the folder, before anything depends on it.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StateError, io};
+use super::{StateError, atomic, io};
 
 /// Longest description of a holder that is read, in bytes.
 const HOLDER_MAX: u64 = 4096;
@@ -41,10 +41,8 @@ pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the file
 impl Lock {
     pub fn take(path: &Path, command: &str) -> Result<Lock, StateError> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(io("cannot open the lock", path))?;
+        options.read(true).write(true).truncate(false);
+        let mut file = atomic::open_in_place(path, &mut options).map_err(io("cannot open the lock", path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StateError::Locked { holder: holder(&mut file) }),

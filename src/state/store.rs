@@ -45,13 +45,13 @@ struct Picture {
     open: Vec<Intent>,
     /// The journal holds more than intents that are still open.
     unfolded: bool,
-    /// The journal ends in a torn line; this long it is whole.
-    torn: Option<u64>,
+    /// The journal is of use only up to here: it ends in a torn line, or it continues another state and says nothing.
+    useful: Option<u64>,
 }
 
 impl Picture {
     fn snapshot(self) -> Snapshot {
-        let Picture { head, recorded, open, unfolded: _, torn: _ } = self;
+        let Picture { head, recorded, open, unfolded: _, useful: _ } = self;
         Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
     }
 }
@@ -63,7 +63,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
     };
     let bytes = atomic::read(&paths.journal)?.unwrap_or_default();
     let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
-    let torn = (whole < bytes.len() as u64).then_some(whole);
+    let mut useful = (whole < bytes.len() as u64).then_some(whole);
     let existed = state.is_some();
     let (head, mut recorded) = match (state, continues) {
         (Some(state), _) => state,
@@ -80,14 +80,17 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         if !fits && !entries.is_empty() {
             return Err(detached(paths, head.serial, continues.serial));
         }
-        if fits {
+        if !fits {
+            // What is appended behind its first line would belong to another state, and be ignored with it.
+            useful = Some(0);
+        } else {
             unfolded = !existed || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
             for entry in entries {
                 fold(&mut recorded, &mut open, entry);
             }
         }
     }
-    Ok(Picture { head, recorded, open, unfolded, torn })
+    Ok(Picture { head, recorded, open, unfolded, useful })
 }
 
 fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
@@ -127,12 +130,13 @@ impl Store {
         let lock = Lock::take(&paths.lock, command)?;
         let picture = load(paths, project)?;
         atomic::prove_writable(folder)?;
-        if let Some(whole) = picture.torn {
+        if let Some(useful) = picture.useful {
             // What is appended behind a torn line would not be found again.
-            let cut = OpenOptions::new().write(true).open(&paths.journal).and_then(|f| f.set_len(whole).and_then(|()| f.sync_all()));
+            let journal = atomic::open_in_place(&paths.journal, OpenOptions::new().write(true));
+            let cut = journal.and_then(|f| f.set_len(useful).and_then(|()| f.sync_all()));
             cut.map_err(io("cannot mend", &paths.journal))?;
         }
-        let Picture { head, recorded, open, unfolded, torn: _ } = picture;
+        let Picture { head, recorded, open, unfolded, useful: _ } = picture;
         let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty: unfolded }));
         let store = Store { paths: paths.clone(), project: project.clone(), memory, writer: Mutex::new(None), lock };
         store.fold()?;
@@ -267,11 +271,7 @@ fn write_batch(paths: &Paths, memory: &Mutex<Memory>, file: &mut Option<File>, b
 
 /// Opens the journal to append; a new one gets its first line, synced with the folder's entry.
 fn open_journal(paths: &Paths, head: Head) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&paths.journal)?;
+    let mut file = atomic::open_in_place(&paths.journal, OpenOptions::new().append(true))?;
     if file.metadata()?.len() == 0 {
         file.write_all(&journal::header(head)?)?;
         file.sync_all()?;

@@ -343,6 +343,42 @@ fn a_folder_that_cannot_be_written_is_found_out_at_the_start() {
     assert!(error.contains("cannot make the folder"), "{error}");
 }
 
+#[test]
+fn an_empty_journal_of_another_state_does_not_swallow_what_follows() {
+    let place = Place::with_two();
+    let other = Place::with_two();
+    let (store, _) = other.open();
+    append(&store, vec![keyset("c", 3)]);
+    let journal = std::fs::read_to_string(other.paths().journal).expect("a journal");
+    std::fs::write(place.paths().journal, journal.lines().next().expect("its first line").to_owned() + "\n").expect("written");
+    let (store, _) = place.open();
+    append(&store, vec![keyset("d", 4)]);
+    drop(store);
+    assert_eq!(place.read().recorded.keysets.len(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_and_no_pipe_is_waited_for() {
+    let place = Place::with_two();
+    let victim = place.0.path().join("victim");
+    for file in [place.paths().lock, place.paths().journal] {
+        std::fs::write(&victim, "").expect("written");
+        let _ = std::fs::remove_file(&file);
+        std::os::unix::fs::symlink(&victim, &file).expect("linked");
+        if let Ok((store, _)) = place.try_open() {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(store.append(Entry::Intend(intent(1)))).expect_err("refused");
+        }
+        assert_eq!(std::fs::read(&victim).expect("read"), b"", "{}", file.display());
+        std::fs::remove_file(&file).expect("removed");
+    }
+    let state = place.paths().state;
+    std::fs::remove_file(&state).expect("removed");
+    assert!(std::process::Command::new("mkfifo").arg(&state).status().expect("mkfifo runs").success());
+    assert!(place.try_open().map(|_| ()).expect_err("a pipe").to_string().contains("it is not a file"));
+}
+
 /// Every format ever written stays readable.
 #[test]
 fn old_files_are_still_read() {
