@@ -73,7 +73,8 @@ pub fn human(report: &Report) -> String {
         (BAD, "Applied in part")
     };
     let _ = writeln!(out, "{style}{word}{style:#}: {what}.");
-    if !report.all_good() {
+    // Without a journal, what was done last may have to be looked for.
+    if !report.all_good() && report.ledger_failed.is_none() {
         let _ = writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
     }
     out
