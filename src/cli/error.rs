@@ -71,7 +71,8 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
         output.json(&json);
     }
     let mut text = format!("{BAD}error{BAD:#}: {}", terminal(&message[0]));
-    for cause in &message[1..] {
+    // Some errors tell their cause themselves.
+    for cause in message[1..].iter().filter(|cause| !message[0].contains(*cause)) {
         text.push_str(&format!("\n  cause: {}", terminal(cause)));
     }
     for line in &help {
