@@ -116,6 +116,9 @@ pub fn main() -> ExitCode {
         result
     });
     match result {
+        Ok(Exit::Done | Exit::Differences) if output::lost() => {
+            error::report(&anyhow::anyhow!("the result could not be written to stdout"), &output).into()
+        }
         Ok(exit) => exit.into(),
         Err(error) => error::report(&error, &output).into(),
     }

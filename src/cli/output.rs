@@ -1,8 +1,17 @@
 //! stdout for results, stderr for everything else, through one printer.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Color, Format, Global};
+
+/// A result did not get to where stdout leads.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether a part of the result could not be written, such as to a full disk. `| head` loses nothing.
+pub fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// Where texts go. Styles are in the texts and are stripped here where they are not wanted.
 #[derive(Clone, Copy)]
@@ -42,16 +51,16 @@ impl Output {
     /// A result for people; nothing when the format is JSON.
     pub fn result(&self, text: &str) {
         if !self.is_json() {
-            self.write(&mut anstream::AutoStream::new(std::io::stdout().lock(), self.stdout), text);
+            written(&mut anstream::AutoStream::new(std::io::stdout().lock(), self.stdout), text);
         }
     }
     /// A result whatever the format: what the command exists to print.
     pub fn raw(&self, text: &str) {
-        self.write(&mut std::io::stdout().lock(), text);
+        written(&mut std::io::stdout().lock(), text);
     }
     /// A result for programs: one JSON document and a newline.
     pub fn json(&self, json: &serde_json::Value) {
-        self.write(&mut std::io::stdout().lock(), &format!("{json:#}\n"));
+        written(&mut std::io::stdout().lock(), &format!("{json:#}\n"));
     }
     /// A line about how it goes; not with `--quiet`.
     pub fn say(&self, text: &str) {
@@ -61,17 +70,20 @@ impl Output {
     }
     /// A line that must be seen.
     pub fn error(&self, text: &str) {
-        self.write(&mut anstream::AutoStream::new(std::io::stderr().lock(), self.stderr), &format!("{text}\n"));
+        let mut to = anstream::AutoStream::new(std::io::stderr().lock(), self.stderr);
+        // There is nobody left to tell.
+        let _ = to.write_all(format!("{text}\n").as_bytes());
     }
+}
 
-    fn write(&self, to: &mut impl Write, text: &str) {
-        let done = to.write_all(text.as_bytes()).and_then(|()| to.flush());
-        // Whoever reads has had enough (`| head`): a quiet end of printing, not of work.
-        if let Err(error) = done
-            && error.kind() != std::io::ErrorKind::BrokenPipe
-        {
-            tracing::warn!("output: {error}");
-        }
+fn written(stdout: &mut impl Write, text: &str) {
+    let done = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    // Whoever reads has had enough (`| head`): a quiet end of printing, not of work.
+    if let Err(error) = done
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        tracing::warn!("output: {error}");
+        LOST.store(true, Ordering::Relaxed);
     }
 }
 
@@ -93,4 +105,27 @@ pub fn start_log(global: &Global) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
     // A second start in one process (tests) keeps the first log.
     let _ = log.with_target(true).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fails(std::io::ErrorKind);
+    impl Write for Fails {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_a_result_and_a_reader_who_left_does_not() {
+        written(&mut Fails(std::io::ErrorKind::BrokenPipe), "text");
+        assert!(!lost());
+        written(&mut Fails(std::io::ErrorKind::StorageFull), "text");
+        assert!(lost());
+    }
 }
