@@ -361,6 +361,17 @@ pub fn absent(unknown: Unknown) -> Fresh {
     Fresh(unknown.0)
 }
 
+/// An absent create of an earlier run is begun anew: what is declared, and so what is sent and looked for, may have
+/// changed since. The old intent ends, and `now` takes its place. One that is `now` already stays as it is.
+pub async fn renew<L: Ledger>(ledger: &L, fresh: Fresh, now: &Intent) -> Result<Fresh, LedgerError> {
+    let Fresh(old) = fresh;
+    if old.id == now.id {
+        return Ok(Fresh(old));
+    }
+    ledger.append(Entry::Void { intent: old.id }).await?;
+    intend(ledger, now.clone()).await
+}
+
 impl Fresh {
     pub fn intent(&self) -> &Intent {
         &self.0

@@ -14,8 +14,8 @@ use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::observed_of;
 use crate::keyset::{FieldId, KeysetId, Value};
 use crate::ports::{
-    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Ledger, LedgerError, Posted, PostedApp, Probed, SecretName, Sink, Stored,
-    Unknown,
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Posted, PostedApp, Probed, SecretName, Sink,
+    Stored, Unknown,
 };
 
 /// Posts of one create in one run: the first, and one more after its absence was proved.
@@ -31,6 +31,8 @@ pub enum Entered {
 /// What is to be created.
 pub struct Order<'a> {
     pub name: &'a SecretName,
+    /// As it is declared now; an intent of an earlier run may say something else.
+    pub intent: &'a Intent,
     pub body: &'a Body,
     pub settings: &'a [(FieldId, Value)],
     /// Ids that belong to other labels.
@@ -50,7 +52,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     to_its_end(
         entered,
         "keysets",
-        async |fresh| posted(ports, sink, fresh, &order).await,
+        async |fresh| posted(ports, sink, ports::renew(ports.ledger, fresh, order.intent).await?, &order).await,
         async |unknown| {
             searching();
             resume::keyset(ports.api, ports.clock, unknown, order.taken, order.settle).await
@@ -64,6 +66,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     entered: Entered,
+    intent: &Intent,
     settle: Duration,
     searching: impl Fn(),
 ) -> Result<Outcome, LedgerError> {
@@ -71,6 +74,7 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         entered,
         "apps",
         async |fresh| {
+            let fresh = ports::renew(ports.ledger, fresh, intent).await?;
             Ok(match ports::post_app(ports.api, ports.ledger, fresh).await? {
                 PostedApp::Made(app) => Ok(Outcome::App { id: app.id }),
                 PostedApp::Refused(error) => Ok(Outcome::failed(&error)),

@@ -149,15 +149,10 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
         };
         match action {
             Action::CreateApp { label, name, .. } => {
-                let entered = match open {
-                    Some(intent) => Entered::Unknown(ports::left_open(intent)),
-                    None => {
-                        let known = self.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
-                        let what = Creation::App { label: label.clone(), name: name.clone(), known };
-                        Entered::Fresh(ports::intend(self.ports.ledger, self.intent(what)).await?)
-                    }
-                };
-                create::app(self.ports, entered, self.context.settle, || self.searching(step)).await
+                let known = self.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
+                let intent = self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
+                let entered = self.enter(open, &intent).await?;
+                create::app(self.ports, entered, &intent, self.context.settle, || self.searching(step)).await
             }
             Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
@@ -187,12 +182,17 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 };
                 let settings: Vec<(FieldId, Value)> = settings.iter().map(|c| (c.field, c.to.clone())).collect();
                 let (body, what) = self.order(label, app, app_id, &settings);
-                let entered = match open {
-                    Some(intent) => Entered::Unknown(ports::left_open(intent)),
-                    None => Entered::Fresh(ports::intend(self.ports.ledger, self.intent(what)).await?),
-                };
+                let intent = self.intent(what);
+                let entered = self.enter(open, &intent).await?;
                 let name = SecretName { namespace: self.context.namespace, project: self.context.project.clone(), label: label.clone() };
-                let order = Order { name: &name, body: &body, settings: &settings, taken: &self.taken, settle: self.context.settle };
+                let order = Order {
+                    name: &name,
+                    intent: &intent,
+                    body: &body,
+                    settings: &settings,
+                    taken: &self.taken,
+                    settle: self.context.settle,
+                };
                 create::keyset(self.ports, sink, entered, order, || self.searching(step)).await
             }
             Action::UpdateKeyset { label, changes, .. } => match self.context.recorded.keysets.get(label) {
@@ -225,6 +225,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
         let body_digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known };
         (request, what)
+    }
+
+    /// An intent of an earlier run has to be resolved first; else `intent` is written down.
+    async fn enter(&self, open: Option<Intent>, intent: &Intent) -> Result<Entered, LedgerError> {
+        match open {
+            Some(open) => Ok(Entered::Unknown(ports::left_open(open))),
+            None => ports::intend(self.ports.ledger, intent.clone()).await.map(Entered::Fresh),
+        }
     }
 
     fn intent(&self, what: Creation) -> Intent {

@@ -143,8 +143,8 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
     Err(Failure::new(Exit::Refused, "not applied: the answer was not `yes`").into())
 }
 
-/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. What was answered is journalled
-/// before it is reported, so even that loses nothing that was done.
+/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. No keyset is lost by that, since its
+/// intent is journalled and the next apply finds it; the secrets of creates in flight are.
 fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
@@ -156,7 +156,7 @@ fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
             if seen.swap(true, Ordering::SeqCst) {
                 std::process::exit(Exit::Interrupted as i32);
             }
-            output.say("Stopping: requests in flight are finished and recorded. Once more ends at once.");
+            output.say("Stopping: requests in flight are finished and recorded. Once more ends at once and loses their secrets.");
         }
     });
     Ok(stop)

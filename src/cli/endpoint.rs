@@ -22,8 +22,9 @@ impl Endpoint {
         }
         let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else { return Ok(Endpoint(VENDOR.to_owned())) };
         let endpoint = Endpoint(endpoint.clone());
-        let host = endpoint.host();
-        if host == "pubnub.com" || host.ends_with(".pubnub.com") || is_loopback(&host) {
+        let authority = endpoint.authority();
+        let host = authority.split(':').next().unwrap_or(&authority);
+        if host == "pubnub.com" || host.ends_with(".pubnub.com") {
             return Ok(endpoint);
         }
         Err(Failure::new(
@@ -38,19 +39,9 @@ impl Endpoint {
         &self.0
     }
 
-    /// Host without port, as the keyring entry of the key is named.
-    pub fn host(&self) -> String {
+    /// Host, and port if one is given: the keyring entry of the key is named by it.
+    pub fn authority(&self) -> String {
         let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let host = if let Some(v6) = authority.strip_prefix('[') {
-            v6.split(']').next().unwrap_or(v6)
-        } else {
-            authority.split(':').next().unwrap_or(authority)
-        };
-        host.to_ascii_lowercase()
+        rest.split(['/', '?', '#']).next().unwrap_or(rest).to_ascii_lowercase()
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -19,9 +19,9 @@ pub async fn find(endpoint: &Endpoint, store: &ApiKeyStore) -> anyhow::Result<Se
     if let Some(key) = from_environment()? {
         return Ok(key);
     }
-    let keyring = match store.get(&endpoint.host()).await {
+    let keyring = match store.get(&endpoint.authority()).await {
         Ok(Some(key)) => return Ok(key),
-        Ok(None) => format!("the keyring has none for {}", endpoint.host()),
+        Ok(None) => format!("the keyring has none for {}", endpoint.authority()),
         Err(error @ SinkError::Hanging(_)) => return Err(error.into()),
         Err(error) => error.to_string(),
     };

@@ -40,15 +40,15 @@ pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow
             error.help().into_iter().fold(failure, Failure::help).help("--no-verify stores it without asking")
         })?;
     }
-    session::api_key_store().set(&endpoint.host(), &key).await?;
-    output.result(&format!("{GOOD}Logged in{GOOD:#}: the API key for {} is in the keyring.\n", endpoint.host()));
+    session::api_key_store().set(&endpoint.authority(), &key).await?;
+    output.result(&format!("{GOOD}Logged in{GOOD:#}: the API key for {} is in the keyring.\n", endpoint.authority()));
     Ok(Exit::Done)
 }
 
 pub async fn logout(global: &Global, _args: &LogoutArgs, output: &Output) -> anyhow::Result<Exit> {
     no_sandbox(global)?;
     let (endpoint, _) = place(global)?;
-    let host = endpoint.host();
+    let host = endpoint.authority();
     if session::api_key_store().delete(&host).await? {
         output.result(&format!("Logged out: the API key for {host} is no longer in the keyring.\n"));
     } else {
@@ -73,7 +73,7 @@ fn place(global: &Global) -> anyhow::Result<(Endpoint, ApiVersion)> {
 
 fn read_key(endpoint: &Endpoint) -> anyhow::Result<Secret> {
     let bytes = if std::io::stdin().is_terminal() {
-        Zeroizing::new(rpassword::prompt_password(format!("API key for {}: ", endpoint.host()))?.into_bytes())
+        Zeroizing::new(rpassword::prompt_password(format!("API key for {}: ", endpoint.authority()))?.into_bytes())
     } else {
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_MAX as usize + 1));
         std::io::stdin().lock().take(KEY_MAX + 1).read_to_end(&mut bytes)?;

@@ -384,3 +384,26 @@ fn at_a_terminal_apply_asks_and_only_yes_is_consent() {
         assert!(!applied, "{no:?}");
     }
 }
+
+/// Kills an apply in the middle of keyset b's create, of which the server sees nothing.
+fn killed_before_b_is_made(world: &World) {
+    let args = ["apply", "--yes", "--parallelism", "1"];
+    let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("keyform runs");
+    let journal = world.dir().join("state/keyform.journal");
+    wait_until(|| std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"label\":\"b\"")));
+    child.kill().expect("it is killed");
+    child.wait().expect("it is gone");
+    assert_eq!(world.sandbox.keysets(), ["a"]);
+}
+
+#[test]
+fn an_unfinished_create_that_was_renamed_meanwhile_is_not_doubled() {
+    // The first create of b never arrives. The second, under its new name, arrives, and its answer is lost.
+    let world = World::new(&["POST /v2/keysets#2=hang", "POST /v2/keysets#3=cut-after"]);
+    killed_before_b_is_made(&world);
+    let toml = PROJECT.replace("[keyset.b]\n", "[keyset.b]\nname = \"b2\"\n");
+    std::fs::write(world.dir().join("keyform.toml"), toml).expect("the project is changed");
+    world.apply().exits(4).says("SECRET IS NOT STORED");
+    assert_eq!(world.sandbox.keysets(), ["a", "b2", "c"]);
+    world.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
