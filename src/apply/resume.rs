@@ -80,14 +80,46 @@ where
 
 fn could_be(intent: &Intent, keyset: &LiveKeyset) -> bool {
     let Creation::Keyset { app_id, name, r#type, known, .. } = &intent.what else { return false };
-    let tells = |field: &str, text: &str| {
-        let told = FieldId::find("keyset", field).and_then(|f| keyset.observed.get(f));
-        // Responses mark name and type as optional: what is not told does not speak against it.
-        told.is_none_or(|value| *value == Value::Text(text.into()))
-    };
-    keyset.app_id == *app_id
-        && !known.contains(&keyset.id)
-        && tells("name", name)
-        && tells("type", r#type)
-        && keyset.created_at.is_none_or(|at| at.as_second() >= intent.at.as_second() - CLOCK_SKEW)
+    let told = |field: &str| FieldId::find("keyset", field).and_then(|f| keyset.observed.get(f));
+    // Responses mark name and type as optional: what is not told does not speak against it.
+    let tells = |field: &str, text: &str| told(field).is_none_or(|value| *value == Value::Text(text.into()));
+    // One of this name that was not there before the intent is newer than it, whatever the two clocks say.
+    let new = || told("name").is_some() || keyset.created_at.is_none_or(|at| at.as_second() >= intent.at.as_second() - CLOCK_SKEW);
+    keyset.app_id == *app_id && !known.contains(&keyset.id) && tells("name", name) && tells("type", r#type) && new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyset::wire;
+    use crate::keyset::{AppId, Label};
+
+    fn live(name: Option<&str>, created_at: &str) -> LiveKeyset {
+        let mut json = serde_json::json!({
+            "id": "1", "appId": "7", "publishKey": "pub-c-1", "subscribeKey": "sub-c-1", "createdAt": created_at,
+        });
+        if let Some(name) = name {
+            json["name"] = name.into();
+        }
+        wire::parse(json.to_string().as_bytes()).expect("a keyset")
+    }
+
+    #[test]
+    fn a_clock_that_is_fast_does_not_hide_what_was_made() {
+        let what = Creation::Keyset {
+            label: Label::parse("chat").expect("a label"),
+            app: Label::parse("app").expect("a label"),
+            app_id: AppId::parse("7").expect("an id"),
+            name: "chat".into(),
+            r#type: "testing".into(),
+            body_digest: "".into(),
+            known: BTreeSet::new(),
+        };
+        let intent = Intent { id: uuid::Uuid::nil(), at: "2026-05-01T12:00:00Z".parse().expect("a time"), what };
+        let before = "2026-05-01T10:00:00Z";
+        assert!(could_be(&intent, &live(Some("chat"), before)), "its name is new, so it is");
+        assert!(!could_be(&intent, &live(Some("other"), "2026-05-01T12:00:01Z")));
+        assert!(!could_be(&intent, &live(None, before)), "without a name only the time tells it apart");
+        assert!(could_be(&intent, &live(None, "2026-05-01T12:00:01Z")));
+    }
 }
