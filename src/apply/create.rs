@@ -4,6 +4,7 @@
 //! *Assumptions*: `Ledger::append` returns after the disk has it; a complete listing shows what exists.
 //! *Caveats*: a keyset found by listing is recorded with its secret missing.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Order<'a> {
     pub body: &'a Body,
     pub settings: &'a [(FieldId, Value)],
     /// Ids that belong to other labels.
-    pub taken: &'a BTreeSet<KeysetId>,
+    pub taken: &'a RefCell<BTreeSet<KeysetId>>,
     /// How long a lost create may take to show up in listings.
     pub settle: Duration,
 }
@@ -94,7 +95,7 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 pub async fn leftover<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     unknown: Unknown,
-    taken: &BTreeSet<KeysetId>,
+    taken: &RefCell<BTreeSet<KeysetId>>,
     settle: Duration,
 ) -> Result<Outcome, LedgerError> {
     let is_app = matches!(unknown.intent().what, Creation::App { .. });

@@ -1,5 +1,6 @@
 //! What became of a create whose answer is missing: the account is asked, never the request repeated.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -29,13 +30,13 @@ pub async fn keyset<A: Api, C: Clock>(
     api: &A,
     clock: &C,
     unknown: Unknown,
-    taken: &BTreeSet<KeysetId>,
+    taken: &RefCell<BTreeSet<KeysetId>>,
     settle: Duration,
 ) -> Resolution<LiveKeyset> {
     let intent = unknown.intent().clone();
     resolve(clock, unknown, settle, || async {
         let all = refresh::keysets(api).await?;
-        Ok(all.into_values().filter(|k| could_be(&intent, k) && !taken.contains(&k.id)).map(|k| (k.id.to_string(), k)).collect())
+        Ok(all.into_values().filter(|k| could_be(&intent, k) && !taken.borrow().contains(&k.id)).map(|k| (k.id.to_string(), k)).collect())
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! Carries an approved plan out: apps first, then keysets, several at a time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, stream};
@@ -40,12 +40,21 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     approved: &Approved,
     mut context: Context<'_>,
 ) -> Report {
-    let mut open: BTreeMap<(bool, Label), Intent> =
-        context.open.drain(..).map(|i| ((is_app(&i.what), i.what.label().clone()), i)).collect();
+    let open: BTreeMap<(bool, Label), Intent> = context.open.drain(..).map(|i| ((is_app(&i.what), i.what.label().clone()), i)).collect();
     let brake = Brake::default();
-    let worker = Worker { ports, context: &context, brake: &brake, taken: taken(&context), names: names(context.live) };
+    let worker = Worker { ports, context: &context, brake: &brake, taken: RefCell::new(taken(&context)), names: names(context.live) };
     let mut steps = Vec::new();
     let mut apps: BTreeMap<Label, AppId> = context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
+
+    // What no action of the plan takes up comes first: afterwards a create of this run could be taken for it.
+    let taken_up: BTreeSet<(bool, &Label)> = approved.plan().actions.iter().map(|a| (a.is_app(), a.label())).collect();
+    let (taken_up, left) = open.into_iter().partition::<BTreeMap<_, _>, _>(|((is_app, label), _)| taken_up.contains(&(*is_app, label)));
+    let mut open = taken_up;
+    for ((_, label), intent) in left {
+        let step = Step { verb: Verb::Resolve, label };
+        let outcome = worker.guarded(&step, create::leftover(ports, ports::left_open(intent), &worker.taken, context.settle)).await;
+        steps.push((step, outcome));
+    }
 
     // Few, and what follows needs them: one after the other.
     for action in &approved.plan().actions {
@@ -53,6 +62,10 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let intent = open.remove(&(true, action.label().clone()));
         let step = Step { verb, label: action.label().clone() };
         let outcome = worker.guarded(&step, worker.app(action, intent, &step)).await;
+        if !matches!(action, Action::RenameApp { .. }) {
+            // What the label stood for before is not what the plan puts keysets into.
+            apps.remove(&step.label);
+        }
         if let Outcome::App { id } = &outcome {
             apps.insert(step.label.clone(), id.clone());
         }
@@ -75,11 +88,6 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     done.sort_by_key(|(n, _)| *n);
     steps.extend(done.into_iter().map(|(_, step)| step));
 
-    for ((_, label), intent) in open {
-        let step = Step { verb: Verb::Resolve, label };
-        let outcome = worker.guarded(&step, create::leftover(ports, ports::left_open(intent), &worker.taken, context.settle)).await;
-        steps.push((step, outcome));
-    }
     Report { steps, interrupted: brake.interrupted.get(), ledger_failed: brake.ledger.take() }
 }
 
@@ -87,7 +95,8 @@ struct Worker<'a, A, L, E, S, C> {
     ports: &'a Ports<'a, A, L, E, S, C>,
     context: &'a Context<'a>,
     brake: &'a Brake,
-    taken: BTreeSet<KeysetId>,
+    /// Ids that belong to labels: of the state, and of this run so far.
+    taken: RefCell<BTreeSet<KeysetId>>,
     names: Names<'a>,
 }
 
@@ -135,6 +144,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 }
             }
         };
+        if let Outcome::Created { id, .. } = &outcome {
+            self.taken.borrow_mut().insert(id.clone());
+        }
         if let Some(why) = outcome.lost_secret() {
             self.brake.sink.set(Some(why.to_owned()));
         }

@@ -391,6 +391,8 @@ fn killed_before_b_is_made(world: &World) {
     let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("keyform runs");
     let journal = world.dir().join("state/keyform.journal");
     wait_until(|| std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"label\":\"b\"")));
+    // The request is on its way, and hangs.
+    std::thread::sleep(Duration::from_millis(500));
     child.kill().expect("it is killed");
     child.wait().expect("it is gone");
     assert_eq!(world.sandbox.keysets(), ["a"]);
@@ -406,4 +408,17 @@ fn an_unfinished_create_that_was_renamed_meanwhile_is_not_doubled() {
     world.apply().exits(4).says("SECRET IS NOT STORED");
     assert_eq!(world.sandbox.keysets(), ["a", "b2", "c"]);
     world.run(&["plan", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn an_unfinished_create_does_not_claim_what_this_run_makes() {
+    let world = World::new(&["POST /v2/keysets#2=hang"]);
+    killed_before_b_is_made(&world);
+    // The label is another one now, the name is not.
+    let toml = PROJECT.replace("[keyset.b]\n", "[keyset.d]\nname = \"b\"\n");
+    std::fs::write(world.dir().join("keyform.toml"), toml).expect("the project is changed");
+    world.apply().exits(0).says("2 keysets created").says("2 secrets stored").says("1 earlier create resolved");
+    let state = world.state();
+    assert_eq!(state["keysets"]["d"]["secret"]["status"], "stored");
+    assert!(state["keysets"].get("b").is_none(), "nothing is recorded twice: {state:#}");
 }
