@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, AppPage, BadAnswer, KeysetPage};
-use crate::keyset::{AppId, KeysetId, Label, Observed, ProjectName, RawAnswer, Secret};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, RawAnswer, Secret};
 
 // ---------------------------------------------------------------------------------------------------------- Api
 
@@ -294,6 +294,10 @@ impl<'a, S: Sink> Probed<'a, S> {
     }
     pub fn name(&self) -> &'static str {
         self.0.name()
+    }
+    /// Fingerprint of the secret that a create under this name would overwrite.
+    pub async fn holds(&self, name: &SecretName) -> Result<Option<Fingerprint>, SinkError> {
+        self.0.get(name).await.map(|found| found.map(|secret| secret.fingerprint()))
     }
 }
 

@@ -11,11 +11,11 @@ use super::create::{self, Entered, Order};
 use super::gate::Approved;
 use super::report::{Event, Outcome, Report, Step, Verb};
 use super::update;
-use crate::keyset::views::{Live, RecordedApp};
+use crate::keyset::views::{Live, RecordedApp, SecretRecord};
 use crate::keyset::wire::body;
 use crate::keyset::{AppId, Call, FieldId, KeysetId, Label, Value};
 use crate::plan::Action;
-use crate::ports::{self, Api, Body, Clock, Creation, Entry, Escrow, Intent, Ledger, LedgerError, SecretName, Sink};
+use crate::ports::{self, Api, Body, Clock, Creation, Entry, Escrow, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink};
 
 /// Why no new step is begun. The first reason stays.
 #[derive(Default)]
@@ -194,9 +194,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 };
                 let settings: Vec<(FieldId, Value)> = settings.iter().map(|c| (c.field, c.to.clone())).collect();
                 let (body, what) = self.order(label, app, app_id, &settings);
+                let name = SecretName { namespace: self.context.namespace, project: self.context.project.clone(), label: label.clone() };
+                if open.is_none()
+                    && let Some(refused) = self.would_overwrite(sink, &name).await
+                {
+                    return Ok(refused);
+                }
                 let intent = self.intent(what);
                 let entered = self.enter(open, &intent).await?;
-                let name = SecretName { namespace: self.context.namespace, project: self.context.project.clone(), label: label.clone() };
                 let order = Order {
                     name: &name,
                     intent: &intent,
@@ -237,6 +242,31 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
         let body_digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known };
         (request, what)
+    }
+
+    /// A secret that the state does not know may be the only copy of another keyset's: it is not overwritten. What the
+    /// sandbox gave out is worth nothing.
+    async fn would_overwrite(&self, sink: Probed<'_, S>, name: &SecretName) -> Option<Outcome> {
+        if name.namespace == Namespace::Sandbox {
+            return None;
+        }
+        let SecretName { project, label, .. } = name;
+        let found = match sink.holds(name).await {
+            Ok(found) => found?,
+            Err(error) => return Some(Outcome::Failed { why: error.to_string(), help: None }),
+        };
+        let ours = self.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
+        if matches!(ours, Some(SecretRecord::Stored { fingerprint, .. }) if *fingerprint == found) {
+            return None;
+        }
+        let sink = sink.name();
+        Some(Outcome::Failed {
+            why: format!("the {sink} holds a secret for `{label}` of project `{project}` already that this state does not know"),
+            help: Some(format!(
+                "it may be the only copy of another keyset's secret key: bring back the state that belongs to it, or give this project \
+                 another name; if it is of no more use, delete the entry (service keyform:{project}, user {label}) with the {sink}'s own tool"
+            )),
+        })
     }
 
     /// An intent of an earlier run has to be resolved first; else `intent` is written down.

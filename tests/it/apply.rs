@@ -422,3 +422,23 @@ fn an_unfinished_create_does_not_claim_what_this_run_makes() {
     assert_eq!(state["keysets"]["d"]["secret"]["status"], "stored");
     assert!(state["keysets"].get("b").is_none(), "nothing is recorded twice: {state:#}");
 }
+
+#[test]
+fn a_secret_that_the_state_does_not_know_is_not_overwritten() {
+    let world = World::new(&[]);
+    world.apply().exits(0);
+    let secret = |world: &World| world.command(&["secrets", "get", "a"]).output().expect("keyform runs").stdout;
+    let before = secret(&world);
+    assert!(keyform::holds_secret(&before));
+    // A second clone, without the state, against another account.
+    let kept = world.dir().join("kept");
+    std::fs::rename(world.dir().join("state"), &kept).expect("the state is put aside");
+    let other = Sandbox::start(&[]);
+    let mut command = world.command(&["apply", "--yes"]);
+    command.envs(other.env());
+    Done::of(command.output().expect("keyform runs")).exits(4).says("that this state does not know").says("keyform:faults");
+    assert!(other.keysets().is_empty(), "nothing is made whose secret has no place");
+    std::fs::remove_dir_all(world.dir().join("state")).expect("the second state is gone");
+    std::fs::rename(kept, world.dir().join("state")).expect("the first is back");
+    assert_eq!(secret(&world), before);
+}
