@@ -110,8 +110,9 @@ impl Client {
         })
         .retry(backoff)
         .when(may_help)
-        // The gate keeps the wait that the server asked for; sleeping it here too would double it.
-        .adjust(|kind, pause| pause.map(|pause| if wait_of(kind).is_some() { Duration::ZERO } else { pause }))
+        // The gate keeps the wait that the server asked for; sleeping it here too would double it. `Retry-After: 0` is no
+        // leave to hammer.
+        .adjust(|kind, pause| pause.map(|pause| pause.saturating_sub(wait_of(kind).unwrap_or_default())))
         .notify(|kind, pause| tracing::debug!(%path, ?pause, wait = ?wait_of(kind), "trying again"))
         .await;
         sent.map_err(|kind| error(&method, path, tries, kind))

@@ -130,7 +130,7 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
     }
     if !output::can_ask() || output.is_json() {
         return Err(Failure::new(Exit::Refused, "apply needs consent, and there is nobody to ask: nothing was done")
-            .help("look at the plan above and add --yes")
+            .help("look at the plan (`keyform plan`) and add --yes")
             .into());
     }
     let whose = if session.sandbox { " in the sandbox" } else { "" };
