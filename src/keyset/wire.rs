@@ -297,9 +297,10 @@ impl<'de> Deserialize<'de> for WipedText {
 /// A secret that is missing or broken does not hide the id: the keyset exists and must be recorded.
 pub fn created(raw: &RawAnswer) -> Result<(LiveKeyset, Result<Secret, BadAnswer>), BadAnswer> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Answer<'a> {
         keyset: KeysetWithSecrets,
-        config: Option<Observed>,
+        #[serde(borrow)]
+        config: Option<&'a serde_json::value::RawValue>,
     }
     #[derive(Deserialize)]
     struct KeysetWithSecrets {
@@ -317,7 +318,8 @@ pub fn created(raw: &RawAnswer) -> Result<(LiveKeyset, Result<Secret, BadAnswer>
 
     let answer: Answer = parse(raw.expose_bytes())?;
     let mut live = LiveKeyset::from(answer.keyset.keyset);
-    if let Some(config) = answer.config {
+    // A configuration that makes no sense can be read again later; the secret beside it cannot.
+    if let Some(config) = answer.config.and_then(|raw| parse::<Observed>(raw.get().as_bytes()).ok()) {
         live.observed.absorb(&config);
         live.with_config = true;
     }
@@ -338,4 +340,23 @@ pub fn rotated(raw: &RawAnswer) -> Result<Secret, BadAnswer> {
     }
     let answer: Answer = parse(raw.expose_bytes())?;
     Secret::parse(answer.secret_key.0).map_err(|_| BadAnswer::whole("the secret key is no key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_makes_no_sense_does_not_cost_the_secret() {
+        for (config, understood) in [(r#"{"files": {"enabled": true}}"#, true), (r#"{"files": 7}"#, false), ("[]", false), ("null", false)]
+        {
+            let answer = format!(
+                r#"{{"keyset": {{"id": "1", "appId": "7", "publishKey": "p", "subscribeKey": "s",
+                    "secretKeys": [{{"secretKey": "sec-c-1", "expiresAt": null}}]}}, "config": {config}}}"#
+            );
+            let (live, secret) = created(&RawAnswer::new(answer.into_bytes().into())).expect("the keyset is told");
+            assert!(secret.is_ok_and(|secret| secret.expose_secret() == "sec-c-1"), "{config}");
+            assert_eq!(live.with_config, understood, "{config}");
+        }
+    }
 }
