@@ -40,6 +40,8 @@ pub struct Order<'a> {
     pub taken: &'a RefCell<BTreeSet<KeysetId>>,
     /// How long a lost create may take to show up in listings.
     pub settle: Duration,
+    /// Once true, nothing is posted again.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 /// Carries a keyset's create to its end. `Err`: the journal failed, and no further work may be begun.
@@ -53,6 +55,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     to_its_end(
         entered,
         "keysets",
+        order.stop,
         async |fresh| posted(ports, sink, ports::renew(ports.ledger, fresh, order.intent).await?, &order).await,
         async |unknown| {
             searching();
@@ -69,11 +72,13 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     entered: Entered,
     intent: &Intent,
     settle: Duration,
+    stop: &dyn Fn() -> bool,
     searching: impl Fn(),
 ) -> Result<Outcome, LedgerError> {
     to_its_end(
         entered,
         "apps",
+        stop,
         async |fresh| {
             let fresh = ports::renew(ports.ledger, fresh, intent).await?;
             Ok(match ports::post_app(ports.api, ports.ledger, fresh).await? {
@@ -107,10 +112,10 @@ pub async fn leftover<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     };
     if is_app {
         let find = async |unknown| resume::app(ports.api, ports.clock, unknown, settle).await;
-        to_its_end(entered, "apps", void, find, async |unknown, app| found_app(ports, unknown, app).await).await
+        to_its_end(entered, "apps", &|| false, void, find, async |unknown, app| found_app(ports, unknown, app).await).await
     } else {
         let find = async |unknown| resume::keyset(ports.api, ports.clock, unknown, taken, settle).await;
-        to_its_end(entered, "keysets", void, find, async |unknown, live| found(ports, unknown, live, &[]).await).await
+        to_its_end(entered, "keysets", &|| false, void, find, async |unknown, live| found(ports, unknown, live, &[]).await).await
     }
 }
 
@@ -118,6 +123,7 @@ pub async fn leftover<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 async fn to_its_end<T>(
     mut entered: Entered,
     noun: &str,
+    stop: &dyn Fn() -> bool,
     post: impl AsyncFn(Fresh) -> Result<Result<Outcome, (Unknown, String)>, LedgerError>,
     find: impl AsyncFn(Unknown) -> Resolution<T>,
     record: impl AsyncFn(Unknown, T) -> Result<Outcome, LedgerError>,
@@ -139,6 +145,8 @@ async fn to_its_end<T>(
         };
         match find(unknown).await {
             Resolution::Mine(unknown, entry) => return record(unknown, *entry).await,
+            // No new work after an interrupt, and another post is new work.
+            Resolution::Absent(_) if stop() => return Ok(Outcome::Unknown { why: format!("{why}; interrupted before it was sent again") }),
             Resolution::Absent(fresh) => entered = Entered::Fresh(fresh),
             Resolution::Ambiguous(_, ids) => return Ok(ambiguous(&why, noun, &ids)),
             Resolution::NotAsked(_, error) => return Ok(Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }),

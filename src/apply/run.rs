@@ -144,6 +144,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 }
             }
         };
+        if matches!(outcome, Outcome::Unknown { .. }) && (self.context.stop)() {
+            self.brake.interrupted.set(true);
+        }
         if let Outcome::Created { id, .. } = &outcome {
             self.taken.borrow_mut().insert(id.clone());
         }
@@ -164,7 +167,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                 let known = self.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
                 let intent = self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
                 let entered = self.enter(open, &intent).await?;
-                create::app(self.ports, entered, &intent, self.context.settle, || self.searching(step)).await
+                create::app(self.ports, entered, &intent, self.context.settle, self.context.stop, || self.searching(step)).await
             }
             Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
@@ -209,6 +212,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
                     settings: &settings,
                     taken: &self.taken,
                     settle: self.context.settle,
+                    stop: self.context.stop,
                 };
                 create::keyset(self.ports, sink, entered, order, || self.searching(step)).await
             }

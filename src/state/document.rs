@@ -49,8 +49,9 @@ pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_js
     Ok(bytes)
 }
 
-/// Reads a state and proves that it is this project's and whole.
-pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head, Recorded), StateError> {
+/// Reads a state and proves that it is this project's and whole. The last value: only a person's word says so, and a new
+/// checksum is due.
+pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head, Recorded, bool), StateError> {
     #[derive(Deserialize)]
     struct File<'a> {
         version: u64,
@@ -82,7 +83,8 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
     if file.project != project.as_str() {
         return Err(StateError::Foreign { path: paths.state.clone(), found: file.project, expected: project.clone() });
     }
-    if file.checksum != MERGED && file.checksum != checksum(&[file.apps.get(), file.keysets.get()]) {
+    let merged = file.checksum == MERGED;
+    if !merged && file.checksum != checksum(&[file.apps.get(), file.keysets.get()]) {
         return Err(StateError::Checksum { path: paths.state.clone(), backup: paths.backup.clone() });
     }
     let apps: Unique<AppStanza> = serde_json::from_str(file.apps.get()).map_err(|e| broken(&e))?;
@@ -91,7 +93,7 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
         apps: apps.0.into_iter().map(|(label, app)| (label, app.into())).collect(),
         keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
     };
-    Ok((Head { lineage: file.lineage, serial: file.serial }, recorded))
+    Ok((Head { lineage: file.lineage, serial: file.serial }, recorded, merged))
 }
 
 fn newer(path: &Path, version: u64) -> StateError {

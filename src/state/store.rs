@@ -43,7 +43,7 @@ struct Picture {
     head: Head,
     recorded: Recorded,
     open: Vec<Intent>,
-    /// The journal holds more than intents that are still open.
+    /// The journal holds more than intents that are still open, or the state wants a new checksum.
     unfolded: bool,
     /// The journal is of use only up to here: it ends in a torn line, or it continues another state and says nothing.
     useful: Option<u64>,
@@ -65,15 +65,15 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
     let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
     let mut useful = (whole < bytes.len() as u64).then_some(whole);
     let existed = state.is_some();
-    let (head, mut recorded) = match (state, continues) {
+    let (head, mut recorded, merged) = match (state, continues) {
         (Some(state), _) => state,
         // The first run ended before its state was written: the journal knows the lineage.
-        (None, Some(head)) if head.serial == 0 => (head, Recorded::default()),
+        (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false),
         (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
-        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0 }, Recorded::default()),
+        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0 }, Recorded::default(), false),
     };
     let mut open = Vec::new();
-    let mut unfolded = false;
+    let mut unfolded = merged;
     if let Some(continues) = continues {
         // One behind: a fold ended between the two files. Its records are in the state; its open intents are not.
         let fits = continues.lineage == head.lineage && (continues.serial == head.serial || continues.serial + 1 == head.serial);
@@ -84,7 +84,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             // What is appended behind its first line would belong to another state, and be ignored with it.
             useful = Some(0);
         } else {
-            unfolded = !existed || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
+            unfolded |= !existed || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
             for entry in entries {
                 fold(&mut recorded, &mut open, entry);
             }

@@ -306,6 +306,20 @@ fn an_interrupt_finishes_what_is_in_flight_and_records_it() {
 }
 
 #[test]
+fn an_interrupt_while_a_lost_create_is_looked_for_sends_nothing_again() {
+    let world = World::new(&["POST /v2/keysets#2=cut-before"]);
+    let args = ["apply", "--yes", "--parallelism", "1", "--settle", "4"];
+    let child = world.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+    wait_until(|| world.sandbox.keysets() == ["a"]);
+    std::thread::sleep(Duration::from_millis(1200));
+    kill("INT", child.id());
+    Done::of(child.wait_with_output().expect("keyform ends")).exits(130).says("interrupted before it was sent again");
+    assert_eq!(world.sandbox.keysets(), ["a"]);
+    world.apply().exits(0).says("2 secrets stored");
+    world.is_converged();
+}
+
+#[test]
 fn a_killed_apply_is_taken_up_by_the_next_one() {
     let world = World::new(&["POST /v2/keysets#2=late:20000"]);
     let args = ["apply", "--yes", "--parallelism", "1"];
