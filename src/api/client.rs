@@ -143,10 +143,12 @@ impl Client {
                 if error.is_connect() || error.is_builder() { Err(ApiErrorKind::NotSent(why)) } else { Err(ApiErrorKind::NoAnswer(why)) }
             }
         };
-        if let Err(kind) = &answer
-            && let Some(wait) = wait_of(kind)
-        {
-            self.gate.close(wait);
+        if let Err(kind) = &answer {
+            // Too many requests, and not for how long: the others pause as this one does.
+            let unasked = matches!(kind, ApiErrorKind::Status { status: 429, .. }).then_some(self.first_pause);
+            if let Some(wait) = wait_of(kind).or(unasked) {
+                self.gate.close(wait);
+            }
         }
         answer
     }

@@ -14,10 +14,14 @@ pub struct Gate(Mutex<Option<Instant>>);
 impl Gate {
     /// Returns when nothing speaks against sending.
     pub async fn pass(&self) {
-        let until = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(until) = until {
+        // Asked again after each wait: the server may have asked for a longer one meanwhile.
+        while let Some(until) = self.until().filter(|until| *until > Instant::now()) {
             tokio::time::sleep_until(until).await;
         }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Closes the gate for `wait` from now, at most a minute; never shortens an earlier wait.

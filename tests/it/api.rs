@@ -376,3 +376,113 @@ fn only_safe_endpoints_are_taken() {
         assert!(!made(bad), "{bad}");
     }
 }
+
+/// Answers `good` requests on one connection, then reads one more and cuts. Counts whole requests.
+fn keep_alive_then_cut(good: usize, reset: bool) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let seen = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = seen.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let count = count.clone();
+            std::thread::spawn(move || {
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+                for _ in 0..good {
+                    if request(&mut stream).is_none() {
+                        return;
+                    }
+                    count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    let _ = stream.write_all(format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len()).as_bytes());
+                }
+                if reset {
+                    if stream.read(&mut [0; 1]).unwrap_or(0) == 1 {
+                        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                } else if request(&mut stream).is_some() {
+                    count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    (endpoint, seen)
+}
+
+#[test]
+fn posts_on_reused_connections_that_are_cut_are_sent_once() {
+    for reset in [false, true] {
+        let (endpoint, seen) = keep_alive_then_cut(1, reset);
+        let client = client(&endpoint, Duration::from_secs(2));
+        let mut failed = 0;
+        run(async {
+            for _ in 0..50 {
+                if client.post_keyset(&Body::new()).await.is_err() {
+                    failed += 1
+                }
+            }
+        });
+        assert_eq!(failed, 25, "every second one is on the reused connection: reset {reset}");
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 50, "reset {reset}");
+    }
+}
+
+#[test]
+fn too_many_requests_without_retry_after_stops_the_others_too() {
+    let server = Server::new(vec![answer("429 Too Many Requests", "", "{}"), json("200 OK", PAGE)]);
+    let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
+    let mut options = Options::new(server.endpoint.clone(), ApiVersion::default(), key);
+    options.first_pause = Duration::from_millis(400);
+    let client = Client::new(options).expect("a client");
+    run(async {
+        client.post_keyset(&Body::new()).await.map(|_| ()).expect_err("429");
+        let begun = Instant::now();
+        client.apps_page(1).await.map(|_| ()).expect("answered");
+        assert!(begun.elapsed() >= Duration::from_millis(200), "sent after {:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn a_longer_wait_holds_those_who_wait_already() {
+    // 1: 429 for 1 s; 2: in flight meanwhile, 429 for 3 s; 3: waits since the first.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let begun = Instant::now();
+    let times: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let log = times.clone();
+    std::thread::spawn(move || {
+        for (n, mut stream) in listener.incoming().flatten().enumerate() {
+            let log = log.clone();
+            std::thread::spawn(move || {
+                if request(&mut stream).is_none() {
+                    return;
+                }
+                log.lock().expect("not poisoned").push(begun.elapsed());
+                let said = match n {
+                    0 => {
+                        std::thread::sleep(Duration::from_millis(200));
+                        "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_owned()
+                    }
+                    1 => {
+                        std::thread::sleep(Duration::from_millis(600));
+                        "HTTP/1.1 429 X\r\nRetry-After: 3\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_owned()
+                    }
+                    _ => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PAGE}", PAGE.len()),
+                };
+                let _ = stream.write_all(said.as_bytes());
+            });
+        }
+    });
+    let client = client(&endpoint, Duration::from_secs(10));
+    let body = Body::new();
+    run(async {
+        let third = async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            client.apps_page(1).await.map(|_| ())
+        };
+        let (a, b, c) = futures_util::join!(client.post_keyset(&body), client.post_keyset(&body), third);
+        assert!(a.is_err() && b.is_err());
+        c.expect("answered");
+    });
+    let at = times.lock().expect("not poisoned")[2];
+    assert!(at >= Duration::from_millis(3400), "the third was sent after {at:?}");
+}
