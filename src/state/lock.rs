@@ -36,7 +36,16 @@ impl fmt::Display for Holder {
 }
 
 /// Held until dropped.
-pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing is not enough: a child process that is just being started holds the same open file until it runs.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the lock goes with its process");
+        }
+    }
+}
 
 impl Lock {
     pub fn take(path: &Path, command: &str) -> Result<Lock, StateError> {
