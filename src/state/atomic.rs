@@ -22,7 +22,12 @@ pub fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), StateError>
 
 /// Makes renames and removals in the folder durable.
 pub fn sync_folder(folder: &Path) -> Result<(), StateError> {
-    if cfg!(unix) { File::open(folder).and_then(|f| f.sync_all()).map_err(io("cannot sync folder", folder)) } else { Ok(()) }
+    sync(folder).map_err(io("cannot sync folder", folder))
+}
+
+/// As `sync_folder`. Elsewhere than on Unix a folder cannot be opened as a file.
+pub fn sync(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// The whole file; `None` if there is none.

@@ -8,34 +8,22 @@ use super::{Paths, StateError};
 use crate::keyset::Label;
 use crate::ports::{Entry, Intent};
 
+/// Of this format.
+const VERSION: u64 = 1;
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "record")]
 enum Record {
-    /// Version 1 of this format.
-    Journal {
-        version: u64,
-        lineage: uuid::Uuid,
-        serial: u64,
-    },
+    Journal { version: u64, lineage: uuid::Uuid, serial: u64 },
     Intend(Intent),
-    Void {
-        intent: uuid::Uuid,
-    },
-    App {
-        label: Label,
-        intent: Option<uuid::Uuid>,
-        app: AppStanza,
-    },
-    Keyset {
-        label: Label,
-        intent: Option<uuid::Uuid>,
-        keyset: Box<KeysetStanza>,
-    },
+    Void { intent: uuid::Uuid },
+    App { label: Label, intent: Option<uuid::Uuid>, app: AppStanza },
+    Keyset { label: Label, intent: Option<uuid::Uuid>, keyset: Box<KeysetStanza> },
 }
 
 /// The first line: which state the journal continues.
 pub fn header(head: Head) -> serde_json::Result<Vec<u8>> {
-    line(&Record::Journal { version: 1, lineage: head.lineage, serial: head.serial })
+    line(&Record::Journal { version: VERSION, lineage: head.lineage, serial: head.serial })
 }
 
 /// One record as a line.
@@ -64,14 +52,21 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
     let Read { mut head, mut entries, mut whole } = Read::default();
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate().peekable();
     while let Some((number, line)) = lines.next() {
-        let Some(record) = parse(line) else {
+        let Some(json) = intact(line) else {
             if lines.peek().is_none() {
                 break;
             }
             return Err(damaged(number + 1));
         };
+        // Whole, so it was acknowledged, also where it is the last.
+        let Ok(record) = serde_json::from_slice(json) else {
+            return Err(StateError::Unknown { path: paths.journal.clone(), line: number + 1 });
+        };
         match (record, head) {
-            (Record::Journal { version: 1, lineage, serial }, None) => head = Some(Head { lineage, serial }),
+            (Record::Journal { version: VERSION, lineage, serial }, None) => head = Some(Head { lineage, serial }),
+            (Record::Journal { version, .. }, None) => {
+                return Err(StateError::Newer { path: paths.journal.clone(), version, known: VERSION });
+            }
             (Record::Journal { .. }, _) | (_, None) => return Err(damaged(number + 1)),
             (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),
             (Record::Void { intent }, Some(_)) => entries.push(Entry::Void { intent }),
@@ -90,14 +85,12 @@ fn line(record: &Record) -> serde_json::Result<Vec<u8>> {
     Ok(format!("{} {json}\n", sum(json.as_bytes())).into_bytes())
 }
 
-fn parse(line: &[u8]) -> Option<Record> {
+/// The record of a line that has its end and its checksum.
+fn intact(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_suffix(b"\n")?;
     let (told, json) = line.split_at_checked(16)?;
     let json = json.strip_prefix(b" ")?;
-    if told != sum(json).as_bytes() {
-        return None;
-    }
-    serde_json::from_slice(json).ok()
+    (told == sum(json).as_bytes()).then_some(json)
 }
 
 /// 64 bits of SHA-256: against tears and bit rot, not against people.

@@ -85,6 +85,8 @@ pub enum StateError {
     Checksum { path: PathBuf, backup: PathBuf },
     #[error("{} line {line} is damaged, and lines follow it: keep a copy, then remove the lines from there on", .path.display())]
     Journal { path: PathBuf, line: usize },
+    #[error("{} line {line} is whole, and this keyform does not know what it says: use the keyform that wrote it", .path.display())]
+    Unknown { path: PathBuf, line: usize },
     #[error(
         "{} does not continue {}: the state has serial {state}, the journal continues {journal}. Bring back the state it \
          belongs to (version control, or the backup); the journal holds what an earlier run did",

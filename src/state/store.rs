@@ -1,11 +1,11 @@
 //! State, journal and lock together: a reader's picture, and the one writer.
-#![expect(clippy::disallowed_methods, reason = "state owns its files")]
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
@@ -43,15 +43,17 @@ struct Picture {
     head: Head,
     recorded: Recorded,
     open: Vec<Intent>,
-    /// The journal holds more than intents that are still open, or the state wants a new checksum.
-    unfolded: bool,
+    /// Differs from the state file, or the state file wants a new checksum.
+    dirty: bool,
+    /// The journal holds more than intents that are still open, or continues an earlier state.
+    stale: bool,
     /// The journal is of use only up to here: it ends in a torn line, or it continues another state and says nothing.
     useful: Option<u64>,
 }
 
 impl Picture {
     fn snapshot(self) -> Snapshot {
-        let Picture { head, recorded, open, unfolded: _, useful: _ } = self;
+        let Picture { head, recorded, open, dirty: _, stale: _, useful: _ } = self;
         Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
     }
 }
@@ -73,7 +75,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0 }, Recorded::default(), false),
     };
     let mut open = Vec::new();
-    let mut unfolded = merged;
+    let (mut dirty, mut stale) = (merged, false);
     if let Some(continues) = continues {
         // One behind: a fold ended between the two files. Its records are in the state; its open intents are not.
         let fits = continues.lineage == head.lineage && (continues.serial == head.serial || continues.serial + 1 == head.serial);
@@ -84,13 +86,14 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             // What is appended behind its first line would belong to another state, and be ignored with it.
             useful = Some(0);
         } else {
-            unfolded |= !existed || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
+            dirty |= !existed;
+            stale = continues.serial != head.serial || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
             for entry in entries {
-                fold(&mut recorded, &mut open, entry);
+                dirty |= fold(&mut recorded, &mut open, entry);
             }
         }
     }
-    Ok(Picture { head, recorded, open, unfolded, useful })
+    Ok(Picture { head, recorded, open, dirty, stale, useful })
 }
 
 fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
@@ -102,7 +105,7 @@ pub struct Store {
     paths: Paths,
     project: ProjectName,
     memory: Arc<Mutex<Memory>>,
-    writer: Mutex<Option<Sender<Job>>>,
+    writer: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
     #[expect(dead_code, reason = "held, not used")]
     lock: Lock,
 }
@@ -113,10 +116,20 @@ struct Memory {
     open: Vec<Intent>,
     /// Differs from the state file.
     dirty: bool,
+    /// The journal holds more than `open`, or continues an earlier state.
+    stale: bool,
+}
+
+impl Memory {
+    fn take(&mut self, entry: Entry) {
+        self.stale |= !matches!(entry, Entry::Intend(_));
+        self.dirty |= fold(&mut self.recorded, &mut self.open, entry);
+    }
 }
 
 struct Job {
     line: Vec<u8>,
+    entry: Entry,
     done: oneshot::Sender<Result<(), LedgerError>>,
 }
 
@@ -136,8 +149,8 @@ impl Store {
             let cut = journal.and_then(|f| f.set_len(useful).and_then(|()| f.sync_all()));
             cut.map_err(io("cannot mend", &paths.journal))?;
         }
-        let Picture { head, recorded, open, unfolded, useful: _ } = picture;
-        let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty: unfolded }));
+        let Picture { head, recorded, open, dirty, stale, useful: _ } = picture;
+        let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty, stale }));
         let store = Store { paths: paths.clone(), project: project.clone(), memory, writer: Mutex::new(None), lock };
         store.fold()?;
         let snapshot = {
@@ -154,12 +167,21 @@ impl Store {
     /// A power cut leaves: before the first rename, the old state and the whole journal; between the renames, the new
     /// state and a journal that is one behind, whose records change nothing when they are replayed.
     pub fn fold(&self) -> Result<(), StateError> {
-        // Ends the writer thread: the journal it writes to is about to be replaced.
-        drop(locked(&self.writer).take());
+        // No writer until the end: the journal it would write to is replaced.
+        let mut writer = locked(&self.writer);
+        end(writer.take());
         let mut memory = locked(&self.memory);
-        if !memory.dirty {
-            return Ok(());
+        if memory.dirty {
+            self.write_state(&mut memory)?;
         }
+        if memory.stale {
+            self.write_journal(&memory)?;
+            memory.stale = false;
+        }
+        Ok(())
+    }
+
+    fn write_state(&self, memory: &mut Memory) -> Result<(), StateError> {
         let folder = self.paths.folder();
         let next = Head { lineage: memory.head.lineage, serial: memory.head.serial + 1 };
         let bytes = document::write(&self.project, next, &memory.recorded).map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
@@ -167,13 +189,20 @@ impl Store {
         atomic::write(&self.paths.state, folder, &bytes)?;
         memory.head = next;
         memory.dirty = false;
+        memory.stale = true;
+        Ok(())
+    }
+
+    /// Only what is still open, continuing the state as it is now.
+    fn write_journal(&self, memory: &Memory) -> Result<(), StateError> {
+        let folder = self.paths.folder();
         if memory.open.is_empty() {
             match std::fs::remove_file(&self.paths.journal) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("cannot remove", &self.paths.journal)(error)),
                 _ => return atomic::sync_folder(folder),
             }
         }
-        let encoded = journal::header(next).and_then(|mut bytes| {
+        let encoded = journal::header(memory.head).and_then(|mut bytes| {
             for intent in &memory.open {
                 bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
             }
@@ -191,7 +220,8 @@ impl Store {
         }
         let beside = folder.join(format!(".keyform-backup-{}", std::process::id()));
         let _ = std::fs::remove_file(&beside);
-        if std::fs::hard_link(state, &beside).is_ok() {
+        // A second name has the first one's mode: what version control checked out is for everybody.
+        if is_private(state) && std::fs::hard_link(state, &beside).is_ok() {
             return std::fs::rename(&beside, backup).map_err(io("cannot replace", backup));
         }
         match atomic::read(state)? {
@@ -207,9 +237,9 @@ impl Store {
             .get_or_insert_with(|| {
                 let (sender, jobs) = channel();
                 let (paths, memory) = (self.paths.clone(), self.memory.clone());
-                std::thread::spawn(move || write_all(&paths, &memory, &jobs));
-                sender
+                (sender, std::thread::spawn(move || write_all(&paths, &memory, &jobs)))
             })
+            .0
             .clone()
     }
 }
@@ -219,21 +249,37 @@ impl Ledger for Store {
         let failed = |why: String| LedgerError { what: format!("cannot write {}", self.paths.journal.display()), why };
         let line = journal::encode(entry.clone()).map_err(|error| failed(error.to_string()))?;
         let (done, written) = oneshot::channel();
-        let sent = self.writer().send(Job { line, done });
-        let result = match sent {
+        let sent = self.writer().send(Job { line, entry, done });
+        match sent {
             Ok(()) => written.await.unwrap_or_else(|_| Err(failed("its thread ended".to_owned()))),
             Err(_) => Err(failed("its thread ended".to_owned())),
-        };
-        // What exists at the server is remembered even if the journal could not take it: the fold may still save it.
-        let exists = matches!(entry, Entry::App { .. } | Entry::Keyset { .. });
-        if result.is_ok() || exists {
-            let mut memory = locked(&self.memory);
-            let Memory { recorded, open, dirty, .. } = &mut *memory;
-            *dirty = true;
-            fold(recorded, open, entry);
         }
-        result
     }
+}
+
+impl Drop for Store {
+    /// Nothing is written any more when the lock is given back.
+    fn drop(&mut self) {
+        end(locked(&self.writer).take());
+    }
+}
+
+/// Lets the writer finish what it was given.
+fn end(writer: Option<(Sender<Job>, JoinHandle<()>)>) {
+    if let Some((sender, thread)) = writer {
+        drop(sender);
+        // A writer that panicked answered nobody: its appends have failed already.
+        let _ = thread.join();
+    }
+}
+
+fn is_private(path: &Path) -> bool {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return false };
+    #[cfg(unix)]
+    let private = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777 == 0o600;
+    #[cfg(not(unix))]
+    let private = true;
+    meta.is_file() && private
 }
 
 /// Takes all jobs that wait, writes them at once, syncs once, answers them all. After a failure every job fails: what
@@ -249,10 +295,16 @@ fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
         };
         if let Err(error) = &result {
             broken = Some(error.clone());
+            // It may end in a torn line, behind which nothing would be found again.
+            locked(memory).stale = true;
         }
-        for job in batch {
-            // Nobody waits any more: an interrupted run.
-            let _ = job.done.send(result.clone());
+        for Job { entry, done, .. } in batch {
+            // Here and not where it is waited for: who waits may have gone away. What exists at the server is remembered
+            // even if the journal could not take it: the fold may still save it.
+            if result.is_ok() || matches!(entry, Entry::App { .. } | Entry::Keyset { .. }) {
+                locked(memory).take(entry);
+            }
+            let _ = done.send(result.clone());
         }
     }
 }
@@ -275,7 +327,7 @@ fn open_journal(paths: &Paths, head: Head) -> std::io::Result<File> {
     if file.metadata()?.len() == 0 {
         file.write_all(&journal::header(head)?)?;
         file.sync_all()?;
-        File::open(paths.folder())?.sync_all()?;
+        atomic::sync(paths.folder())?;
     }
     Ok(file)
 }

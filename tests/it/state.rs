@@ -418,3 +418,137 @@ proptest! {
         prop_assert_eq!(place.read().recorded, before);
     }
 }
+
+/// A journal line with a right checksum.
+fn raw_line(json: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let sum: String = Sha256::digest(json.as_bytes())[..8].iter().map(|b| format!("{b:02x}")).collect();
+    format!("{sum} {json}\n")
+}
+
+#[test]
+fn a_last_line_that_is_whole_and_not_understood_is_no_tear() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    drop(store);
+    let mut journal = std::fs::read_to_string(place.paths().journal).expect("a journal");
+    journal.push_str(&raw_line(r#"{"record":"rotated","label":"a"}"#));
+    std::fs::write(place.paths().journal, &journal).expect("written");
+    let before = place.files();
+    let error = place.try_open().map(|_| ()).expect_err("a whole line that is not understood");
+    assert!(error.to_string().contains("keyform.journal line 3 is whole"), "{error}");
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_journal_of_a_newer_version_says_so() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    drop(store);
+    let journal = std::fs::read_to_string(place.paths().journal).expect("a journal");
+    let head = journal.lines().next().expect("a line");
+    let newer = raw_line(&head[17..].replace("\"version\":1", "\"version\":2"));
+    std::fs::write(place.paths().journal, journal.replacen(&format!("{head}\n"), &newer, 1)).expect("written");
+    let error = place.try_open().map(|_| ()).expect_err("newer").to_string();
+    assert!(error.contains("version 2"), "{error}");
+}
+
+#[test]
+fn a_power_cut_between_the_two_files_may_come_twice() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![Entry::Intend(intent(5)), keyset("c", 3)]);
+    let journal = std::fs::read(place.paths().journal).expect("a journal");
+    store.fold().expect("folded");
+    drop(store);
+    for _ in 0..2 {
+        std::fs::write(place.paths().journal, &journal).expect("as before the second rename");
+        let (_, snapshot) = place.try_open().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(snapshot.open, [intent(5)]);
+    }
+}
+
+#[test]
+fn an_append_that_nobody_waits_for_survives_a_fold() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut given_up = Box::pin(store.append(Entry::Intend(intent(7))));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        drop(given_up);
+        store.append(keyset("c", 3)).await.expect("written");
+    });
+    assert!(place.read().open == [intent(7)], "it is in the journal");
+    store.fold().expect("folded");
+    assert!(place.read().open == [intent(7)], "it is lost by the fold");
+}
+
+#[test]
+fn what_is_appended_during_folds_stays() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let store = &store;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..60 {
+                store.fold().expect("folded");
+            }
+        });
+        for n in 1..=300 {
+            append(store, vec![keyset(&format!("k{n}"), n)]);
+        }
+    });
+    assert_eq!(place.read().recorded.keysets.len(), 300, "acknowledged and not on disk");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_that_is_being_started_does_not_keep_the_lock() {
+    let place = Place::with_two();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    let _ = std::process::Command::new("true").status();
+                }
+            });
+        }
+        let mut locked = 0;
+        for _ in 0..300 {
+            match place.try_open() {
+                Ok((store, _)) => drop(store),
+                Err(StateError::Locked { .. }) => locked += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(locked, 0, "locked by nobody");
+    });
+}
+
+#[test]
+fn a_refused_create_writes_no_state() {
+    let place = Place::with_two();
+    let before = place.state();
+    let (store, _) = place.open();
+    append(&store, vec![Entry::Intend(intent(1)), Entry::Void { intent: uuid::Uuid::from_u128(1) }]);
+    store.fold().expect("folded");
+    assert!(!place.paths().journal.exists());
+    assert!(place.state() == before, "serial went up though nothing changed");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_backup_of_a_checked_out_state_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_two();
+    std::fs::set_permissions(place.paths().state, std::fs::Permissions::from_mode(0o644)).expect("set");
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    store.fold().expect("folded");
+    assert_eq!(std::fs::metadata(place.paths().backup).expect("there").permissions().mode() & 0o777, 0o600);
+}
