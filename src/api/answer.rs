@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use zeroize::Zeroizing;
 
@@ -17,15 +17,15 @@ pub const SECRET_BODY_MAX: usize = 1 << 20;
 const MESSAGES_MAX: usize = 20;
 const MESSAGE_MAX: usize = 1_000;
 
-/// The whole body of a 2xx answer, wiped when dropped.
-pub async fn body(response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+/// The whole body of a 2xx answer, wiped when dropped. `key`: what no error may repeat.
+pub async fn body(response: Response, max: usize, key: &HeaderValue) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
         return read(response, max).await;
     }
     // What an error says is worth a try; that it is unreadable changes nothing about the status.
     let body = read(response, SECRET_BODY_MAX).await.ok();
-    Err(failure(status, &headers, body.as_deref().map(Vec::as_slice)))
+    Err(failure(status, &headers, body.as_deref().map(Vec::as_slice), key))
 }
 
 async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
@@ -49,7 +49,7 @@ async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, 
     Ok(body)
 }
 
-fn failure(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> ApiErrorKind {
+fn failure(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, key: &HeaderValue) -> ApiErrorKind {
     let parsed: Option<ErrorBody> = body.and_then(|bytes| wire::parse(bytes).ok());
     let (error, messages) = match parsed {
         Some(body) => (body.error, Vec::from(body.message)),
@@ -58,9 +58,16 @@ fn failure(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> ApiE
             (String::new(), vec![format!("no error of the Admin API in the answer ({kind}, {} bytes)", body.map_or(0, <[u8]>::len))])
         }
     };
-    let messages = messages.into_iter().take(MESSAGES_MAX).map(|m| m.chars().take(MESSAGE_MAX).collect()).collect();
-    let error = error.chars().take(100).collect();
+    let messages = messages.into_iter().take(MESSAGES_MAX).map(|m| told(m, MESSAGE_MAX, key)).collect();
+    let error = told(error, 100, key);
     ApiErrorKind::Status { status: status.as_u16(), error, messages, retry_after: retry_after(headers) }
+}
+
+/// What the server says, at most `max` characters: not where it quotes the API key or a secret key. Looked for before it is
+/// cut, so that no half of one is left.
+fn told(text: String, max: usize, key: &HeaderValue) -> String {
+    let quotes_key = text.as_bytes().windows(key.len().max(1)).any(|window| window == key.as_bytes());
+    if quotes_key || text.contains("sec-c-") { "(withheld)".to_owned() } else { text.chars().take(max).collect() }
 }
 
 /// `Retry-After` as seconds or as an HTTP date.

@@ -61,6 +61,8 @@ pub enum BadEndpoint {
 /// `ports::Api` over HTTP.
 pub struct Client {
     http: reqwest::Client,
+    /// Marked as sensitive: its `Debug` does not show it.
+    key: HeaderValue,
     base: Url,
     tries: u32,
     first_pause: Duration,
@@ -75,7 +77,7 @@ impl Client {
         key.set_sensitive(true);
         let version = HeaderValue::from_str(options.version.as_str()).map_err(BadEndpoint::Key)?;
         let headers = HeaderMap::from_iter([
-            (AUTHORIZATION, key),
+            (AUTHORIZATION, key.clone()),
             (HeaderName::from_static("pubnub-version"), version),
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (ACCEPT, HeaderValue::from_static("application/json")),
@@ -93,7 +95,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
-        Ok(Client { http, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default() })
+        Ok(Client { http, key, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default() })
     }
 
     /// GET and PATCH: repeated while it may help.
@@ -135,7 +137,7 @@ impl Client {
         let answer = match request.send().await {
             Ok(response) => {
                 tracing::debug!(%method, path, status = response.status().as_u16(), ms = begun.elapsed().as_millis() as u64, "answered");
-                answer::body(response, max).await
+                answer::body(response, max, &self.key).await
             }
             Err(error) => {
                 let why = plain(&error);

@@ -236,9 +236,10 @@ impl Observed {
             Err(at) => self.known.insert(at, (field, value)),
         }
     }
-    /// A secret key in a field that nobody knows must not get into state, which holds these values.
+    /// A secret key in a field that nobody knows must not get into state, which holds these values; nor what is nested so
+    /// deeply that the state, which nests it deeper, could not be read again.
     pub(super) fn put_unknown(&mut self, path: String, mut json: serde_json::Value) {
-        withhold(&mut json);
+        withhold(&mut json, DEPTH_MAX);
         self.unknown.insert(path, json);
     }
     /// `None`: the server did not mention it, which differs from `null`.
@@ -281,12 +282,16 @@ impl Declared {
     }
 }
 
-/// Takes out every text with a secret key in it, however deep.
-fn withhold(json: &mut serde_json::Value) {
+/// Deepest nesting kept of a field that nobody knows. JSON is read down to 128, the state's own levels included.
+const DEPTH_MAX: usize = 64;
+
+/// Takes out every text with a secret key in it, and everything below `depth` levels.
+fn withhold(json: &mut serde_json::Value, depth: usize) {
     match json {
         serde_json::Value::String(text) if text.contains("sec-c-") => "(withheld)".clone_into(text),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(withhold),
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) if depth == 0 => *json = "(nested too deeply)".into(),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| withhold(item, depth - 1)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| withhold(field, depth - 1)),
         _ => {}
     }
 }

@@ -331,6 +331,56 @@ fn retry_after_is_kept_by_all_requests() {
 }
 
 #[test]
+fn an_error_that_quotes_a_key_or_a_secret_is_told_without_them() {
+    let body = format!(r#"{{"error":"Bad {KEY}","message":["the key {KEY} is revoked","could not save {CANARY}","a plain word"]}}"#);
+    let server = Server::new(vec![json("403 Forbidden", &body)]);
+    let client = server.client();
+    for error in [get(&client).expect_err("refused"), post(&client).expect_err("refused")] {
+        let said = format!("{error} {error:?} {:?}", error.help());
+        assert!(!said.contains(KEY) && !said.contains("CANARY"), "{said}");
+        assert!(said.contains("403") && said.contains("a plain word"), "{said}");
+    }
+    let typed = answer("500 Internal Server Error", &format!("Content-Type: x/{KEY}\r\n"), "no JSON");
+    let said = get(&Server::new(vec![typed]).client()).expect_err("it stays broken").to_string();
+    assert!(!said.contains(KEY), "{said}");
+}
+
+/// What is logged, in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_key_and_no_answer_is_logged_at_the_noisiest_level() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).with_ansi(false).finish();
+    let page = PAGE.replacen('{', &format!(r#"{{"new":"{CANARY}","#), 1);
+    let refusal = format!(r#"{{"error":"Bad","message":["{CANARY}"]}}"#);
+    let server =
+        Server::new(vec![json("500 Internal Server Error", &refusal), json("200 OK", &page), json("201 Created", CANARY), Act::Cut]);
+    tracing::subscriber::with_default(subscriber, || {
+        let client = server.client();
+        assert_eq!(get(&client).expect("the second try is answered"), 0);
+        post(&client).expect("answered");
+        post(&client).expect_err("cut");
+    });
+    let said = String::from_utf8_lossy(&log.0.lock().expect("not poisoned")).into_owned();
+    assert!(said.contains("answered") && said.contains("not answered") && said.contains("trying again"), "the log is caught: {said}");
+    assert!(!said.contains(KEY) && !said.contains("CANARY"), "{said}");
+}
+
+#[test]
 fn no_error_repeats_what_an_answer_held() {
     let body = format!(r#"{{"apps":[{{"id":"1","name":{{"secretKey":"{CANARY}"}}}}],"total":1}}"#);
     for act in

@@ -377,6 +377,21 @@ fn nothing_is_written_through_a_link_and_no_pipe_is_waited_for() {
     assert!(place.try_open().map(|_| ()).expect_err("a pipe").to_string().contains("it is not a file"));
 }
 
+#[test]
+fn what_the_server_nests_deeply_can_be_read_again() {
+    for depth in [10, 100, 120, 124, 126] {
+        let answer = format!("{{\"new\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let seen = serde_json::from_str(&answer).expect("an answer that JSON allows");
+        let place = Place::with_two();
+        let (store, _) = place.open();
+        let keyset = RecordedKeyset { seen, ..recorded(3, stored()) };
+        append(&store, vec![Entry::Keyset { label: label("c"), keyset: Box::new(keyset), intent: None }]);
+        assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
+        store.fold().expect("folded");
+        assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
+    }
+}
+
 /// Every format ever written stays readable.
 #[test]
 fn old_files_are_still_read() {
