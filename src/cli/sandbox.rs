@@ -8,9 +8,10 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session;
 use crate::keyset::Tier;
-use crate::sandbox::{self, Fault};
+use crate::sandbox::{self, FAULT_KINDS, Fault};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = faults())]
 pub struct Args {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -30,6 +31,14 @@ pub struct Args {
     /// Misbehave: "METHOD PATH[#N]=KIND", such as "POST /v2/keysets#2=cut-after"; may be repeated
     #[arg(long, value_name = "SPEC", value_parser = fault)]
     fault: Vec<Fault>,
+}
+
+fn faults() -> String {
+    let kinds: Vec<String> = FAULT_KINDS.iter().map(|(kind, what)| format!("  {kind:36} {what}")).collect();
+    format!(
+        "Kinds of --fault (a path is a prefix, or the whole path if it ends in $; #N or #N-M counts requests from 1):\n{}",
+        kinds.join("\n")
+    )
 }
 
 fn tier(text: &str) -> Result<Tier, String> {

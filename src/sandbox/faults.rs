@@ -39,6 +39,7 @@ enum Kind {
     Huge,
     Delay(Duration),
     Late(Duration),
+    Ignore,
     Hang,
     EmptyList,
     ShortList,
@@ -57,6 +58,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("huge", "not carried out, success with a body of 100 MB"),
     ("delay:MILLISECONDS", "carried out and answered after that time"),
     ("late:MILLISECONDS", "carried out at once, even if the caller goes away, and answered after that time"),
+    ("ignore", "a change that is not carried out, and answered with what is there"),
     ("hang", "not carried out, no answer until the sandbox stops"),
     ("empty-list", "a list without items"),
     ("short-list", "a page without its last item, the total as it is"),
@@ -150,6 +152,10 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
                 _ = stopping.wait_for(|stop| *stop) => {}
             }
             reply.into_response()
+        }
+        Kind::Ignore => {
+            "GET".clone_into(&mut asked.method);
+            act(&asked).into_response()
         }
         Kind::Hang => {
             // An error means that the sandbox is gone, which ends the hanging too.
@@ -270,6 +276,7 @@ fn read_kind(text: &str) -> Result<Kind, &'static str> {
             let wait = Duration::from_millis(millis.ok_or("a delay is 0 to 3600000 milliseconds")?);
             if name == "late" { Kind::Late(wait) } else { Kind::Delay(wait) }
         }
+        ("ignore", None) => Kind::Ignore,
         ("cut-before", None) => Kind::CutBefore,
         ("cut-after", None) => Kind::CutAfter,
         ("html", None) => Kind::Html,

@@ -347,13 +347,16 @@ fn two_applies_at_once_do_not_mix() {
 }
 
 #[test]
-fn a_server_that_clamps_a_value_is_reported() {
-    let world = World::new(&[]);
+fn a_server_that_does_not_take_a_value_is_reported() {
+    let world = World::new(&["PATCH /v2/keysets#2=ignore"]);
     world.apply().exits(0);
-    // The answer to the update still shows the old value.
     let toml = PROJECT.replace("retention = 7", "retention = 30");
     std::fs::write(world.dir().join("keyform.toml"), toml).expect("the project is changed");
-    world.apply().exits(0).says("3 keysets updated");
+    world.apply().exits(4).says("the server did not take messagePersistence.retention = 30: it answers 7").says("3 keysets updated");
+    // What is recorded is what is true: the value is planned again, for that keyset alone.
+    assert_eq!(world.state()["keysets"]["b"]["seen"]["messagePersistence"]["retention"], 7);
+    world.run(&["plan", "--detailed-exitcode"]).exits(2).says("1 keyset to update");
+    world.apply().exits(0).says("1 keyset updated");
     world.is_converged();
 }
 
