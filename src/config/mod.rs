@@ -12,6 +12,7 @@ mod parse;
 mod problem;
 mod resolve;
 mod rules;
+mod secrets;
 mod source;
 
 use crate::keyset::views::Desired;
@@ -21,6 +22,7 @@ pub use codes::{CODES, Code};
 pub use endpoint::check_endpoint;
 pub use files::{MAIN_FILE, load};
 pub use problem::{Fix, Problem, Severity};
+pub use secrets::{AgeSettings, ExecSettings, GithubMirror, Secrets, SinkKind};
 pub use source::{Place, Source, Sources};
 
 /// Everything that `keyform.toml` and its includes say.
@@ -28,8 +30,7 @@ pub use source::{Place, Source, Sources};
 pub struct Project {
     pub desired: Desired,
     pub api: ApiSettings,
-    /// `[secrets] sinks`, in order of preference. Only `keyring` so far.
-    pub sinks: Vec<String>,
+    pub secrets: Secrets,
     pub limits: Limits,
 }
 

@@ -38,7 +38,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 keysets,
             },
             api: head.api,
-            sinks: head.sinks.unwrap_or_else(|| vec!["keyring".to_owned()]),
+            secrets: super::Secrets { sinks: vec![super::SinkKind::Keyring], age: None, exec: None, github: Vec::new() },
             limits: head.limits,
         }),
         _ => None,
