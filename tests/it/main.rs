@@ -14,6 +14,7 @@ mod plan;
 mod readme;
 mod sandbox;
 mod secrets;
+mod sinks;
 mod state;
 mod stories;
 mod support;
