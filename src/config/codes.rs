@@ -47,7 +47,16 @@ codes! {
     BAD_ENDPOINT = "KF031" Error "bad endpoint" "The endpoint is https, or http on this machine, with host and port only.";
     BAD_VERSION = "KF032" Error "bad API version" "An API version is a date, YYYY-MM-DD.";
     UNKNOWN_VERSION = "KF033" Warning "unknown API version" "keyform does not know this version of the API; it may work.";
-    UNKNOWN_SINK = "KF034" Error "unsupported sink" "This version of keyform stores secrets in the keyring only.";
+    UNKNOWN_SINK = "KF034" Error "unknown sink" "Secrets go to `keyring`, `age` or `exec`.";
+    SINK_TWICE = "KF035" Error "a sink is named twice" "`secrets.sinks` is an order of preference.";
+    SINK_TABLE = "KF036" Error "a sink without its table" "`age` needs `[secrets.age]`, `exec` needs `[secrets.exec]`.";
+    SINK_UNUSED = "KF037" Warning "a sink's table is not used" "`secrets.sinks` does not name the sink.";
+    NO_RECIPIENT = "KF038" Error "no recipients" "What is sealed for nobody could be read by nobody.";
+    BAD_RECIPIENT = "KF039" Error "not a recipient" "A recipient is a public key: age (x25519), ssh-ed25519 or ssh-rsa.";
+    RECIPIENT_TWICE = "KF060" Warning "the same recipient twice" "It reads the secrets once as well.";
+    PRIVATE_KEY = "KF061" Error "a private key in the configuration" "A private key in a file that is committed is known to everybody who can read the repository.";
+    BAD_DIR = "KF062" Error "not a folder of the project" "keyform writes nothing outside the project's folder.";
+    BAD_COMMAND = "KF063" Error "no program" "The sink `exec` hands secrets to a program: its name, then its arguments.";
 
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";

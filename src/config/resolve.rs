@@ -26,6 +26,8 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
         resolver.project_level(&head, &apps, &profiles, &keysets);
     }
 
+    let mut head = head;
+    let secrets = std::mem::take(&mut head.secrets).complete(&mut resolver.problems);
     let problems = in_order(resolver.problems);
     let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
         (Given::Is(project), false) => Some(Project {
@@ -38,7 +40,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 keysets,
             },
             api: head.api,
-            secrets: super::Secrets { sinks: vec![super::SinkKind::Keyring], age: None, exec: None, github: Vec::new() },
+            secrets,
             limits: head.limits,
         }),
         _ => None,

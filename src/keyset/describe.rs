@@ -47,9 +47,23 @@ pub fn json_schema() -> Json {
             "secrets": object("Where secret keys go. Only in keyform.toml.", &[], json!({
                 "sinks": {
                     "description": "In order of preference: the first that passes its probe is used.",
-                    "type": "array", "items": { "type": "string", "enum": ["keyring"] },
+                    "type": "array", "items": { "type": "string", "enum": ["keyring", "age", "exec"] },
                     "minItems": 1, "uniqueItems": true, "default": ["keyring"]
-                }
+                },
+                "age": object("Sealed files, one a keyset.", &["recipients"], json!({
+                    "recipients": {
+                        "description": "Public keys of those who may read the secrets: age1..., ssh-ed25519 ..., ssh-rsa ....",
+                        "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^(age1|ssh-ed25519 |ssh-rsa )" }
+                    },
+                    "dir": { "description": "Folder of the project.", "type": "string", "minLength": 1, "default": "secrets" }
+                })),
+                "exec": object("A program that takes the secrets.", &["command"], json!({
+                    "command": {
+                        "description": "The program and its arguments; started in the project's folder, without a shell.",
+                        "type": "array", "minItems": 1, "items": { "type": "string" }
+                    },
+                    "timeout": { "description": "Seconds for one operation.", "type": "integer", "minimum": 1, "maximum": 600, "default": 30 }
+                }))
             })),
             "limits": object("How much one apply may do. Only in keyform.toml.", &[], json!({
                 "create": limit("Most keysets to create."),
