@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 
 use super::Global;
+use super::clock::SystemClock;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::{ConnectOptions, Session};
@@ -110,7 +111,7 @@ fn exit_of(plan: &Plan, detailed: bool) -> Exit {
 
 /// The live account, read completely.
 pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options: &ConnectOptions) -> anyhow::Result<Live> {
-    Ok(apply::refresh(api, &snapshot.recorded, usize::from(options.parallelism)).await?)
+    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, usize::from(options.parallelism)).await?)
 }
 
 /// The plan, proved against its invariants.

@@ -80,15 +80,25 @@ impl Given {
             let name = kind.name();
             let example = if *kind == SinkKind::Age { "recipients = [\"age1...\"]" } else { "command = [\"PROGRAM\"]" };
             problems.push(
-                Problem::new(codes::SINK_TABLE, *origin, format!("the sink `{name}` without its table"), format!("needs `[secrets.{name}]`"))
-                    .help(format!("add `[secrets.{name}]` with `{example}`")),
+                Problem::new(
+                    codes::SINK_TABLE,
+                    *origin,
+                    format!("the sink `{name}` without its table"),
+                    format!("needs `[secrets.{name}]`"),
+                )
+                .help(format!("add `[secrets.{name}]` with `{example}`")),
             );
         }
         for (kind, origin) in self.tables.iter().filter(|(kind, _)| sinks.iter().all(|(sink, _)| sink != kind)) {
             let name = kind.name();
             problems.push(
-                Problem::new(codes::SINK_UNUSED, *origin, format!("`[secrets.{name}]` is not used"), format!("`sinks` does not name `{name}`"))
-                    .help(format!("write `sinks = [\"{name}\"]` in `[secrets]`; until then it serves `secrets copy` and reading only")),
+                Problem::new(
+                    codes::SINK_UNUSED,
+                    *origin,
+                    format!("`[secrets.{name}]` is not used"),
+                    format!("`sinks` does not name `{name}`"),
+                )
+                .help(format!("write `sinks = [\"{name}\"]` in `[secrets]`; until then it serves `secrets copy` and reading only")),
             );
         }
         let sinks = if sinks.is_empty() { vec![SinkKind::Keyring] } else { sinks.into_iter().map(|(kind, _)| kind).collect() };
@@ -134,8 +144,9 @@ fn sinks(reader: &mut FileReader<'_>, item: &Item<'_>) {
             Some(kind) => sinks.push((kind, *origin)),
             None => {
                 let names = SinkKind::ALL.map(SinkKind::name);
-                let mut problem = Problem::new(codes::UNKNOWN_SINK, *origin, format!("unknown sink {}", Quoted(text)), "no sink of this name")
-                    .help("the sinks are `keyring`, `age` and `exec`");
+                let mut problem =
+                    Problem::new(codes::UNKNOWN_SINK, *origin, format!("unknown sink {}", Quoted(text)), "no sink of this name")
+                        .help("the sinks are `keyring`, `age` and `exec`");
                 if let Some(near) = reader.out.nearest.of(text, names) {
                     problem = problem.fix(*origin, format!("\"{near}\""));
                 }

@@ -297,8 +297,7 @@ fn read_kind(text: &str) -> Result<Kind, &'static str> {
         ("empty-list", None) => Kind::EmptyList,
         ("short-list", None) => Kind::ShortList,
         ("late-list", None) => Kind::LateList,
-        ("late-list", "a list that does not show its newest item yet, and a total that agrees"),
-    ("repeat-page", None) => Kind::RepeatPage,
+        ("repeat-page", None) => Kind::RepeatPage,
         _ => return Err("there is no such kind"),
     })
 }

@@ -89,7 +89,8 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             useful = Some(0);
         } else {
             dirty |= !existed;
-            stale = continues.serial != head.serial || entries.iter().any(ends_something);
+            // Also one that was begun and says nothing yet.
+            stale = continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
             for entry in entries {
                 dirty |= fold(&mut recorded, &mut open, entry);
             }

@@ -6,6 +6,7 @@ mod api;
 mod apply;
 mod config;
 mod contract;
+mod crash;
 mod examples;
 mod house;
 mod leaks;
