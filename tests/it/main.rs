@@ -15,6 +15,7 @@ mod plan;
 mod readme;
 mod sandbox;
 mod secrets;
+mod secrets_commands;
 mod sinks;
 mod state;
 mod stories;
