@@ -13,6 +13,7 @@ use super::codes;
 use super::endpoint::check_endpoint;
 use super::nearest::Nearest;
 use super::problem::{Problem, Quoted};
+use super::secrets::SecretsTable;
 use super::{ApiSettings, Limits};
 use crate::keyset::field::{Kind, Tier};
 use crate::keyset::settings::bad_text;
@@ -46,7 +47,7 @@ pub(super) struct Head {
     pub include: Vec<Word>,
     pub api: ApiSettings,
     pub tier: Option<Origin>,
-    pub sinks: Option<Vec<String>>,
+    pub secrets: SecretsTable,
     pub limits: Limits,
 }
 
@@ -234,8 +235,8 @@ fn origin(file: u32, span: Range<usize>) -> Origin {
 
 // ------------------------------------------------------------------------------------------------------- tables
 
-type Key<'i> = Spanned<DeString<'i>>;
-type Item<'i> = Spanned<DeValue<'i>>;
+pub(super) type Key<'i> = Spanned<DeString<'i>>;
+pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
 const HEAD: [&str; 4] = ["project", "api", "secrets", "limits"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
@@ -247,17 +248,18 @@ enum Owner {
     Keyset,
 }
 
-struct FileReader<'p> {
+/// Reads one file. `[secrets]` is read in `secrets`.
+pub(super) struct FileReader<'p> {
     file: u32,
-    out: &'p mut Parsed,
+    pub(super) out: &'p mut Parsed,
 }
 
 impl FileReader<'_> {
-    fn at(&self, span: Range<usize>) -> Origin {
+    pub(super) fn at(&self, span: Range<usize>) -> Origin {
         origin(self.file, span)
     }
 
-    fn report(&mut self, problem: Problem) {
+    pub(super) fn report(&mut self, problem: Problem) {
         self.out.problems.push(problem);
     }
 
@@ -550,48 +552,6 @@ impl FileReader<'_> {
         }
     }
 
-    fn secrets(&mut self, table: &DeTable<'_>) {
-        const KNOWN: &str = "keyring";
-        const PLANNED: [&str; 2] = ["age", "exec"];
-        let unsupported = |at, name: &str| {
-            Problem::new(codes::UNKNOWN_SINK, at, format!("sink {}", Quoted(name)), "not supported by this version of keyform")
-                .help("the only sink so far is `keyring`")
-        };
-        for (key, item) in table {
-            match key.get_ref().as_ref() {
-                "sinks" => {
-                    let Some(words) = self.strings("secrets.sinks", item) else { continue };
-                    if words.is_empty() {
-                        let problem =
-                            Problem::new(codes::OUT_OF_RANGE, self.at(item.span()), "wrong value for `secrets.sinks`", "names no sink")
-                                .help("write `sinks = [\"keyring\"]`, or leave it out");
-                        self.report(problem);
-                        continue;
-                    }
-                    for word in &words {
-                        if *word.text == *KNOWN {
-                            continue;
-                        }
-                        let mut problem = unsupported(word.origin, &word.text);
-                        if !PLANNED.contains(&&*word.text) {
-                            problem.label = "no sink of this name".to_owned();
-                            if self.out.nearest.of(&word.text, [KNOWN]).is_some() {
-                                problem = problem.fix(word.origin, format!("\"{KNOWN}\""));
-                            }
-                        }
-                        self.report(problem);
-                    }
-                    self.out.head.sinks = Some(words.into_iter().map(|word| word.text.into()).collect());
-                }
-                name if PLANNED.contains(&name) => {
-                    let problem = unsupported(self.at(key.span()), name);
-                    self.report(problem);
-                }
-                _ => _ = self.unknown_key(key, "key in `[secrets]`", ["sinks"]),
-            }
-        }
-    }
-
     fn limits(&mut self, table: &DeTable<'_>) {
         for (key, item) in table {
             let word = key.get_ref().as_ref();
@@ -628,7 +588,7 @@ impl FileReader<'_> {
 
     // --------------------------------------------------------------------------------------------------- values
 
-    fn table<'t, 'i>(&mut self, path: &str, item: &'t Item<'i>) -> Option<&'t DeTable<'i>> {
+    pub(super) fn table<'t, 'i>(&mut self, path: &str, item: &'t Item<'i>) -> Option<&'t DeTable<'i>> {
         let table = item.get_ref().as_table();
         if table.is_none() {
             self.wrong_type(path, "a table", item, None);
@@ -636,7 +596,7 @@ impl FileReader<'_> {
         table
     }
 
-    fn string<'t>(&mut self, path: &str, item: &'t Item<'_>) -> Option<(&'t str, Origin)> {
+    pub(super) fn string<'t>(&mut self, path: &str, item: &'t Item<'_>) -> Option<(&'t str, Origin)> {
         let Some(text) = item.get_ref().as_str() else {
             self.wrong_type(path, "a string", item, None);
             return None;
@@ -645,7 +605,7 @@ impl FileReader<'_> {
     }
 
     /// A list of strings; `None` if any part of it was rejected.
-    fn strings(&mut self, path: &str, item: &Item<'_>) -> Option<Vec<Word>> {
+    pub(super) fn strings(&mut self, path: &str, item: &Item<'_>) -> Option<Vec<Word>> {
         let Some(array) = item.get_ref().as_array() else {
             let raw = item.get_ref().as_str().filter(|text| plain(text)).map(|text| format!("[\"{text}\"]"));
             self.wrong_type(path, "an array of strings", item, raw);
@@ -667,7 +627,7 @@ impl FileReader<'_> {
 
     // ------------------------------------------------------------------------------------------------- problems
 
-    fn wrong_type(&mut self, path: &str, expected: &str, item: &Item<'_>, fix: Option<String>) {
+    pub(super) fn wrong_type(&mut self, path: &str, expected: &str, item: &Item<'_>, fix: Option<String>) {
         let at = self.at(item.span());
         let label = format!("expected {expected}, found {}", type_name(item.get_ref()));
         let mut problem = Problem::new(codes::WRONG_TYPE, at, format!("wrong type for `{path}`"), label);
@@ -678,7 +638,7 @@ impl FileReader<'_> {
         self.report(problem);
     }
 
-    fn huge(&mut self, path: &str, at: Origin) {
+    pub(super) fn huge(&mut self, path: &str, at: Origin) {
         let problem = Problem::new(codes::HUGE_INTEGER, at, format!("wrong value for `{path}`"), "does not fit into 64 bits");
         self.report(problem);
     }
@@ -729,7 +689,7 @@ impl FileReader<'_> {
     }
 
     /// Says whether there was a near name.
-    fn unknown_key<'a>(&mut self, key: &Key<'_>, what: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    pub(super) fn unknown_key<'a>(&mut self, key: &Key<'_>, what: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
         let names: Vec<&str> = names.into_iter().collect();
         let at = self.at(key.span());
         let mut problem =
@@ -833,13 +793,13 @@ fn same_name_elsewhere(id: FieldId) -> impl Iterator<Item = FieldId> {
     FieldId::all().filter(move |other| *other != id && other.field().name == id.field().name)
 }
 
-enum Scalar {
+pub(super) enum Scalar {
     Is(Value),
     Huge,
     None,
 }
 
-fn scalar(value: &DeValue<'_>) -> Scalar {
+pub(super) fn scalar(value: &DeValue<'_>) -> Scalar {
     match value {
         DeValue::String(text) => Scalar::Is(Value::Text(text.as_ref().into())),
         DeValue::Boolean(flag) => Scalar::Is(Value::Bool(*flag)),
