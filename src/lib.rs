@@ -3,11 +3,13 @@
 //! | module | holds | may import |
 //! | --- | --- | --- |
 //! | [`keyset`] | vocabulary: the field table, values, names, desired/recorded/live, secrets as a type | - |
-//! | [`ports`] | the narrow traits, and the proofs made around them | `keyset` |
+//! | [`ports`] | the narrow traits, and the proofs made around them | `keyset`, `protocol` |
+//! | [`protocol`] | the steps of the never-lose protocol by name, where tests end the process | - |
+//! | [`disk`] | whole-file writes that a crash cannot tear | `protocol` |
 //! | [`config`] | TOML text to desired and problems | `keyset` |
 //! | [`plan`] | desired + recorded + live to a plan | `keyset` |
-//! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports` |
-//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; keyring | `keyset`, `ports` |
+//! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports`, `protocol` |
+//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; sinks and escrow | `keyset`, `ports`, `disk`, `protocol` |
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
 //! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply` |
 //! | [`cli`] | arguments, one file per command, errors to exit codes, wiring | all |
@@ -18,9 +20,11 @@ pub mod api;
 pub mod apply;
 pub mod cli;
 pub mod config;
+pub mod disk;
 pub mod keyset;
 pub mod plan;
 pub mod ports;
+pub mod protocol;
 pub mod render;
 pub mod sandbox;
 pub mod secrets;

@@ -8,13 +8,15 @@
 //! post(api, Fresh)     -> Answered     posted, the answer is here
 //!                       | Refused      the server said no: nothing was made
 //!                       | Unknown      maybe posted: can only be resolved by listing
-//! seal(escrow, Answered) -> Sealed     the raw answer is in escrow, not yet parsed
-//! open(escrow, Sealed) -> Opened       parsed
+//! seal(escrow, ledger, Answered) -> Sealed   the raw answer is sealed in the journal, not yet parsed
+//! open(Sealed)         -> Opened       parsed
 //! store(Probed, Opened) -> Stored      in the sink, read back, compared; or known to be missing
-//! commit(ledger, Stored)               journalled and synced; the escrow lets go
+//! commit(ledger, Stored)               journalled and synced; the sealed answer is of no more use
 //! ```
 //!
-//! Posting twice does not compile: `post` consumes the only `Fresh`, and only [`intend`] and [`absent`] make one.
+//! Posting twice does not compile: `post` consumes the only `Fresh`, and only [`intend`] and [`absent`] make one. A
+//! rotation of a secret key walks the same chain ([`rotate`] in the place of [`post`]). A run that ended half-way is taken up
+//! where the journal stops: [`left_sealed`] or [`left_open`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,8 +26,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
-use crate::keyset::wire::{self, AppPage, BadAnswer, KeysetPage};
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, RawAnswer, Secret};
+use crate::keyset::wire::{self, AppPage, BadAnswer, KeysetPage, ListedKey};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, PublicKeys, RawAnswer, Secret};
+use crate::protocol::{self, Point};
 
 // ---------------------------------------------------------------------------------------------------------- Api
 
@@ -48,6 +51,14 @@ pub trait Api: Send + Sync {
     fn post_keyset(&self, body: &Body) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
     /// `PATCH /v2/keysets/{id}`
     fn patch_keyset(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<LiveKeyset, ApiError>> + Send;
+    /// `POST /v2/keysets/{id}/secret-keys`. `expires_at`: until when the key of before goes on working; `None`: it ends now.
+    fn rotate_secret_key(
+        &self,
+        id: &KeysetId,
+        expires_at: Option<jiff::Timestamp>,
+    ) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
+    /// `GET /v2/keysets/{id}/secret-keys?activeOnly=true`. Of each key no more than its public prefix.
+    fn secret_keys(&self, id: &KeysetId) -> impl Future<Output = Result<Vec<ListedKey>, ApiError>> + Send;
     /// `PATCH /v2/keysets/{id}/config`
     fn patch_config(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<Observed, ApiError>> + Send;
 }
@@ -173,12 +184,28 @@ pub enum Creation {
         /// Keysets of that app that existed before: none of them can be the new one.
         known: BTreeSet<KeysetId>,
     },
+    /// A new secret key for a keyset that is recorded.
+    #[serde(rename_all = "camelCase")]
+    SecretKey {
+        label: Label,
+        id: KeysetId,
+        /// Until when the key of before goes on working; `None`: nobody holds it, or it is to end at once.
+        expires_at: Option<jiff::Timestamp>,
+    },
+}
+
+/// What was begun and has no end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub intent: Intent,
+    /// The answer, sealed by the escrow: it came, and was not committed.
+    pub sealed: Option<Box<str>>,
 }
 
 impl Creation {
     pub fn label(&self) -> &Label {
         match self {
-            Creation::App { label, .. } | Creation::Keyset { label, .. } => label,
+            Creation::App { label, .. } | Creation::Keyset { label, .. } | Creation::SecretKey { label, .. } => label,
         }
     }
 }
@@ -187,6 +214,11 @@ impl Creation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     Intend(Intent),
+    /// The raw answer to it, sealed by the escrow.
+    Sealed {
+        intent: uuid::Uuid,
+        answer: Box<str>,
+    },
     /// The intent led to nothing, for certain.
     Void {
         intent: uuid::Uuid,
@@ -220,25 +252,41 @@ pub struct LedgerError {
 
 // ------------------------------------------------------------------------------------------------------- Escrow
 
-/// Keeps raw answers between their arrival and their commit.
+/// Seals raw answers to a key that only those hold who may read the secrets. Pure: where the sealed text is kept is the
+/// ledger's.
 pub trait Escrow: Send + Sync {
-    fn keep(&self, intent: &Intent, raw: RawAnswer) -> impl Future<Output = Result<(), EscrowError>> + Send;
-    /// `None`: nothing is kept for it.
-    fn take(&self, intent: &Intent) -> impl Future<Output = Result<Option<RawAnswer>, EscrowError>> + Send;
+    /// `None`: there is nobody to seal it to; it lives in memory only.
+    fn seal(&self, raw: &RawAnswer) -> Result<Option<Box<str>>, EscrowError>;
+    fn open(&self, sealed: &str) -> Result<RawAnswer, EscrowError>;
 }
 
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the escrow failed: {0}")]
-pub struct EscrowError(pub String);
+/// Texts come from keyform, never from what was sealed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EscrowError {
+    #[error("the sealed answer is for another key than there is here")]
+    OtherKey,
+    #[error("there is no key to open it with")]
+    NoKey,
+    #[error("the sealed answer is damaged")]
+    Damaged,
+}
 
 // --------------------------------------------------------------------------------------------------------- Sink
 
-/// Whose secret it is. `namespace` keeps a project's sandbox apart from its real account.
+/// Which entry of the sink it is. `namespace` keeps a project's sandbox apart from its real account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretName {
     pub namespace: Namespace,
     pub project: ProjectName,
-    pub label: Label,
+    pub item: Item,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The secret key of the keyset with this label.
+    Keyset(Label),
+    /// What opens the escrow: one a project.
+    EscrowKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,13 +295,23 @@ pub enum Namespace {
     Sandbox,
 }
 
+/// Whose secret key it is, for sinks that keep it beside the secret.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    pub id: &'a KeysetId,
+    pub keys: &'a PublicKeys,
+}
+
 /// Where secrets go. Every call returns within a deadline of the adapter's own.
 pub trait Sink: Send + Sync {
     /// As `secrets.sinks` names it.
     fn name(&self) -> &'static str;
-    /// Writes, reads back and deletes a canary, and finds out whether what is written survives a restart.
+    /// Proves that it can be written, and finds out whether what is written survives a restart.
     fn probe(&self) -> impl Future<Output = Result<(), SinkError>> + Send;
-    fn put(&self, name: &SecretName, secret: &Secret) -> impl Future<Output = Result<(), SinkError>> + Send;
+    /// Whether what was written can be read back here. Known after the probe.
+    fn readable(&self) -> bool;
+    /// `owner`: of a keyset's secret key.
+    fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> impl Future<Output = Result<(), SinkError>> + Send;
     /// `None`: there is no such entry.
     fn get(&self, name: &SecretName) -> impl Future<Output = Result<Option<Secret>, SinkError>> + Send;
 }
@@ -267,12 +325,17 @@ pub enum SinkError {
     Locked(String),
     #[error("the keyring keeps entries in memory only: {0}")]
     Volatile(String),
-    #[error("the keyring did not answer within {} s", .0.as_secs())]
-    Hanging(Duration),
-    #[error("the keyring returned another value than was written")]
-    Mismatch,
+    #[error("the {sink} did not answer within {} s", .deadline.as_secs())]
+    Hanging { sink: &'static str, deadline: Duration },
+    #[error("the {0} returned another value than was written")]
+    Mismatch(&'static str),
     #[error("the keyring failed: {0}")]
     Failed(String),
+    #[error("the {sink} sink failed: {why}")]
+    Broken { sink: &'static str, why: String },
+    /// It takes secrets and gives none back, here.
+    #[error("the {sink} sink cannot be read here: {why}")]
+    WriteOnly { sink: &'static str, why: String },
 }
 
 // -------------------------------------------------------------------------------------------------------- Clock
@@ -295,9 +358,18 @@ impl<'a, S: Sink> Probed<'a, S> {
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
-    /// Fingerprint of the secret that a create under this name would overwrite.
+    /// Fingerprint of the secret that a create under this name would overwrite; `None` also where nobody can tell.
     pub async fn holds(&self, name: &SecretName) -> Result<Option<Fingerprint>, SinkError> {
+        if !self.0.readable() {
+            return Ok(None);
+        }
         self.0.get(name).await.map(|found| found.map(|secret| secret.fingerprint()))
+    }
+    pub fn readable(&self) -> bool {
+        self.0.readable()
+    }
+    pub async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
+        self.0.get(name).await
     }
 }
 
@@ -315,22 +387,44 @@ pub struct Fresh(Intent);
 pub struct Answered(Intent, RawAnswer);
 
 /// Maybe posted. Can only be resolved by listing: see `apply::resume`.
-pub struct Unknown(Intent);
+pub struct Unknown(Box<Intent>);
 
-/// In escrow.
-pub struct Sealed(Intent);
+/// Sealed in the journal; or the journal has failed, and memory is all there is.
+pub struct Sealed {
+    intent: Intent,
+    raw: RawAnswer,
+    /// Whether the journal has it.
+    kept: bool,
+}
 
 /// Out of the envelope: what was made, and its secret if the answer held one.
 pub struct Opened {
     intent: Intent,
-    pub live: LiveKeyset,
+    kept: bool,
+    made: Made,
     secret: Result<Secret, String>,
+}
+
+impl Opened {
+    /// Which of the keyset's keys the answer told of.
+    pub fn prefix(&self) -> Option<wire::KeyPrefix> {
+        self.secret.as_ref().ok().and_then(Secret::prefix)
+    }
+}
+
+/// What an answer tells of.
+pub enum Made {
+    Keyset(LiveKeyset),
+    /// A new secret key of this keyset.
+    SecretKey(KeysetId),
 }
 
 /// In the sink, or known not to be.
 pub struct Stored {
     intent: Intent,
-    pub live: LiveKeyset,
+    /// The sealed answer in the journal holds the only copy of the secret.
+    pub waits: bool,
+    pub made: Made,
     pub secret: SecretRecord,
 }
 
@@ -345,12 +439,25 @@ pub enum Posted {
 /// Writes the intent down. The only beginning of a create.
 pub async fn intend<L: Ledger>(ledger: &L, intent: Intent) -> Result<Fresh, LedgerError> {
     ledger.append(Entry::Intend(intent.clone())).await?;
+    protocol::reached(match intent.what {
+        Creation::App { .. } => Point::AppIntended,
+        Creation::Keyset { .. } => Point::CreateIntended,
+        Creation::SecretKey { .. } => Point::RotateIntended,
+    });
     Ok(Fresh(intent))
 }
 
-/// What a start finds in the journal: intents without an end. Whether they were posted is not known, so no [`Fresh`].
+/// What a start finds in the journal without an answer. Whether it was posted is not known, so no [`Fresh`].
 pub fn left_open(intent: Intent) -> Unknown {
-    Unknown(intent)
+    Unknown(Box::new(intent))
+}
+
+/// What a start finds in the journal with its answer.
+pub fn left_sealed<E: Escrow>(escrow: &E, intent: Intent, sealed: &str) -> Result<Sealed, (Unknown, EscrowError)> {
+    match escrow.open(sealed) {
+        Ok(raw) => Ok(Sealed { intent, raw, kept: true }),
+        Err(error) => Err((Unknown(Box::new(intent)), error)),
+    }
 }
 
 impl Unknown {
@@ -362,7 +469,7 @@ impl Unknown {
 /// A complete listing after the settle time shows nothing that could be the intent's: it may be posted again.
 /// Callers: `apply::resume` only, reviewed by hand.
 pub fn absent(unknown: Unknown) -> Fresh {
-    Fresh(unknown.0)
+    Fresh(*unknown.0)
 }
 
 /// An absent create of an earlier run is begun anew: what is declared, and so what is sent and looked for, may have
@@ -385,14 +492,8 @@ impl Fresh {
 /// Sends a keyset's create, once.
 pub async fn post<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh, body: &Body) -> Result<Posted, LedgerError> {
     let Fresh(intent) = fresh;
-    match api.post_keyset(body).await {
-        Ok(raw) => Ok(Posted::Answered(Answered(intent, raw))),
-        Err(error) if error.certainly_not_done() => {
-            ledger.append(Entry::Void { intent: intent.id }).await?;
-            Ok(Posted::Refused(error))
-        }
-        Err(error) => Ok(Posted::Unknown(Unknown(intent), error)),
-    }
+    let answer = api.post_keyset(body).await;
+    posted(ledger, intent, answer, Point::CreateAnswered).await
 }
 
 /// How the creation of an app ended.
@@ -409,7 +510,9 @@ pub async fn post_app<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> R
         // An intent of the other kind was made by the same crate: a programming error, and nothing was sent.
         return Err(LedgerError { what: "post_app".into(), why: "the intent is for a keyset".into() });
     };
-    match api.post_app(name).await {
+    let answer = api.post_app(name).await;
+    protocol::reached(Point::AppAnswered);
+    match answer {
         Ok(app) => {
             let recorded = RecordedApp { id: app.id.clone(), name: app.name.clone(), managed: true };
             ledger.append(Entry::App { label: label.clone(), app: recorded, intent: Some(intent.id) }).await?;
@@ -419,71 +522,112 @@ pub async fn post_app<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> R
             ledger.append(Entry::Void { intent: intent.id }).await?;
             Ok(PostedApp::Refused(error))
         }
-        Err(error) => Ok(PostedApp::Unknown(Unknown(intent), error)),
+        Err(error) => Ok(PostedApp::Unknown(Unknown(Box::new(intent)), error)),
     }
 }
 
-/// Puts the raw answer into escrow before anybody parses it.
-pub async fn seal<E: Escrow>(escrow: &E, answered: Answered) -> Result<Sealed, (Unknown, EscrowError)> {
-    let Answered(intent, raw) = answered;
-    match escrow.keep(&intent, raw).await {
-        Ok(()) => Ok(Sealed(intent)),
-        Err(error) => Err((Unknown(intent), error)),
-    }
-}
-
-/// Why a sealed answer could not be used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Unopened {
-    #[error(transparent)]
-    Escrow(#[from] EscrowError),
-    #[error("the escrow holds nothing for this create")]
-    Empty,
-    #[error("not an answer of the Admin API: {0}")]
-    BadAnswer(BadAnswer),
-}
-
-/// Parses a sealed answer. An answer that makes no sense leaves the create unknown: it has to be looked for.
-pub async fn open<E: Escrow>(escrow: &E, sealed: Sealed) -> Result<Opened, (Unknown, Unopened)> {
-    let Sealed(intent) = sealed;
-    let raw = match escrow.take(&intent).await {
-        Ok(Some(raw)) => raw,
-        Ok(None) => return Err((Unknown(intent), Unopened::Empty)),
-        Err(error) => return Err((Unknown(intent), error.into())),
+/// Asks for a new secret key, once. As [`post`].
+pub async fn rotate<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> Result<Posted, LedgerError> {
+    let Fresh(intent) = fresh;
+    let Creation::SecretKey { id, expires_at, .. } = &intent.what else {
+        return Err(LedgerError { what: "rotate".into(), why: "the intent is for something else".into() });
     };
+    let answer = api.rotate_secret_key(id, *expires_at).await;
+    posted(ledger, intent, answer, Point::RotateAnswered).await
+}
+
+async fn posted<L: Ledger>(ledger: &L, intent: Intent, answer: Result<RawAnswer, ApiError>, point: Point) -> Result<Posted, LedgerError> {
+    protocol::reached(point);
+    match answer {
+        Ok(raw) => Ok(Posted::Answered(Answered(intent, raw))),
+        Err(error) if error.certainly_not_done() => {
+            ledger.append(Entry::Void { intent: intent.id }).await?;
+            Ok(Posted::Refused(error))
+        }
+        Err(error) => Ok(Posted::Unknown(Unknown(Box::new(intent)), error)),
+    }
+}
+
+/// Seals the raw answer into the journal before anybody parses it. A journal that fails does not stop the answer on its way
+/// to the sink: the commit will tell.
+pub async fn seal<E: Escrow, L: Ledger>(escrow: &E, ledger: &L, answered: Answered) -> Sealed {
+    let Answered(intent, raw) = answered;
+    let kept = match escrow.seal(&raw) {
+        Ok(Some(answer)) => ledger.append(Entry::Sealed { intent: intent.id, answer }).await.is_ok(),
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(%error, "an answer is not in escrow");
+            false
+        }
+    };
+    protocol::reached(if rotates(&intent) { Point::RotateSealed } else { Point::CreateSealed });
+    Sealed { intent, raw, kept }
+}
+
+fn rotates(intent: &Intent) -> bool {
+    matches!(intent.what, Creation::SecretKey { .. })
+}
+
+/// Parses an answer. One that makes no sense leaves the create unknown: it has to be looked for.
+pub fn open(sealed: Sealed) -> Result<Opened, (Unknown, BadAnswer)> {
+    let Sealed { intent, raw, kept } = sealed;
+    if let Creation::SecretKey { id, .. } = &intent.what {
+        let made = Made::SecretKey(id.clone());
+        return match wire::rotated(&raw) {
+            Ok(secret) => Ok(Opened { intent, kept, made, secret: Ok(secret) }),
+            Err(bad) => Err((Unknown(Box::new(intent)), bad)),
+        };
+    }
     match wire::created(&raw) {
-        Ok((live, secret)) => Ok(Opened { intent, live, secret: secret.map_err(|bad| bad.to_string()) }),
-        Err(bad) => Err((Unknown(intent), Unopened::BadAnswer(bad))),
+        Ok((live, secret)) => Ok(Opened { intent, kept, made: Made::Keyset(live), secret: secret.map_err(|bad| bad.to_string()) }),
+        Err(bad) => Err((Unknown(Box::new(intent)), bad)),
     }
 }
 
 /// Writes the secret to the sink, reads it back and compares. What could not be stored is recorded as missing, with the
 /// reason: the keyset exists and its id must not be lost with its secret.
-pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, opened: Opened) -> Stored {
-    let Opened { intent, live, secret } = opened;
-    let secret = match secret {
-        Err(why) => SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() },
-        Ok(secret) => match put_and_compare(sink.0, name, &secret).await {
-            Ok(()) => SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() },
-            Err(error) => SecretRecord::Missing { why: error.to_string().into() },
+///
+/// `keys`: the public keys of the keyset whose secret key was rotated.
+pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option<&PublicKeys>, opened: Opened) -> Stored {
+    let Opened { intent, kept, made, secret } = opened;
+    let owner = match &made {
+        Made::Keyset(live) => Some(Owner { id: &live.id, keys: &live.keys }),
+        Made::SecretKey(id) => keys.map(|keys| Owner { id, keys }),
+    };
+    let (secret, waits) = match secret {
+        Err(why) => (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() }, false),
+        Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
+            Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false),
+            Err(error) => (SecretRecord::Missing { why: error.to_string().into() }, kept),
         },
     };
-    Stored { intent, live, secret }
+    protocol::reached(if rotates(&intent) { Point::RotateStored } else { Point::CreateStored });
+    Stored { intent, waits, made, secret }
 }
 
-async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, secret: &Secret) -> Result<(), SinkError> {
-    sink.put(name, secret).await?;
+/// Writes a secret and proves, as far as the sink can be read here, that it is there.
+pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    let failed = |error: std::io::Error| SinkError::Broken { sink: sink.name(), why: error.to_string() };
+    protocol::about_to(Point::SinkPut).map_err(failed)?;
+    sink.put(name, owner, secret).await?;
+    if !sink.readable() {
+        return Ok(());
+    }
     match sink.get(name).await? {
         Some(back) if back.same(secret) => Ok(()),
-        _ => Err(SinkError::Mismatch),
+        _ => Err(SinkError::Mismatch(sink.name())),
     }
 }
 
 /// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost answer.
 pub fn found(unknown: Unknown, live: LiveKeyset) -> Stored {
-    let why = "the answer to the create was lost, and the API shows a secret only once".into();
-    Stored { intent: unknown.0, live, secret: SecretRecord::Missing { why } }
+    protocol::reached(Point::CreateFound);
+    let secret = SecretRecord::Missing { why: LOST.into() };
+    Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret }
 }
+
+/// Why a keyset that was found has no secret.
+const LOST: &str = "the answer to the create was lost, and the API shows a secret only once";
 
 /// Records an app that turned out to be the intent's own.
 pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) -> Result<(), LedgerError> {
@@ -492,14 +636,69 @@ pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) ->
     ledger.append(Entry::App { label: intent.what.label().clone(), app: recorded, intent: Some(intent.id) }).await
 }
 
-/// Records the keyset; ends the intent. `applied`: what was sent.
+impl Stored {
+    fn ends(&self) -> Option<uuid::Uuid> {
+        (!self.waits).then_some(self.intent.id)
+    }
+}
+
+/// Records the keyset; ends the intent, unless the sealed answer holds the only copy of its secret. `applied`: what was sent.
 pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) -> Result<RecordedKeyset, LedgerError> {
-    let Stored { intent, live, secret } = stored;
-    let Creation::Keyset { label, app, app_id, .. } = intent.what else {
-        return Err(LedgerError { what: "commit".into(), why: "the intent is for an app".into() });
+    let ends = stored.ends();
+    let Stored { intent, made, secret, .. } = stored;
+    let (Creation::Keyset { label, app, app_id, .. }, Made::Keyset(live)) = (intent.what, made) else {
+        return Err(LedgerError { what: "commit".into(), why: "the intent is for something else".into() });
     };
     let keyset =
         RecordedKeyset { id: live.id, app, app_id, keys: live.keys, created_at: live.created_at, applied, seen: live.observed, secret };
+    ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
+    protocol::reached(Point::CreateCommitted);
+    Ok(keyset)
+}
+
+/// Records the new secret key of a keyset that is recorded as `keyset`.
+pub async fn commit_rotation<L: Ledger>(ledger: &L, stored: Stored, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
+    let ends = stored.ends();
+    let keyset = RecordedKeyset { secret: stored.secret, ..keyset.clone() };
+    let label = stored.intent.what.label().clone();
+    ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
+    protocol::reached(Point::RotateCommitted);
+    Ok(keyset)
+}
+
+/// A rotation of unknown fate after which the key that may be the current one is in no hand: `why` is recorded, and the next
+/// rotation may end it at once.
+pub async fn lost_rotation<L: Ledger>(ledger: &L, unknown: Unknown, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
+    let Unknown(intent) = unknown;
+    let why = "the answer to the rotation was lost, and the API shows a secret only once";
+    let keyset = RecordedKeyset { secret: SecretRecord::Missing { why: why.into() }, ..keyset.clone() };
+    let label = intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) }).await?;
     Ok(keyset)
+}
+
+/// What was begun led to nothing, or what it led to is of no use to anybody.
+pub async fn void<L: Ledger>(ledger: &L, unknown: Unknown) -> Result<(), LedgerError> {
+    ledger.append(Entry::Void { intent: unknown.0.id }).await
+}
+
+/// It was not posted after all.
+pub async fn withdraw<L: Ledger>(ledger: &L, fresh: Fresh) -> Result<(), LedgerError> {
+    ledger.append(Entry::Void { intent: fresh.0.id }).await
+}
+
+/// The key of the project's escrow, out of the sink; made and read back if there is none yet.
+pub async fn escrow_key<S: Sink>(
+    sink: Probed<'_, S>,
+    name: &SecretName,
+    new: impl Fn() -> Result<Secret, EscrowError>,
+) -> Result<Secret, SinkError> {
+    if let Some(key) = sink.0.get(name).await? {
+        return Ok(key);
+    }
+    let failed = |error: EscrowError| SinkError::Broken { sink: sink.name(), why: error.to_string() };
+    put_and_compare(sink.0, name, None, &new().map_err(failed)?).await?;
+    protocol::reached(Point::EscrowKey);
+    // Of two runs that made one at the same time, one is left: its key is the key.
+    sink.0.get(name).await?.ok_or(SinkError::Mismatch(sink.name()))
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
 use super::gate::Gate;
 use crate::keyset::views::{LiveApp, LiveKeyset};
-use crate::keyset::wire::{self, AppPage, KeysetPage};
+use crate::keyset::wire::{self, AppPage, KeysetPage, ListedKey};
 use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, RawAnswer, Secret};
 use crate::ports::{Api, ApiError, ApiErrorKind, Body};
 
@@ -177,6 +177,18 @@ impl Api for Client {
     }
     async fn post_keyset(&self, body: &Body) -> Result<RawAnswer, ApiError> {
         self.once("/v2/keysets", body, SECRET_BODY_MAX).await.map(RawAnswer::new)
+    }
+    async fn rotate_secret_key(&self, id: &KeysetId, expires_at: Option<jiff::Timestamp>) -> Result<RawAnswer, ApiError> {
+        let mut body = Body::new();
+        if let Some(at) = expires_at {
+            body.insert("expiresAt".to_owned(), format!("{at:.0}").into());
+        }
+        self.once(&format!("/v2/keysets/{id}/secret-keys"), &body, SECRET_BODY_MAX).await.map(RawAnswer::new)
+    }
+    async fn secret_keys(&self, id: &KeysetId) -> Result<Vec<ListedKey>, ApiError> {
+        let path = format!("/v2/keysets/{id}/secret-keys?activeOnly=true");
+        let bytes = self.repeat(Method::GET, &path, None).await?;
+        wire::listed_keys(&bytes).map_err(|bad| error(&Method::GET, &path, 1, ApiErrorKind::BadAnswer(bad)))
     }
     async fn patch_keyset(&self, id: &KeysetId, body: &Body) -> Result<LiveKeyset, ApiError> {
         let path = format!("/v2/keysets/{id}");

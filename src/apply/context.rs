@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::report::Event;
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Live, Recorded};
-use crate::ports::{Intent, Namespace, Probed};
+use crate::ports::{Namespace, Open, Probed};
 
 /// Everything that acts on the world. `sink` is there if anything is to be created.
 pub struct Ports<'a, A, L, E, S, C> {
@@ -22,12 +22,14 @@ pub struct Context<'a> {
     pub namespace: Namespace,
     pub recorded: &'a Recorded,
     pub live: &'a Live,
-    /// Creates of earlier runs whose end is not known.
-    pub open: Vec<Intent>,
+    /// What earlier runs began and did not end.
+    pub open: Vec<Open>,
     /// Requests in flight, at least 1.
     pub parallelism: usize,
     /// How long a create whose answer was lost may take to show up in listings.
     pub settle: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
     /// Asked before each new step; once true, no new work is begun.
     pub stop: &'a dyn Fn() -> bool,
     pub on_event: &'a dyn Fn(Event),

@@ -3,14 +3,18 @@
 pub mod context;
 pub mod create;
 pub mod gate;
+pub mod recover;
 pub mod refresh;
 pub mod report;
-pub mod resume;
+pub mod resolve;
+pub mod rotate;
 pub mod run;
 pub mod update;
+mod worker;
 
 pub use context::{Context, Ports};
 pub use gate::{Approved, Consent, approve};
+pub use recover::{Recovered, recover};
 pub use refresh::refresh;
-pub use report::{Event, Outcome, Report, Step};
+pub use report::{Event, Outcome, Report, Step, Verb};
 pub use run::run;

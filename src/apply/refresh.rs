@@ -1,12 +1,13 @@
 //! The live account, complete and consistent, or an error: a short listing must never look like "missing".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::keyset::KeysetId;
 use crate::keyset::views::{Live, LiveApp, LiveKeyset, Recorded};
-use crate::ports::{Api, ApiError, ApiErrorKind};
+use crate::ports::{Api, ApiError, ApiErrorKind, Clock};
 
 /// Listings read before an account that changes under our eyes is given up: people do create keysets while we read.
 const PASSES: u32 = 3;
@@ -14,11 +15,37 @@ const PASSES: u32 = 3;
 /// Pages of one listing; at 100 entries a page this is ten million keysets. A server that never ends is an error.
 const MOST_PAGES: u64 = 100_000;
 
+/// Listings read until a keyset shows up that exists and is not listed.
+const LOOKS: u32 = 6;
+/// Between two of them at first; it doubles.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Keysets that are asked for by themselves when the listing does not show them. Where more are gone, another account is the
+/// likelier story, and the plan says so.
+const ASKED: usize = 50;
+
 /// Reads all apps and keysets, and the configuration of every recorded keyset that still exists.
 ///
+/// A recorded keyset that the listing does not show is asked for by its id before it counts as gone: what was made a moment ago
+/// may not be listed yet, and would be made a second time.
+///
 /// `parallelism`: requests in flight, at least 1.
-pub async fn refresh<A: Api>(api: &A, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
-    let (apps, keysets) = tokio::try_join!(apps(api), keysets(api))?;
+pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
+    let (apps, mut keysets) = tokio::try_join!(apps(api), keysets(api))?;
+    let mut hidden = hidden(api, recorded, &keysets, parallelism).await?;
+    let mut pause = PAUSE;
+    for _ in 1..LOOKS {
+        if hidden.iter().all(|id| keysets.contains_key(id)) {
+            break;
+        }
+        clock.sleep(pause).await;
+        pause *= 2;
+        keysets = self::keysets(api).await?;
+    }
+    hidden.retain(|id| !keysets.contains_key(id));
+    if let Some(id) = hidden.first() {
+        let doubt = format!("keyset {id} exists and is not listed");
+        return Err(ApiError { method: "GET", path: "/v2/keysets".to_owned(), tries: LOOKS, kind: ApiErrorKind::Inconsistent(doubt) });
+    }
     let mut live = Live { apps, keysets };
     let wanted: Vec<KeysetId> = recorded.keysets.values().map(|k| &k.id).filter(|id| live.keysets.contains_key(*id)).cloned().collect();
     let configs: Vec<_> = stream::iter(wanted)
@@ -33,6 +60,26 @@ pub async fn refresh<A: Api>(api: &A, recorded: &Recorded, parallelism: usize) -
         }
     }
     Ok(live)
+}
+
+/// Recorded keysets that exist and that the listing does not show.
+async fn hidden<A: Api>(
+    api: &A,
+    recorded: &Recorded,
+    listed: &BTreeMap<KeysetId, LiveKeyset>,
+    parallelism: usize,
+) -> Result<Vec<KeysetId>, ApiError> {
+    let missing = recorded.keysets.values().map(|keyset| &keyset.id).filter(|id| !listed.contains_key(*id)).take(ASKED).cloned();
+    let asked = stream::iter(missing.collect::<Vec<_>>()).map(|id| async move {
+        match api.config(&id).await {
+            Ok(_) => Ok(Some(id)),
+            // Which status a keyset that is gone gets is not documented; the listing has said already that it is.
+            Err(error) if error.certainly_not_done() && matches!(error.kind, ApiErrorKind::Status { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let found: Vec<Option<KeysetId>> = asked.buffer_unordered(parallelism.max(1)).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// All apps of the account, by id.

@@ -34,8 +34,11 @@ pub enum Verb {
     AdoptApp,
     CreateKeyset,
     UpdateKeyset,
+    RotateSecret,
     /// An intent of an earlier run, for a label that no action of this plan creates.
     Resolve,
+    /// A sealed answer of an earlier run.
+    Recover,
 }
 
 /// How a step ended. Everything but the last three is done and recorded.
@@ -48,6 +51,8 @@ pub enum Outcome {
         id: KeysetId,
         keys: PublicKeys,
         secret: SecretRecord,
+        /// The secret is sealed in the journal until a sink takes it.
+        waits: bool,
         /// Fields whose value at the server is not what was asked for.
         differing: Vec<Differing>,
         /// It had been made before, by a request whose answer was lost.
@@ -55,6 +60,12 @@ pub enum Outcome {
     },
     Updated {
         differing: Vec<Differing>,
+    },
+    /// It has a new secret key.
+    Rotated {
+        id: KeysetId,
+        secret: SecretRecord,
+        waits: bool,
     },
     /// An earlier intent turned out to have led to nothing.
     Nothing,
@@ -99,6 +110,15 @@ impl Outcome {
     pub fn lost_secret(&self) -> Option<&str> {
         match self {
             Outcome::Created { secret: SecretRecord::Missing { why }, found: false, .. } => Some(why),
+            Outcome::Created { secret: SecretRecord::Missing { why }, waits: true, .. } => Some(why),
+            Outcome::Rotated { secret: SecretRecord::Missing { why }, .. } => Some(why),
+            _ => None,
+        }
+    }
+    /// What became of a secret, and whether it waits in the journal.
+    pub fn secret(&self) -> Option<(&SecretRecord, bool)> {
+        match self {
+            Outcome::Created { secret, waits, .. } | Outcome::Rotated { secret, waits, .. } => Some((secret, *waits)),
             _ => None,
         }
     }
@@ -108,6 +128,7 @@ impl Outcome {
             Outcome::App { .. } | Outcome::Nothing => true,
             Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
             Outcome::Updated { differing } => differing.is_empty(),
+            Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),
             Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. } => false,
         }
     }

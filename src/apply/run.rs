@@ -1,36 +1,33 @@
-//! Carries an approved plan out: apps first, then keysets, several at a time.
+//! Carries an approved plan out: what earlier runs left, then apps, then keysets several at a time, then what got lost on the
+//! way, then secret keys.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::context::{Context, Ports};
-use super::create::{self, Entered, Order};
+use super::create::{self, Tried};
 use super::gate::Approved;
-use super::report::{Event, Outcome, Report, Step, Verb};
+use super::report::{Outcome, Report, Step, Verb};
+use super::resolve::{self, Lost, Resolution};
+use super::rotate;
 use super::update;
-use crate::keyset::views::{Live, RecordedApp, SecretRecord};
+use super::worker::Worker;
+use crate::keyset::views::{LiveKeyset, RecordedApp, SecretRecord};
 use crate::keyset::wire::body;
-use crate::keyset::{AppId, Call, FieldId, KeysetId, Label, Value};
+use crate::keyset::{AppId, Call, FieldId, Label, Value};
 use crate::plan::Action;
-use crate::ports::{self, Api, Body, Clock, Creation, Entry, Escrow, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink};
+use crate::ports::{
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink, Unknown,
+};
 
-/// Why no new step is begun. The first reason stays.
-#[derive(Default)]
-struct Brake {
-    ledger: Cell<Option<String>>,
-    sink: Cell<Option<String>>,
-    interrupted: Cell<bool>,
-}
-
-impl Brake {
-    fn of(cell: &Cell<Option<String>>) -> Option<String> {
-        let text = cell.take();
-        cell.set(text.clone());
-        text
-    }
+/// Posts of one create in one run: the first, and one more after its absence was proved.
+const MOST_POSTS: u32 = 2;
+/// Creates under way: while some wait for the disk or the sink, others send. One request at a time is one create at a time.
+fn under_way(parallelism: usize) -> usize {
+    if parallelism <= 1 { 1 } else { 4 * parallelism }
 }
 
 /// Carries the plan out and says what happened to each step. One failure does not stop the others; a journal that
@@ -40,134 +37,124 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     approved: &Approved,
     mut context: Context<'_>,
 ) -> Report {
-    let open: BTreeMap<(bool, Label), Intent> = context.open.drain(..).map(|i| ((is_app(&i.what), i.what.label().clone()), i)).collect();
-    let brake = Brake::default();
-    let worker = Worker { ports, context: &context, brake: &brake, taken: RefCell::new(taken(&context)), names: names(context.live) };
-    let mut steps = Vec::new();
-    let mut apps: BTreeMap<Label, AppId> = context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
-
-    // What no action of the plan takes up comes first: afterwards a create of this run could be taken for it.
-    let taken_up: BTreeSet<(bool, &Label)> = approved.plan().actions.iter().map(|a| (a.is_app(), a.label())).collect();
-    let (taken_up, left) = open.into_iter().partition::<BTreeMap<_, _>, _>(|((is_app, label), _)| taken_up.contains(&(*is_app, label)));
-    let mut open = taken_up;
-    for ((_, label), intent) in left {
-        let step = Step { verb: Verb::Resolve, label };
-        let outcome = worker.guarded(&step, create::leftover(ports, ports::left_open(intent), &worker.taken, context.settle)).await;
-        steps.push((step, outcome));
-    }
-
-    // Few, and what follows needs them: one after the other.
-    for action in &approved.plan().actions {
-        let Some(verb) = app_verb(action) else { continue };
-        let intent = open.remove(&(true, action.label().clone()));
-        let step = Step { verb, label: action.label().clone() };
-        let outcome = worker.guarded(&step, worker.app(action, intent, &step)).await;
-        if !matches!(action, Action::RenameApp { .. }) {
-            // What the label stood for before is not what the plan puts keysets into.
-            apps.remove(&step.label);
-        }
-        if let Outcome::App { id } = &outcome {
-            apps.insert(step.label.clone(), id.clone());
-        }
-        steps.push((step, outcome));
-    }
-
-    let (worker, apps) = (&worker, &apps);
-    let keysets: Vec<(&Action, Option<Intent>)> =
-        approved.plan().actions.iter().filter(|a| app_verb(a).is_none()).map(|a| (a, open.remove(&(false, a.label().clone())))).collect();
-    let mut done: Vec<(usize, (Step, Outcome))> = stream::iter(keysets.into_iter().enumerate())
-        .map(|(n, (action, intent))| async move {
-            let verb = if matches!(action, Action::CreateKeyset { .. }) { Verb::CreateKeyset } else { Verb::UpdateKeyset };
-            let step = Step { verb, label: action.label().clone() };
-            let outcome = worker.guarded(&step, worker.keyset(action, intent, &step, apps)).await;
-            (n, (step, outcome))
-        })
-        .buffer_unordered(context.parallelism.max(1))
-        .collect()
-        .await;
-    done.sort_by_key(|(n, _)| *n);
-    steps.extend(done.into_iter().map(|(_, step)| step));
-
-    Report { steps, interrupted: brake.interrupted.get(), ledger_failed: brake.ledger.take() }
+    let open = std::mem::take(&mut context.open);
+    let worker = Worker::new(&context);
+    let run = Run { ports, worker: &worker, requests: Semaphore::new(context.parallelism.max(1)), actions: &approved.plan().actions };
+    let steps = run.all(open.into_iter().map(|open| open.intent).collect()).await;
+    Report { steps, interrupted: worker.interrupted(), ledger_failed: worker.ledger_failed() }
 }
 
-struct Worker<'a, A, L, E, S, C> {
+struct Run<'a, A, L, E, S, C> {
     ports: &'a Ports<'a, A, L, E, S, C>,
-    context: &'a Context<'a>,
-    brake: &'a Brake,
-    /// Ids that belong to labels: of the state, and of this run so far.
-    taken: RefCell<BTreeSet<KeysetId>>,
-    names: Names<'a>,
+    worker: &'a Worker<'a>,
+    /// One permit for each request in flight.
+    requests: Semaphore,
+    actions: &'a [Action],
 }
 
-/// Live keysets by app and name.
-type Names<'a> = HashMap<(&'a AppId, &'a str), Vec<&'a KeysetId>>;
+/// A step's place in the report, and how it ended.
+type Ended = (usize, (Step, Outcome));
 
-fn names(live: &Live) -> Names<'_> {
-    let mut names = Names::new();
-    let field = FieldId::find("keyset", "name");
-    for keyset in live.keysets.values() {
-        // One whose name the server does not tell matches no name here; the time of its creation tells it apart.
-        if let Some(Value::Text(name)) = field.and_then(|f| keyset.observed.get(f)) {
-            names.entry((&keyset.app_id, &**name)).or_default().push(&keyset.id);
-        }
+/// A create under way: its place, what is sent, and what is known of it.
+struct Order {
+    at: usize,
+    step: Step,
+    name: SecretName,
+    settings: Vec<(FieldId, Value)>,
+    body: Body,
+    what: Creation,
+}
+
+/// How far a create got.
+enum Far {
+    Ended(Ended),
+    Lost(Box<Order>, Unknown, String, jiff::Timestamp),
+}
+
+impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
+    async fn all(&self, open: Vec<Intent>) -> Vec<(Step, Outcome)> {
+        // What nobody plans comes first in the report, then the plan in its order.
+        let unplanned = open.len();
+        let place = |n: usize| unplanned + n;
+        let mut open: Vec<Option<Intent>> = open.into_iter().map(Some).collect();
+        let mut ended: Vec<Ended> = Vec::new();
+
+        let mut apps: BTreeMap<Label, AppId> =
+            self.worker.context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
+        self.apps(&mut open, place, &mut apps, &mut ended).await;
+
+        let mut fresh = self.left_keysets(&mut open, place, &mut ended).await;
+        let done: Vec<usize> = ended.iter().map(|(at, _)| *at).collect();
+        let keysets = self.actions.iter().enumerate().filter(|(n, a)| !a.is_app() && !done.contains(&place(*n)));
+        let (rotations, others): (Vec<_>, Vec<_>) = keysets.partition(|(_, a)| matches!(a, Action::RotateSecret { .. }));
+
+        let begun: Vec<(usize, &Action, Option<Fresh>)> =
+            others.into_iter().map(|(n, action)| (place(n), action, fresh.remove(action.label()))).collect();
+        let apps = &apps;
+        let far = stream::iter(begun)
+            .map(|(at, action, fresh)| async move { self.keyset(at, action, fresh, apps).await })
+            .buffer_unordered(under_way(self.worker.context.parallelism))
+            .collect::<Vec<_>>()
+            .await;
+        self.look_for_the_lost(far, &mut ended).await;
+        self.secret_keys(&mut open, rotations.into_iter().map(|(n, action)| (place(n), action)), &mut ended).await;
+
+        ended.sort_by_key(|(at, _)| *at);
+        ended.into_iter().map(|(_, step)| step).collect()
     }
-    names
-}
 
-impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> {
-    /// Runs a step unless something speaks against beginning it, and draws the brake if it says so.
-    async fn guarded(&self, step: &Step, work: impl Future<Output = Result<Outcome, LedgerError>>) -> Outcome {
-        if (self.context.stop)() {
-            self.brake.interrupted.set(true);
+    // ------------------------------------------------------------------------------------------------------ apps
+
+    /// Few, and what follows needs them: one after the other. What nobody plans comes first: afterwards a create of this run
+    /// could be taken for it.
+    async fn apps(
+        &self,
+        open: &mut [Option<Intent>],
+        place: impl Fn(usize) -> usize,
+        apps: &mut BTreeMap<Label, AppId>,
+        ended: &mut Vec<Ended>,
+    ) {
+        let planned = |label: &Label| self.actions.iter().any(|a| matches!(a, Action::CreateApp { .. }) && a.label() == label);
+        for (at, slot) in open.iter_mut().enumerate() {
+            let Some(intent) = slot.take_if(|i| matches!(&i.what, Creation::App { label, .. } if !planned(label))) else { continue };
+            let step = Step { verb: Verb::Resolve, label: intent.what.label().clone() };
+            ended.push((at, self.step(step, self.app(Entered::Left(intent), None)).await));
         }
-        let reason = if self.brake.interrupted.get() {
-            Some("interrupted before it was begun".to_owned())
-        } else if let Some(why) = Brake::of(&self.brake.ledger) {
-            Some(format!("the journal cannot be written: {why}"))
-        } else if step.verb == Verb::CreateKeyset {
-            Brake::of(&self.brake.sink).map(|why| format!("no secret can be stored any more: {why}"))
-        } else {
-            None
-        };
-        let outcome = match reason {
-            Some(why) => Outcome::Skipped { why },
-            None => {
-                (self.context.on_event)(Event::Started { step: step.clone() });
-                match work.await {
-                    Ok(outcome) => outcome,
-                    Err(error) => {
-                        self.brake.ledger.set(Some(error.to_string()));
-                        let why = format!("{error}: what was done is not recorded; the next run looks for it");
-                        Outcome::Unknown { why }
-                    }
-                }
+        for (n, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_app()) {
+            let label = action.label();
+            let left = open.iter_mut().find_map(|slot| slot.take_if(|i| matches!(&i.what, Creation::App { label: l, .. } if l == label)));
+            let verb = match action {
+                Action::RenameApp { .. } => Verb::RenameApp,
+                Action::AdoptApp { .. } => Verb::AdoptApp,
+                _ => Verb::CreateApp,
+            };
+            let step = Step { verb, label: label.clone() };
+            let (step, outcome) = self.step(step, self.app_action(action, left)).await;
+            if !matches!(action, Action::RenameApp { .. }) {
+                // What the label stood for before is not what the plan puts keysets into.
+                apps.remove(label);
             }
-        };
-        if matches!(outcome, Outcome::Unknown { .. }) && (self.context.stop)() {
-            self.brake.interrupted.set(true);
+            if let Outcome::App { id } = &outcome {
+                apps.insert(label.clone(), id.clone());
+            }
+            ended.push((place(n), (step, outcome)));
         }
-        if let Outcome::Created { id, .. } = &outcome {
-            self.taken.borrow_mut().insert(id.clone());
-        }
-        if let Some(why) = outcome.lost_secret() {
-            self.brake.sink.set(Some(why.to_owned()));
-        }
-        (self.context.on_event)(Event::Finished { step: step.clone(), outcome: outcome.clone() });
-        outcome
     }
 
-    async fn app(&self, action: &Action, open: Option<Intent>, step: &Step) -> Result<Outcome, LedgerError> {
+    async fn app_action(&self, action: &Action, left: Option<Intent>) -> Result<Outcome, LedgerError> {
         let record = async |label: &Label, app: RecordedApp| {
             let id = app.id.clone();
             self.ports.ledger.append(Entry::App { label: label.clone(), app, intent: None }).await.map(|()| Outcome::App { id })
         };
         match action {
             Action::CreateApp { label, name, .. } => {
-                let known = self.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
+                let known = self.worker.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
                 let intent = self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
-                let entered = self.enter(open, &intent).await?;
-                create::app(self.ports, entered, &intent, self.context.settle, self.context.stop, || self.searching(step)).await
+                let entered = match left {
+                    Some(left) => Entered::Left(left),
+                    None => Entered::Fresh(ports::intend(self.ports.ledger, intent.clone()).await?),
+                };
+                self.app(entered, Some(&intent)).await
             }
             Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
@@ -176,56 +163,312 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
             Action::AdoptApp { label, id, name, .. } => {
                 record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false }).await
             }
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } => Ok(Outcome::Nothing),
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } => Ok(Outcome::Nothing),
         }
     }
 
-    async fn keyset(
-        &self,
-        action: &Action,
-        open: Option<Intent>,
-        step: &Step,
-        apps: &BTreeMap<Label, AppId>,
-    ) -> Result<Outcome, LedgerError> {
-        match action {
-            Action::CreateKeyset { label, app, settings, .. } => {
-                let Some(app_id) = apps.get(app) else {
-                    return Ok(Outcome::Skipped { why: format!("its app `{app}` could not be created") });
-                };
-                let Some(sink) = self.ports.sink else {
-                    return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() });
-                };
-                let settings: Vec<(FieldId, Value)> = settings.iter().map(|c| (c.field, c.to.clone())).collect();
-                let (body, what) = self.order(label, app, app_id, &settings);
-                let name = SecretName { namespace: self.context.namespace, project: self.context.project.clone(), label: label.clone() };
-                if open.is_none()
-                    && let Some(refused) = self.would_overwrite(sink, &name).await
-                {
-                    return Ok(refused);
+    /// Carries an app's create to its end: post what is fresh, look for what is lost, post again only what is proved absent.
+    /// `intent`: what is wanted now; `None`: nobody wants it any more.
+    async fn app(&self, mut entered: Entered, intent: Option<&Intent>) -> Result<Outcome, LedgerError> {
+        let mut posts = 0;
+        loop {
+            let (lost, why) = match entered {
+                Entered::Left(intent) => (self.left(intent), EARLIER.to_owned()),
+                Entered::Fresh(fresh) => {
+                    let Some(intent) = intent else {
+                        ports::withdraw(self.ports.ledger, fresh).await?;
+                        return Ok(Outcome::Nothing);
+                    };
+                    if posts == MOST_POSTS {
+                        return Ok(Outcome::Unknown { why: AGAIN.to_owned() });
+                    }
+                    posts += 1;
+                    let fresh = ports::renew(self.ports.ledger, fresh, intent).await?;
+                    match create::app(self.ports, fresh).await? {
+                        Tried::Done(outcome, _) => return Ok(outcome),
+                        Tried::Lost(unknown, why) => (Lost { unknown, since: self.ports.clock.now() }, why),
+                    }
                 }
-                let intent = self.intent(what);
-                let entered = self.enter(open, &intent).await?;
-                let order = Order {
-                    name: &name,
-                    intent: &intent,
-                    body: &body,
-                    settings: &settings,
-                    taken: &self.taken,
-                    settle: self.context.settle,
-                    stop: self.context.stop,
-                };
-                create::keyset(self.ports, sink, entered, order, || self.searching(step)).await
+            };
+            match resolve::apps(self.ports.api, self.ports.clock, vec![lost], self.worker.patience()).await.pop() {
+                Some(Resolution::Mine(unknown, app)) => return create::found_app(self.ports, unknown, *app).await,
+                // No new work after an interrupt, and another post is new work.
+                Some(Resolution::Absent(_)) if intent.is_some() && (self.worker.context.stop)() => return Ok(interrupted(&why)),
+                Some(Resolution::Absent(fresh)) => entered = Entered::Fresh(fresh),
+                Some(other) => return Ok(unresolved(&why, "apps", &other)),
+                None => return Ok(Outcome::Unknown { why }),
             }
-            Action::UpdateKeyset { label, changes, .. } => match self.context.recorded.keysets.get(label) {
-                Some(recorded) => update::keyset(self.ports, label, recorded.clone(), changes).await,
-                None => Ok(Outcome::Skipped { why: "it is not in the state".to_owned() }),
-            },
-            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => Ok(Outcome::Nothing),
         }
+    }
+
+    // --------------------------------------------------------------------------------------------------- keysets
+
+    /// Looks for what earlier runs may have made. Gives back what is proved absent and planned.
+    async fn left_keysets(
+        &self,
+        open: &mut [Option<Intent>],
+        place: impl Fn(usize) -> usize,
+        ended: &mut Vec<Ended>,
+    ) -> BTreeMap<Label, Fresh> {
+        let (mut lost, mut about) = (Vec::new(), Vec::new());
+        for (at, slot) in open.iter_mut().enumerate() {
+            let Some(intent) = slot.take_if(|i| matches!(i.what, Creation::Keyset { .. })) else { continue };
+            let label = intent.what.label().clone();
+            let planned = self.actions.iter().position(|a| matches!(a, Action::CreateKeyset { .. }) && *a.label() == label);
+            let verb = if planned.is_some() { Verb::CreateKeyset } else { Verb::Resolve };
+            let (at, step) = (planned.map_or(at, &place), Step { verb, label });
+            // Looking for it begins nothing new, whatever the sink can do.
+            if let Err(skipped) = self.worker.begin(&Step { verb: Verb::Resolve, ..step.clone() }) {
+                ended.push((at, self.worker.end(step, skipped)));
+                continue;
+            }
+            self.worker.searching(&step);
+            lost.push(self.left(intent));
+            about.push((at, step, planned));
+        }
+        let mut fresh = BTreeMap::new();
+        let resolutions = resolve::keysets(self.ports.api, self.ports.clock, lost, &self.worker.taken, self.worker.patience()).await;
+        let mut found = Vec::new();
+        for ((at, step, planned), resolution) in about.into_iter().zip(resolutions) {
+            match resolution {
+                Resolution::Absent(proof) if planned.is_some() => _ = fresh.insert(step.label, proof),
+                // Nobody wants it any more: what is proved absent is not posted again.
+                Resolution::Absent(proof) => {
+                    let withdrawn = ports::withdraw(self.ports.ledger, proof).await.map(|()| Outcome::Nothing);
+                    ended.push((at, self.end(step, withdrawn)));
+                }
+                Resolution::Mine(unknown, live) => found.push((at, step, planned, unknown, *live)),
+                other => ended.push((at, self.worker.end(step, unresolved(EARLIER, "keysets", &other)))),
+            }
+        }
+        let done = stream::iter(found)
+            .map(|(at, step, planned, unknown, live)| async move {
+                let settings = planned.and_then(|n| self.actions.get(n)).map_or_else(Vec::new, settings);
+                let outcome = self.found(&step.label, unknown, live, &settings).await;
+                (at, self.end(step, outcome))
+            })
+            .buffer_unordered(self.worker.context.parallelism.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        ended.extend(done);
+        fresh
+    }
+
+    /// One action of the plan. `proof`: an earlier run's create of it is proved absent.
+    async fn keyset(&self, at: usize, action: &Action, proof: Option<Fresh>, apps: &BTreeMap<Label, AppId>) -> Far {
+        let label = action.label();
+        let verb = if matches!(action, Action::CreateKeyset { .. }) { Verb::CreateKeyset } else { Verb::UpdateKeyset };
+        let step = Step { verb, label: label.clone() };
+        let Action::CreateKeyset { app, .. } = action else {
+            return Far::Ended((at, self.step(step, self.update(action)).await));
+        };
+        if let Err(skipped) = self.worker.begin(&step) {
+            return Far::Ended((at, self.worker.end(step, skipped)));
+        }
+        let skip = |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
+        let Some(app_id) = apps.get(app) else { return skip(format!("its app `{app}` could not be created")) };
+        let Some(sink) = self.ports.sink else { return skip("no sink was probed for its secret".to_owned()) };
+        let order = self.order(at, step.clone(), action, app, app_id);
+        if proof.is_none()
+            && let Some(refused) = self.would_overwrite(sink, &order).await
+        {
+            return Far::Ended((at, self.worker.end(step, refused)));
+        }
+        self.post(sink, order, proof).await
+    }
+
+    /// Writes the intent down and sends it, once, unless something speaks against it by now.
+    async fn post(&self, sink: Probed<'_, S>, order: Order, proof: Option<Fresh>) -> Far {
+        let tried = async {
+            let intent = self.intent(order.what.clone());
+            let fresh = match proof {
+                Some(proof) => ports::renew(self.ports.ledger, proof, &intent).await?,
+                None => ports::intend(self.ports.ledger, intent).await?,
+            };
+            let permit = self.requests.acquire().await;
+            if let Some(why) = self.worker.stopped(Verb::CreateKeyset) {
+                ports::withdraw(self.ports.ledger, fresh).await?;
+                return Ok(Tried::Done(Outcome::Skipped { why }, None));
+            }
+            create::keyset(self.ports, sink, fresh, &order.name, &order.body, &order.settings, permit).await
+        };
+        match tried.await {
+            Ok(Tried::Done(outcome, keyset)) => {
+                if let Some(keyset) = keyset {
+                    self.worker.note(&order.step.label, *keyset);
+                }
+                Far::Ended((order.at, self.worker.end(order.step, outcome)))
+            }
+            Ok(Tried::Lost(unknown, why)) => {
+                self.worker.searching(&order.step);
+                Far::Lost(Box::new(order), unknown, why, self.ports.clock.now())
+            }
+            Err(error) => Far::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error)))),
+        }
+    }
+
+    /// Looks for the creates whose answers got lost, all together, and sends again what is proved absent.
+    async fn look_for_the_lost(&self, mut far: Vec<Far>, ended: &mut Vec<Ended>) {
+        for posts in 1..=MOST_POSTS {
+            let (mut lost, mut about) = (Vec::new(), Vec::new());
+            for one in far {
+                match one {
+                    Far::Ended(end) => ended.push(end),
+                    Far::Lost(order, unknown, why, since) => {
+                        lost.push(Lost { unknown, since });
+                        about.push((order, why));
+                    }
+                }
+            }
+            if lost.is_empty() {
+                return;
+            }
+            let resolutions = resolve::keysets(self.ports.api, self.ports.clock, lost, &self.worker.taken, self.worker.patience()).await;
+            far = stream::iter(about.into_iter().zip(resolutions))
+                .map(|((order, why), resolution)| async move {
+                    match (resolution, self.ports.sink) {
+                        (Resolution::Mine(unknown, live), _) => {
+                            let outcome = self.found(&order.step.label, unknown, *live, &order.settings).await;
+                            Far::Ended((order.at, self.end(order.step, outcome)))
+                        }
+                        // No new work after an interrupt, and another post is new work.
+                        (Resolution::Absent(_), _) if self.worker.stopped(Verb::CreateKeyset).is_some() => {
+                            Far::Ended((order.at, self.worker.end(order.step, interrupted(&why))))
+                        }
+                        (Resolution::Absent(_), _) if posts == MOST_POSTS => {
+                            Far::Ended((order.at, self.worker.end(order.step, Outcome::Unknown { why: AGAIN.to_owned() })))
+                        }
+                        (Resolution::Absent(proof), Some(sink)) => self.post(sink, *order, Some(proof)).await,
+                        (other, _) => Far::Ended((order.at, self.worker.end(order.step, unresolved(&why, "keysets", &other)))),
+                    }
+                })
+                .buffer_unordered(self.worker.context.parallelism.max(1))
+                .collect()
+                .await;
+        }
+        ended.extend(far.into_iter().filter_map(|one| match one {
+            Far::Ended(end) => Some(end),
+            Far::Lost(..) => None,
+        }));
+    }
+
+    /// Records a keyset that turned out to be ours, and makes it a secret key, since nobody has seen the one it has.
+    async fn found(
+        &self,
+        label: &Label,
+        unknown: Unknown,
+        live: LiveKeyset,
+        settings: &[(FieldId, Value)],
+    ) -> Result<Outcome, LedgerError> {
+        let (mut outcome, keyset) = create::found(self.ports, unknown, live, settings).await?;
+        let (Some(mut keyset), Some(sink)) = (keyset, self.ports.sink) else { return Ok(outcome) };
+        self.worker.note(label, (*keyset).clone());
+        // A secret key that nobody could keep helps nobody.
+        if self.worker.stopped(Verb::RotateSecret).is_some() {
+            return Ok(outcome);
+        }
+        let rotated = rotate::rotate(self.ports, sink, &mut keyset, &self.rotation(label, &self.entry(label))).await?;
+        self.worker.note(label, *keyset);
+        if let Outcome::Created { secret, waits, .. } = &mut outcome {
+            match rotated {
+                Outcome::Rotated { secret: new, waits: sealed, .. } => (*secret, *waits) = (new, sealed),
+                Outcome::Failed { why, .. } | Outcome::Unknown { why } => {
+                    *secret = SecretRecord::Missing {
+                        why: format!("the answer to the create was lost, and a new secret key could not be made: {why}").into(),
+                    };
+                }
+                _ => {}
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn update(&self, action: &Action) -> Result<Outcome, LedgerError> {
+        let Action::UpdateKeyset { label, changes, .. } = action else { return Ok(Outcome::Nothing) };
+        let Some(mut keyset) = self.worker.record(label) else {
+            return Ok(Outcome::Skipped { why: "it is not in the state".to_owned() });
+        };
+        let _permit = self.requests.acquire().await;
+        let outcome = update::keyset(self.ports, label, &mut keyset, changes).await;
+        self.worker.note(label, keyset);
+        outcome
+    }
+
+    // ----------------------------------------------------------------------------------------------- secret keys
+
+    /// Makes the secret keys that are missing, and ends the rotations that earlier runs began.
+    async fn secret_keys<'p>(
+        &self,
+        open: &mut [Option<Intent>],
+        planned: impl Iterator<Item = (usize, &'p Action)>,
+        ended: &mut Vec<Ended>,
+    ) {
+        let mut wanted: Vec<(usize, Verb, Label, Vec<Intent>)> =
+            planned.map(|(at, action)| (at, Verb::RotateSecret, action.label().clone(), Vec::new())).collect();
+        for (at, slot) in open.iter_mut().enumerate() {
+            let Some(intent) = slot.take() else { continue };
+            let label = intent.what.label().clone();
+            match wanted.iter_mut().find(|(_, _, l, _)| *l == label) {
+                Some((.., intents)) => intents.push(intent),
+                None => wanted.push((at, Verb::Resolve, label, vec![intent])),
+            }
+        }
+        let done = stream::iter(wanted)
+            .map(|(at, verb, label, left)| async move {
+                let step = Step { verb, label: label.clone() };
+                (at, self.step(step, self.secret_key(&label, left)).await)
+            })
+            .buffer_unordered(self.worker.context.parallelism.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        ended.extend(done);
+    }
+
+    async fn secret_key(&self, label: &Label, mut left: Vec<Intent>) -> Result<Outcome, LedgerError> {
+        let Some(mut keyset) = self.worker.record(label) else {
+            for intent in left {
+                ports::void(self.ports.ledger, ports::left_open(intent)).await?;
+            }
+            return Ok(Outcome::Nothing);
+        };
+        let Some(sink) = self.ports.sink else { return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() }) };
+        let name = self.entry(label);
+        let order = self.rotation(label, &name);
+        let last = left.pop();
+        for intent in left {
+            // One began after it: then it had an end.
+            ports::void(self.ports.ledger, ports::left_open(intent)).await?;
+        }
+        let _permit = self.requests.acquire().await;
+        let outcome = match last {
+            Some(intent) => rotate::left(self.ports, sink, ports::left_open(intent), &mut keyset, &order).await,
+            None => rotate::rotate(self.ports, sink, &mut keyset, &order).await,
+        };
+        self.worker.note(label, keyset);
+        outcome
+    }
+
+    // --------------------------------------------------------------------------------------------------- helpers
+
+    /// A step from its beginning to its end, unless something speaks against beginning it.
+    async fn step(&self, step: Step, work: impl Future<Output = Result<Outcome, LedgerError>>) -> (Step, Outcome) {
+        match self.worker.begin(&step) {
+            Ok(()) => {
+                let outcome = work.await;
+                self.end(step, outcome)
+            }
+            Err(skipped) => self.worker.end(step, skipped),
+        }
+    }
+
+    fn end(&self, step: Step, outcome: Result<Outcome, LedgerError>) -> (Step, Outcome) {
+        let outcome = outcome.unwrap_or_else(|error| self.worker.broken(&error));
+        self.worker.end(step, outcome)
     }
 
     /// The request of a create and what is written down about it.
-    fn order(&self, label: &Label, app: &Label, app_id: &AppId, settings: &[(FieldId, Value)]) -> (Body, Creation) {
+    fn order(&self, at: usize, step: Step, action: &Action, app: &Label, app_id: &AppId) -> Order {
+        let settings = settings(action);
         let text = |field: &str| match settings.iter().find(|(f, _)| Some(*f) == FieldId::find("keyset", field)) {
             Some((_, Value::Text(text))) => text.clone(),
             _ => "".into(),
@@ -241,25 +484,26 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
             request.insert("config".to_owned(), config.into());
         }
         // Only what could be taken for the new keyset later, so that an apply of N creates writes O(N) bytes.
-        let known = self.names.get(&(app_id, &*name)).into_iter().flatten().map(|id| (*id).clone()).collect();
+        let known = self.worker.known(app_id, &name);
         let digest = Sha256::digest(serde_json::Value::Object(request.clone()).to_string());
         let body_digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+        let label = step.label.clone();
         let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known };
-        (request, what)
+        Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
     /// A secret that the state does not know may be the only copy of another keyset's: it is not overwritten. What the
     /// sandbox gave out is worth nothing.
-    async fn would_overwrite(&self, sink: Probed<'_, S>, name: &SecretName) -> Option<Outcome> {
-        if name.namespace == Namespace::Sandbox {
+    async fn would_overwrite(&self, sink: Probed<'_, S>, order: &Order) -> Option<Outcome> {
+        if order.name.namespace == Namespace::Sandbox {
             return None;
         }
-        let SecretName { project, label, .. } = name;
-        let found = match sink.holds(name).await {
+        let (project, label) = (&order.name.project, &order.step.label);
+        let found = match sink.holds(&order.name).await {
             Ok(found) => found?,
             Err(error) => return Some(Outcome::Failed { why: error.to_string(), help: None }),
         };
-        let ours = self.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
+        let ours = self.worker.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
         if matches!(ours, Some(SecretRecord::Stored { fingerprint, .. }) if *fingerprint == found) {
             return None;
         }
@@ -268,42 +512,60 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Worker<'_, A, L, E, S, C> 
             why: format!("the {sink} holds a secret for `{label}` of project `{project}` already that this state does not know"),
             help: Some(format!(
                 "it may be the only copy of another keyset's secret key: bring back the state that belongs to it, or give this project \
-                 another name; if it is of no more use, delete the entry (service keyform:{project}, user {label}) with the {sink}'s own tool"
+                 another name; if it is of no more use, delete the entry ({}) with the {sink}'s own tool",
+                if sink == "keyring" { format!("service keyform:{project}, user {label}") } else { format!("of `{label}`") }
             )),
         })
     }
 
-    /// An intent of an earlier run has to be resolved first; else `intent` is written down.
-    async fn enter(&self, open: Option<Intent>, intent: &Intent) -> Result<Entered, LedgerError> {
-        match open {
-            Some(open) => Ok(Entered::Unknown(ports::left_open(open))),
-            None => ports::intend(self.ports.ledger, intent.clone()).await.map(Entered::Fresh),
-        }
+    fn entry(&self, label: &Label) -> SecretName {
+        rotate::entry(self.worker.context.namespace, self.worker.context.project, label)
+    }
+
+    fn rotation<'r>(&'r self, label: &'r Label, name: &'r SecretName) -> rotate::Order<'r> {
+        rotate::Order { label, name, expires_at: None, patience: self.worker.patience() }
     }
 
     fn intent(&self, what: Creation) -> Intent {
         Intent { id: uuid::Uuid::new_v4(), at: self.ports.clock.now(), what }
     }
 
-    fn searching(&self, step: &Step) {
-        (self.context.on_event)(Event::Searching { step: step.clone() });
+    /// What an earlier run began may have reached the server as long after as a request may take.
+    fn left(&self, intent: Intent) -> Lost {
+        let since = intent.at.saturating_add(self.worker.context.timeout).map_or(intent.at, |at| at.min(self.ports.clock.now()));
+        Lost { unknown: ports::left_open(intent), since }
     }
 }
 
-fn is_app(what: &Creation) -> bool {
-    matches!(what, Creation::App { .. })
+/// Where an app's create enters.
+enum Entered {
+    Fresh(Fresh),
+    /// From an earlier run.
+    Left(Intent),
 }
 
-fn app_verb(action: &Action) -> Option<Verb> {
+const EARLIER: &str = "an earlier run ended before its answer came";
+const AGAIN: &str = "its answer was lost again and again";
+
+fn settings(action: &Action) -> Vec<(FieldId, Value)> {
     match action {
-        Action::CreateApp { .. } => Some(Verb::CreateApp),
-        Action::RenameApp { .. } => Some(Verb::RenameApp),
-        Action::AdoptApp { .. } => Some(Verb::AdoptApp),
-        Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } => None,
+        Action::CreateKeyset { settings, .. } => settings.iter().map(|c| (c.field, c.to.clone())).collect(),
+        _ => Vec::new(),
     }
 }
 
-/// Ids that belong to labels of the state.
-fn taken(context: &Context<'_>) -> BTreeSet<KeysetId> {
-    context.recorded.keysets.values().map(|k| k.id.clone()).collect()
+fn interrupted(why: &str) -> Outcome {
+    Outcome::Unknown { why: format!("{why}; interrupted before it was sent again") }
+}
+
+fn unresolved<T>(why: &str, noun: &str, resolution: &Resolution<T>) -> Outcome {
+    match resolution {
+        Resolution::Ambiguous(_, ids) => Outcome::Failed {
+            why: format!("{why}, and which of these {noun} it made cannot be told: {}", ids.join(", ")),
+            help: Some("delete or rename in the portal those that are not wanted, then apply again".to_owned()),
+        },
+        Resolution::NotAsked(_, error) => Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") },
+        Resolution::TooEarly(_) => Outcome::Unknown { why: format!("{why}; interrupted before it was certain that it was not made") },
+        Resolution::Mine(..) | Resolution::Absent(_) => Outcome::Unknown { why: why.to_owned() },
+    }
 }

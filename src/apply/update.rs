@@ -7,12 +7,13 @@ use crate::keyset::wire::{body, observed_of};
 use crate::keyset::{Call, FieldId, Label, Observed, Value};
 use crate::plan::Change;
 use crate::ports::{Api, ApiError, Clock, Entry, Escrow, Ledger, LedgerError, Sink};
+use crate::protocol::{self, Point};
 
 /// Sends the changes, reads the answers back, and records what is true afterwards.
 pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     label: &Label,
-    mut keyset: RecordedKeyset,
+    keyset: &mut RecordedKeyset,
     changes: &[Change],
 ) -> Result<Outcome, LedgerError> {
     let mut wrong = Vec::new();
@@ -22,7 +23,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         if sent.is_empty() {
             continue;
         }
-        let answer = match send(ports.api, &keyset, call, &sent).await {
+        let answer = match send(ports.api, keyset, call, &sent).await {
             Ok(answer) => answer,
             Err(error) => return Ok(Outcome::failed(&error)),
         };
@@ -32,6 +33,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         keyset.seen.absorb(&answer);
         wrong.extend(differing);
         ports.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
+        protocol::reached(Point::UpdateAnswered);
     }
     Ok(Outcome::Updated { differing: wrong })
 }

@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use super::Global;
 use super::clock::SystemClock;
-use super::error::{Exit, Failure, SINK_HELP};
+use super::error::{Exit, Failure};
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs};
 use super::progress::Progress;
-use super::session::{self, ConnectOptions, Connection, Session};
-use crate::apply::{self, Consent, Context, Ports, Report};
+use super::session::{ConnectOptions, Connection, Session};
+use super::{secrets, sinks};
+use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Report};
+use crate::disk;
+use crate::keyset::Label;
 use crate::plan::{Action, Plan};
-use crate::ports::Probed;
+use crate::ports::Creation;
 use crate::render::report;
 use crate::render::style::BOLD;
-use crate::secrets::{KeyringSink, MemoryEscrow};
-use crate::state::{Snapshot, Store};
+use crate::secrets::{AnySink, Envelope};
+use crate::state::{Holder, Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,12 +33,41 @@ pub struct Args {
     /// Seconds that a create whose answer was lost may take to show up in the account, before it counts as not made
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     settle: u64,
+    #[command(flatten)]
+    lock: LockArgs,
+}
+
+/// Flags of the commands that write.
+#[derive(Debug, clap::Args)]
+pub struct LockArgs {
+    /// Wait so long for another run to end, such as 90s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    lock_timeout: Duration,
+}
+
+/// `5m`, `90s`, `1h 30m`; without a unit it would not be known what is meant.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| "expected a duration such as 90s, 5m or 24h".to_owned())
+}
+
+impl LockArgs {
+    /// Takes the lock and opens the state for writing.
+    pub fn open(&self, session: &Session, command: &str, output: &Output) -> anyhow::Result<(Store, Snapshot)> {
+        let wait = self.lock_timeout;
+        let told = |holder: &Holder| {
+            if !wait.is_zero() {
+                output.say(&format!("Waiting up to {} s for another run: {holder}", wait.as_secs()));
+            }
+        };
+        Ok(Store::open_within(&session.state_paths(), &session.project.desired.project, command, wait, &told)?)
+    }
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     session.prepare_state_folder()?;
-    let (store, snapshot) = Store::open(&session.state_paths(), &session.project.desired.project, "apply")?;
+    let (store, snapshot) = args.lock.open(&session, "apply", output)?;
     let connection = session.connect(&args.connect).await?;
     let result = apply(global, args, output, &session, &connection, &store, snapshot).await;
     // What was done is folded and written down whatever became of the rest.
@@ -56,6 +88,12 @@ async fn apply(
     store: &Store,
     snapshot: Snapshot,
 ) -> anyhow::Result<Exit> {
+    let sinks = sinks::all(session)?;
+    let snapshot = if snapshot.open.iter().any(|open| open.sealed.is_some()) {
+        recover_first(output, session, store, snapshot, &sinks).await?
+    } else {
+        snapshot
+    };
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
     let plan = plan::make(session, &snapshot, Some(&live), &args.policy)?;
     if !plan.refusals.is_empty() {
@@ -72,15 +110,18 @@ async fn apply(
     }
 
     // Before anybody is asked: a plan that cannot be carried out is no question.
-    let sink = session::sink();
-    let probed = if needs_sink(&plan) { Some(probe(&sink).await?) } else { None };
+    let probed = if needs_sink(&plan, &snapshot) { Some(sinks::first_usable(&sinks).await?) } else { None };
+    let envelope = match probed {
+        Some(sink) => sinks::envelope(session, sink).await?,
+        None => Envelope::none(),
+    };
+    enough_room(session, &plan)?;
     let consent = consent(args, session, output)?;
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
     let progress = Progress::new(output, approved.plan().actions.len());
-    let escrow = MemoryEscrow::default();
-    let ports = Ports { api: &connection.client, ledger: store, escrow: &escrow, sink: probed, clock: &SystemClock };
+    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock };
     let context = Context {
         project: &session.project.desired.project,
         namespace: session.namespace(),
@@ -89,6 +130,7 @@ async fn apply(
         open: snapshot.open.clone(),
         parallelism: usize::from(args.connect.parallelism),
         settle: Duration::from_secs(args.settle),
+        timeout: Duration::from_secs(args.connect.timeout),
         stop: &|| stop.load(Ordering::SeqCst),
         on_event: &|event| progress.event(&event),
     };
@@ -113,14 +155,55 @@ fn exit_of(report: &Report) -> Exit {
     }
 }
 
-fn needs_sink(plan: &Plan) -> bool {
-    plan.actions.iter().any(|a| matches!(a, Action::CreateKeyset { .. }))
+/// Also where an earlier run may have made a keyset, whose secret is still to be had.
+fn needs_sink(plan: &Plan, snapshot: &Snapshot) -> bool {
+    let wants = |action: &Action| matches!(action, Action::CreateKeyset { .. } | Action::RotateSecret { .. });
+    plan.actions.iter().any(wants) || snapshot.open.iter().any(|open| !matches!(open.intent.what, Creation::App { .. }))
 }
 
-async fn probe(sink: &KeyringSink) -> anyhow::Result<Probed<'_, KeyringSink>> {
-    Probed::of(sink).await.map_err(|error| {
-        Failure::new(Exit::NoSink, format!("no usable place for secrets, so nothing was created: {error}")).help(SINK_HELP).into()
-    })
+/// Puts the secrets of sealed answers where they belong, before anything is planned on top of what is not recorded yet.
+/// What could not be opened counts as lost from here on: it is looked for, and its secret is made anew.
+async fn recover_first(
+    output: &Output,
+    session: &Session,
+    store: &Store,
+    snapshot: Snapshot,
+    sinks: &[AnySink],
+) -> anyhow::Result<Snapshot> {
+    let steps = secrets::recover(session, store, &snapshot, sinks).await?;
+    for (step, outcome) in &steps {
+        if let Some(line) = report::event(&Event::Finished { step: step.clone(), outcome: outcome.clone() }) {
+            output.say(&line);
+        }
+    }
+    let mut snapshot = store.snapshot();
+    let lost = |label: &Label| steps.iter().any(|(step, outcome)| step.label == *label && matches!(outcome, Outcome::Failed { .. }));
+    for open in &mut snapshot.open {
+        if lost(open.intent.what.label()) {
+            open.sealed = None;
+        }
+    }
+    Ok(snapshot)
+}
+
+/// Bytes that one create leaves on disk at most: three journal records, a stanza of the state, a sealed file.
+const PER_CREATE: u64 = 16 << 10;
+/// What an apply writes at least.
+const AT_LEAST: u64 = 1 << 20;
+
+/// A disk that cannot hold what is about to be made is told before the first create.
+fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
+    let creates = plan.summary().create as u64;
+    let state = session.state_paths().state;
+    let folder = state.parent().unwrap_or(&session.dir);
+    let needed = AT_LEAST + creates * PER_CREATE;
+    match disk::free(folder) {
+        Some(free) if creates > 0 && free < needed => {
+            let told = format!("the disk of {} has {} KiB left, and this may need {} KiB", folder.display(), free >> 10, needed >> 10);
+            Err(Failure::new(Exit::Error, format!("{told}: nothing was done")).help("make room, or do a part of it: --target LABEL").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `--yes`, or a person who types `yes`.
@@ -143,9 +226,9 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
     Err(Failure::new(Exit::Refused, "not applied: the answer was not `yes`").into())
 }
 
-/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. No keyset is lost by that, since its
-/// intent is journalled and the next apply finds it; the secrets of creates in flight are.
-fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
+/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. Nothing is lost by that: what was begun
+/// is in the journal, and the next apply takes it up.
+pub fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
     let output = *output;
@@ -156,7 +239,9 @@ fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
             if seen.swap(true, Ordering::SeqCst) {
                 std::process::exit(Exit::Interrupted as i32);
             }
-            output.say("Stopping: requests in flight are finished and recorded. Once more ends at once and loses their secrets.");
+            output.say(
+                "Stopping: requests in flight are finished and recorded. Once more ends at once; the next apply takes up what was begun.",
+            );
         }
     });
     Ok(stop)

@@ -22,7 +22,7 @@ pub async fn find(endpoint: &Endpoint, store: &ApiKeyStore) -> anyhow::Result<Se
     let keyring = match store.get(&endpoint.authority()).await {
         Ok(Some(key)) => return Ok(key),
         Ok(None) => format!("the keyring has none for {}", endpoint.authority()),
-        Err(error @ SinkError::Hanging(_)) => return Err(error.into()),
+        Err(error @ SinkError::Hanging { .. }) => return Err(error.into()),
         Err(error) => error.to_string(),
     };
     Err(Failure::new(Exit::Error, format!("there is no API key: {VARIABLE} is not set, {FILE_VARIABLE} is not set, and {keyring}"))

@@ -14,6 +14,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod session;
+mod sinks;
 mod validate;
 mod variables;
 
@@ -109,6 +110,7 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(&cli.global);
     output::start_log(&cli.global);
+    no_core_dumps();
     let result = runtime().and_then(|runtime| {
         let result = runtime.block_on(dispatch(&cli, &output));
         // A blocking call that hangs must not hold the process back.
@@ -121,6 +123,23 @@ pub fn main() -> ExitCode {
         }
         Ok(exit) => exit.into(),
         Err(error) => error::report(&error, &output).into(),
+    }
+}
+
+/// A core file would hold the secrets that are in memory.
+fn no_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let hard = getrlimit(Resource::Core).maximum;
+        if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: hard }) {
+            tracing::debug!(%error, "core dumps could not be turned off");
+        }
+    }
+    // Where a core goes to a program by pipe, the limit does not count. Nor may others of this user look into the process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::debug!(%error, "core dumps could not be turned off");
     }
 }
 

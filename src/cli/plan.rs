@@ -3,13 +3,14 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 
 use super::Global;
+use super::clock::SystemClock;
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::{ConnectOptions, Session};
 use crate::apply;
 use crate::keyset::views::Live;
 use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
-use crate::ports::{Creation, Intent};
+use crate::ports::{Creation, Open};
 use crate::render::{plan_human, plan_json};
 use crate::state::{self, Snapshot};
 
@@ -93,8 +94,9 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         }
     };
     let plan = make(&session, &snapshot, live.as_ref(), &args.policy)?;
-    show(&plan, &session, global, output, exit_of(&plan, args.detailed_exitcode));
-    Ok(exit_of(&plan, args.detailed_exitcode))
+    let exit = exit_of(&plan, args.detailed_exitcode);
+    show(&plan, &session, global, output, exit);
+    Ok(exit)
 }
 
 fn exit_of(plan: &Plan, detailed: bool) -> Exit {
@@ -109,7 +111,7 @@ fn exit_of(plan: &Plan, detailed: bool) -> Exit {
 
 /// The live account, read completely.
 pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options: &ConnectOptions) -> anyhow::Result<Live> {
-    Ok(apply::refresh(api, &snapshot.recorded, usize::from(options.parallelism)).await?)
+    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, usize::from(options.parallelism)).await?)
 }
 
 /// The plan, proved against its invariants.
@@ -128,13 +130,16 @@ pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy:
     Ok(plan)
 }
 
-fn open_creates(intents: &[Intent]) -> OpenCreates {
+fn open_creates(all: &[Open]) -> OpenCreates {
     let mut open = OpenCreates::default();
-    for intent in intents {
-        match &intent.what {
-            Creation::App { label, .. } => open.apps.insert(label.clone(), intent.at),
-            Creation::Keyset { label, .. } => open.keysets.insert(label.clone(), intent.at),
+    for Open { intent, sealed } in all {
+        let of = match &intent.what {
+            Creation::App { .. } => &mut open.apps,
+            _ if sealed.is_some() => &mut open.sealed,
+            Creation::Keyset { .. } => &mut open.keysets,
+            Creation::SecretKey { .. } => &mut open.secret_keys,
         };
+        of.insert(intent.what.label().clone(), intent.at);
     }
     open
 }

@@ -14,11 +14,9 @@ use crate::keyset::{ApiVersion, Secret, Tier};
 use crate::ports::Namespace;
 use crate::render::problems;
 use crate::sandbox::{self, Running};
-use crate::secrets::{ApiKeyStore, KeyringSink, Surroundings};
+use crate::secrets::ApiKeyStore;
 use crate::state;
 
-/// Allows a keyring although `CI` is set.
-const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
 /// Beside the state, and of no use to anybody else.
 const NOT_COMMITTED: &str = "*.backup\n*.journal\n*.lock\n.keyform-*\n";
 /// What the in-process sandbox accepts; it is no secret.
@@ -79,7 +77,7 @@ impl Session {
     }
 
     /// The project's folder for what is not to be committed.
-    fn private(&self) -> PathBuf {
+    pub fn private(&self) -> PathBuf {
         self.dir.join(".keyform")
     }
 
@@ -142,16 +140,11 @@ pub fn client(endpoint: String, version: ApiVersion, key: Secret, options: &Conn
     Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), ..ApiOptions::new(endpoint, version, key) })?)
 }
 
-/// The sink of secrets: so far there is one.
-pub fn sink() -> KeyringSink {
-    KeyringSink::new(Surroundings { in_ci: in_ci(), allowed_in_ci: variable(KEYRING_IN_CI).is_some_and(|v| v == "1") })
-}
-
 pub fn api_key_store() -> ApiKeyStore {
     ApiKeyStore::default()
 }
 
-fn in_ci() -> bool {
+pub fn in_ci() -> bool {
     variable("CI").is_some_and(|v| v != "false" && v != "0")
 }
 

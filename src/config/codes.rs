@@ -47,12 +47,23 @@ codes! {
     BAD_ENDPOINT = "KF031" Error "bad endpoint" "The endpoint is https, or http on this machine, with host and port only.";
     BAD_VERSION = "KF032" Error "bad API version" "An API version is a date, YYYY-MM-DD.";
     UNKNOWN_VERSION = "KF033" Warning "unknown API version" "keyform does not know this version of the API; it may work.";
-    UNKNOWN_SINK = "KF034" Error "unknown sink" "Secrets go to the sinks `keyring`, `age` and `exec`.";
-    NO_SINK_TABLE = "KF035" Error "a sink without its table" "The sinks `age` and `exec` need to be told how: `[secrets.age]`, `[secrets.exec]`.";
-    UNUSED_SINK_TABLE = "KF036" Warning "a sink is not used" "A table describes a sink that `[secrets] sinks` does not name: nothing goes there.";
-    BAD_RECIPIENT = "KF037" Error "not a recipient" "A recipient is a public key: `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`.";
-    PRIVATE_KEY = "KF038" Error "a private key in the configuration" "Recipients are public keys. The text is not shown; the key must not be used any more if others could read the file.";
-    SAME_RECIPIENT = "KF039" Warning "a recipient is named twice" "One of the two is enough.";
+    UNKNOWN_SINK = "KF034" Error "unknown sink" "Secrets go to `keyring`, `age` or `exec`.";
+    SINK_TWICE = "KF035" Error "a sink is named twice" "`secrets.sinks` is an order of preference.";
+    SINK_TABLE = "KF036" Error "a sink without its table" "`age` needs `[secrets.age]`, `exec` needs `[secrets.exec]`.";
+    SINK_UNUSED = "KF037" Warning "a sink's table is not used" "`secrets.sinks` does not name the sink.";
+    NO_RECIPIENT = "KF038" Error "no recipients" "What is sealed for nobody could be read by nobody.";
+    BAD_RECIPIENT = "KF039" Error "not a recipient" "A recipient is a public key: age (x25519), ssh-ed25519 or ssh-rsa.";
+    RECIPIENT_TWICE = "KF060" Warning "the same recipient twice" "It reads the secrets once as well.";
+    PRIVATE_KEY = "KF061" Error "a private key in the configuration" "A private key in a file that is committed is known to everybody who can read the repository.";
+    BAD_DIR = "KF062" Error "not a folder of the project" "keyform writes nothing outside the project's folder.";
+    BAD_COMMAND = "KF063" Error "no program" "The sink `exec` hands secrets to a program: its name, then its arguments.";
+    BAD_REPO = "KF064" Error "not a repository" "A GitHub repository is named `OWNER/NAME`.";
+    BAD_SECRET_NAME = "KF065" Error "bad name of a GitHub secret" "GitHub takes letters, digits and `_`, not a digit or `GITHUB_` at the start; checked with `{label}` filled in.";
+    ONE_NAME = "KF066" Error "one name for several keysets" "The secrets would overwrite each other; `{label}` in the name tells them apart.";
+    SAME_TARGET = "KF067" Error "two secrets of one name" "Two mirrored secrets have one repository, environment and name, for GitHub, which ignores case.";
+    UNKNOWN_KEYSET = "KF068" Error "the keyset is not declared" "`keysets` are labels of `[keyset.LABEL]` tables.";
+    TOO_MANY_SECRETS = "KF069" Error "more secrets than GitHub keeps" "A repository has at most 100 secrets, and so has an environment.";
+    MISSING_KEY = "KF070" Error "a key is missing" "A mirror needs to know where to, and under which name.";
 
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";
@@ -68,15 +79,4 @@ codes! {
     NEED = "KF051" Error "enabled without another section" "A section that is enabled needs a switch of another section to be on.";
     TIER = "KF052" Error "not on this tier" "The value is not part of the plan that `[api] tier` names.";
     FREE_TIER = "KF053" Error "too many keysets for the free tier" "The free plan allows three keysets.";
-
-    SINK_TWICE = "KF060" Error "a sink is named twice" "`sinks` is an order of preference.";
-    MISSING_KEY = "KF061" Error "a key is missing" "The table cannot be used without this key.";
-    BAD_FOLDER = "KF062" Error "not a folder of the project" "`dir` is a path below the project's folder, with `/` and without `..`.";
-    BAD_COMMAND = "KF063" Error "not a command" "A command is a list: the program, then its arguments. No shell reads it.";
-    BAD_REPO = "KF064" Error "not a repository" "A GitHub repository is named `OWNER/NAME`.";
-    BAD_SECRET_NAME = "KF065" Error "bad name of a GitHub secret" "GitHub takes letters, digits and `_`, not a digit or `GITHUB_` at the start; checked with `{label}` filled in.";
-    ONE_NAME = "KF066" Error "one name for several keysets" "The secrets would overwrite each other; `{label}` in the name tells them apart.";
-    SAME_TARGET = "KF067" Error "two secrets of one name" "Two mirrored secrets have one repository, environment and name, for GitHub, which ignores case.";
-    UNKNOWN_KEYSET = "KF068" Error "the keyset is not declared" "`keysets` are labels of `[keyset.LABEL]` tables.";
-    TOO_MANY_SECRETS = "KF069" Error "more secrets than GitHub keeps" "A repository has at most 100 secrets, and so has an environment.";
 }

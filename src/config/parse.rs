@@ -561,18 +561,7 @@ impl FileReader<'_> {
             }
             let path = format!("limits.{word}");
             let at = self.at(item.span());
-            let limit = match scalar(item.get_ref()) {
-                Scalar::Is(Value::Int(limit)) => limit,
-                Scalar::Huge => {
-                    self.huge(&path, at);
-                    continue;
-                }
-                _ => {
-                    let fix = item.get_ref().as_str().filter(|text| text.parse::<u32>().is_ok()).map(str::to_owned);
-                    self.wrong_type(&path, "an integer", item, fix);
-                    continue;
-                }
-            };
+            let Some(limit) = self.integer(&path, item) else { continue };
             match (word, usize::try_from(limit)) {
                 ("create", Ok(limit)) => self.out.head.limits.create = Some(limit),
                 ("update", Ok(limit)) => self.out.head.limits.update = Some(limit),
@@ -616,6 +605,18 @@ impl FileReader<'_> {
         words.into_iter().collect()
     }
 
+    pub(super) fn integer(&mut self, path: &str, item: &Item<'_>) -> Option<i64> {
+        match scalar(item.get_ref()) {
+            Scalar::Is(Value::Int(integer)) => return Some(integer),
+            Scalar::Huge => self.huge(path, self.at(item.span())),
+            _ => {
+                let fix = item.get_ref().as_str().filter(|text| text.parse::<u32>().is_ok()).map(str::to_owned);
+                self.wrong_type(path, "an integer", item, fix);
+            }
+        }
+        None
+    }
+
     fn flag(&mut self, path: &str, item: &Item<'_>) -> Option<bool> {
         let flag = item.get_ref().as_bool();
         if flag.is_none() {
@@ -638,7 +639,7 @@ impl FileReader<'_> {
         self.report(problem);
     }
 
-    pub(super) fn huge(&mut self, path: &str, at: Origin) {
+    fn huge(&mut self, path: &str, at: Origin) {
         let problem = Problem::new(codes::HUGE_INTEGER, at, format!("wrong value for `{path}`"), "does not fit into 64 bits");
         self.report(problem);
     }
@@ -793,13 +794,13 @@ fn same_name_elsewhere(id: FieldId) -> impl Iterator<Item = FieldId> {
     FieldId::all().filter(move |other| *other != id && other.field().name == id.field().name)
 }
 
-pub(super) enum Scalar {
+enum Scalar {
     Is(Value),
     Huge,
     None,
 }
 
-pub(super) fn scalar(value: &DeValue<'_>) -> Scalar {
+fn scalar(value: &DeValue<'_>) -> Scalar {
     match value {
         DeValue::String(text) => Scalar::Is(Value::Text(text.as_ref().into())),
         DeValue::Boolean(flag) => Scalar::Is(Value::Bool(*flag)),

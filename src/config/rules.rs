@@ -126,15 +126,16 @@ pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
         let used = sinks.iter().find(|(used, _)| *used == kind);
         match (used, secrets.tables.get(name)) {
             (Some((_, at)), None) => problems.push(
-                Problem::new(codes::NO_SINK_TABLE, *at, format!("sink `{name}` without its table"), format!("needs `[secrets.{name}]`"))
-                    .help(match kind {
+                Problem::new(codes::SINK_TABLE, *at, format!("sink `{name}` without its table"), format!("needs `[secrets.{name}]`")).help(
+                    match kind {
                         SinkKind::Age => "add `[secrets.age]` with `recipients = [\"age1...\"]`",
                         SinkKind::Keyring | SinkKind::Exec => "add `[secrets.exec]` with `command = [\"./sinks/vault\"]`",
-                    }),
+                    },
+                ),
             ),
             (None, Some(at)) => problems.push(
-                Problem::new(codes::UNUSED_SINK_TABLE, *at, format!("sink `{name}` is not used"), "`sinks` does not name it")
-                    .help(format!("add it to `[secrets] sinks`: `sinks = [\"{name}\"]`; or remove the table")),
+                Problem::new(codes::SINK_UNUSED, *at, format!("`[secrets.{name}]` is not used"), format!("`sinks` does not name `{name}`"))
+                    .help(format!("write `sinks = [\"{name}\"]` in `[secrets]`; until then it serves `secrets copy` and reading only")),
             ),
             _ => {}
         }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::codes;
+use super::codes::{self, Code};
 use super::mirrors;
-use super::parse::{FileReader, Given, Item, Scalar, Word, scalar};
+use super::parse::{FileReader, Given, Item, Word};
 use super::private::is_private;
 use super::problem::{Problem, Quoted};
 use super::recipients::{self, Bad};
 use crate::keyset::settings::bad_text;
-use crate::keyset::{Label, Origin, Value};
+use crate::keyset::{Label, Origin};
 
 /// `[secrets]`. Nothing in it is secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secrets {
     /// In order of preference, each once, at least one.
     pub sinks: Vec<SinkKind>,
@@ -38,7 +38,7 @@ pub enum SinkKind {
 }
 
 /// `[secrets.age]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgeSettings {
     /// Public keys that the `age` crate can read, as they were written; SSH keys perhaps with a comment. At least one.
     pub recipients: Vec<String>,
@@ -47,7 +47,7 @@ pub struct AgeSettings {
 }
 
 /// `[secrets.exec]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecSettings {
     /// The program, not empty, and its arguments.
     pub command: Vec<String>,
@@ -56,7 +56,7 @@ pub struct ExecSettings {
 }
 
 /// `[[secrets.mirror.github]]`: secrets of Actions in a repository, or in one of its environments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GithubMirror {
     /// `OWNER/NAME`
     pub repo: String,
@@ -190,7 +190,7 @@ impl FileReader<'_> {
     fn sinks(&mut self, item: &Item<'_>) -> Option<Vec<(SinkKind, Origin)>> {
         let words = self.strings("secrets.sinks", item)?;
         if words.is_empty() {
-            self.names_none("secrets.sinks", "sink", "write `sinks = [\"keyring\"]`, or leave it out", item);
+            self.names_none(codes::OUT_OF_RANGE, "secrets.sinks", "sink", "write `sinks = [\"keyring\"]`, or leave it out", item);
             return None;
         }
         let mut sinks: Vec<(SinkKind, Origin)> = Vec::new();
@@ -227,7 +227,13 @@ impl FileReader<'_> {
             }
         }
         if matches!(recipients, Given::Absent) && !slip {
-            self.missing(at, "secrets.age", "recipients", "for whom to seal: `recipients = [\"age1...\"]`; `age-keygen` makes a key");
+            self.missing(
+                codes::NO_RECIPIENT,
+                at,
+                "secrets.age",
+                "recipients",
+                "for whom to seal: `recipients = [\"age1...\"]`; `age-keygen` makes a key",
+            );
         }
         let dir = match dir {
             Given::Absent => DIR.into(),
@@ -249,7 +255,13 @@ impl FileReader<'_> {
         }
         let words = self.strings("secrets.age.recipients", item)?;
         if words.is_empty() {
-            self.names_none("secrets.age.recipients", "recipient", "nobody could open what is sealed: name at least one public key", item);
+            self.names_none(
+                codes::NO_RECIPIENT,
+                "secrets.age.recipients",
+                "recipient",
+                "nobody could open what is sealed: name at least one public key",
+                item,
+            );
             return None;
         }
         let mut seen: BTreeMap<String, Origin> = BTreeMap::new();
@@ -258,7 +270,7 @@ impl FileReader<'_> {
             match recipients::check(&text) {
                 Ok(key) => {
                     if seen.insert(key, origin).is_some() {
-                        let problem = Problem::new(codes::SAME_RECIPIENT, origin, "a recipient is named twice", "the same key as before");
+                        let problem = Problem::new(codes::RECIPIENT_TWICE, origin, "a recipient is named twice", "the same key as before");
                         self.report(problem.help("remove one of the two"));
                     }
                     good.as_mut().into_iter().for_each(|good| good.push(text.clone().into()));
@@ -293,14 +305,15 @@ impl FileReader<'_> {
             why
         } else if text.starts_with(['/', '~']) || text.contains(['\\', ':']) {
             "is not relative to the project, with `/`"
+        } else if text.split('/').all(|part| part.is_empty() || part == ".") {
+            "is the project's own folder"
         } else if part("..") {
             "leads out of the folder it is in: `..`"
         } else {
             return Some(text.into());
         };
         self.report(
-            Problem::new(codes::BAD_FOLDER, at, "wrong value for `secrets.age.dir`", why)
-                .help("a folder of the project, such as `secrets`"),
+            Problem::new(codes::BAD_DIR, at, "wrong value for `secrets.age.dir`", why).help("a folder of the project, such as `secrets`"),
         );
         None
     }
@@ -316,6 +329,7 @@ impl FileReader<'_> {
         }
         if matches!(command, Given::Absent) && !slip {
             self.missing(
+                codes::BAD_COMMAND,
                 at,
                 "secrets.exec",
                 "command",
@@ -350,22 +364,13 @@ impl FileReader<'_> {
     fn timeout(&mut self, item: &Item<'_>) -> Option<Duration> {
         const PATH: &str = "secrets.exec.timeout";
         let at = self.at(item.span());
-        match scalar(item.get_ref()) {
-            Scalar::Is(Value::Int(seconds)) => {
-                let seconds = u64::try_from(seconds).ok().filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
-                if seconds.is_none() {
-                    let label = format!("allowed: 1 to {TIMEOUT_MAX} seconds");
-                    self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{PATH}`"), label));
-                }
-                return seconds.map(Duration::from_secs);
-            }
-            Scalar::Huge => self.huge(PATH, at),
-            _ => {
-                let fix = item.get_ref().as_str().filter(|text| text.parse::<u32>().is_ok()).map(str::to_owned);
-                self.wrong_type(PATH, "an integer (seconds)", item, fix);
-            }
+        let seconds = self.integer(PATH, item)?;
+        let good = u64::try_from(seconds).ok().filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
+        if good.is_none() {
+            let label = format!("allowed: 1 to {TIMEOUT_MAX} seconds");
+            self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{PATH}`"), label));
         }
-        None
+        good.map(Duration::from_secs)
     }
 
     /// One table, or several.
@@ -402,7 +407,7 @@ impl FileReader<'_> {
             ("name", "the secret's name: `name = \"PUBNUB_{label}\"`, with `{label}` for the keyset's label"),
         ] {
             if !seen.contains(&key) && !slip {
-                self.missing(at, "secrets.mirror.github", key, help);
+                self.missing(codes::MISSING_KEY, at, "secrets.mirror.github", key, help);
             }
         }
         self.out.head.secrets.github.push(mirror);
@@ -439,19 +444,25 @@ impl FileReader<'_> {
     fn mirrored(&mut self, item: &Item<'_>) -> Option<Vec<Word>> {
         let words = self.strings("secrets.mirror.github.keysets", item)?;
         if words.is_empty() {
-            self.names_none("secrets.mirror.github.keysets", "keyset", "name one, or remove the line: then all keysets are mirrored", item);
+            self.names_none(
+                codes::OUT_OF_RANGE,
+                "secrets.mirror.github.keysets",
+                "keyset",
+                "name one, or remove the line: then all keysets are mirrored",
+                item,
+            );
             return None;
         }
         Some(words)
     }
 
-    fn names_none(&mut self, path: &str, what: &str, help: &str, item: &Item<'_>) {
+    fn names_none(&mut self, code: Code, path: &str, what: &str, help: &str, item: &Item<'_>) {
         let at = self.at(item.span());
-        self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), format!("names no {what}")).help(help));
+        self.report(Problem::new(code, at, format!("wrong value for `{path}`"), format!("names no {what}")).help(help));
     }
 
-    fn missing(&mut self, at: Origin, table: &str, key: &str, help: &str) {
-        self.report(Problem::new(codes::MISSING_KEY, at, format!("`[{table}]` has no `{key}`"), format!("needs `{key}`")).help(help));
+    fn missing(&mut self, code: Code, at: Origin, table: &str, key: &str, help: &str) {
+        self.report(Problem::new(code, at, format!("`[{table}]` has no `{key}`"), format!("needs `{key}`")).help(help));
     }
 }
 

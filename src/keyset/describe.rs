@@ -113,7 +113,7 @@ fn secrets() -> Json {
             },
             "age": object("Files of the project, sealed with age.", &["recipients"], json!({
                 "recipients": {
-                    "description": "Public keys, age1... or of SSH: their owners can open what is sealed. Never private keys.",
+                    "description": "Public keys of those who may read the secrets: age1..., ssh-ed25519 ..., ssh-rsa .... Never private keys.",
                     "type": "array", "items": { "type": "string", "pattern": RECIPIENT }, "minItems": 1, "uniqueItems": true
                 },
                 "dir": {
@@ -123,7 +123,7 @@ fn secrets() -> Json {
             })),
             "exec": object("A program that keeps secrets.", &["command"], json!({
                 "command": {
-                    "description": "The program, then its arguments. No shell reads it.",
+                    "description": "The program, then its arguments. Started in the project's folder, without a shell.",
                     "type": "array", "items": { "type": "string" }, "minItems": 1
                 },
                 "timeout": {

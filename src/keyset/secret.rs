@@ -33,6 +33,11 @@ impl Secret {
         Fingerprint::parse(&format!("sha256:{hex}")).expect("16 bytes are 32 hex digits")
     }
 
+    /// Which of a keyset's keys it is, as the API's lists name it.
+    pub fn prefix(&self) -> Option<super::wire::KeyPrefix> {
+        super::wire::KeyPrefix::of(&self.0)
+    }
+
     /// Whether both hold the same text.
     pub fn same(&self, other: &Secret) -> bool {
         self.0.as_bytes() == other.0.as_bytes()

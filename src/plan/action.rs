@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::keyset::views::SecretRecord;
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, Origin, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
@@ -58,6 +57,23 @@ pub enum Action {
         changes: Vec<Change>,
         origin: Origin,
     },
+    /// Its secret key is in no sink and in no hand: it gets a new one, and the old one ends at once.
+    RotateSecret {
+        label: Label,
+        id: KeysetId,
+        app: Label,
+        why: Rotation,
+        origin: Origin,
+    },
+}
+
+/// Why a secret key is rotated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rotation {
+    /// No sink has it, for this reason.
+    Missing { why: Box<str> },
+    /// An earlier rotation was begun and its end is not known.
+    Unfinished { since: jiff::Timestamp },
 }
 
 /// Why an action is there. For people; nothing branches on it later.
@@ -136,14 +152,21 @@ pub struct Orphan {
 /// Worth saying, no reason to stop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// The keyset exists and its secret is in no sink.
-    SecretMissing { label: Label, why: Box<str> },
+    /// The answer to its create or rotation is sealed in the journal: the next apply stores the secret and records it.
+    Sealed { label: Label, since: jiff::Timestamp },
     /// An app that keyform made, not declared any more.
     OrphanApp { label: Label, id: AppId },
     /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
     ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
     /// A create of a keyset that is not declared any more was begun and its end is not known: there may be one in the account.
     Unfinished { label: Label, since: jiff::Timestamp },
+}
+
+impl Note {
+    /// Whether an apply has something to do about it.
+    fn is_work(&self) -> bool {
+        matches!(self, Note::Sealed { .. } | Note::Unfinished { .. })
+    }
 }
 
 /// What the caller allows.
@@ -166,6 +189,9 @@ pub struct Policy {
 pub struct OpenCreates {
     pub apps: BTreeMap<Label, jiff::Timestamp>,
     pub keysets: BTreeMap<Label, jiff::Timestamp>,
+    pub secret_keys: BTreeMap<Label, jiff::Timestamp>,
+    /// Keysets about which an answer came and is sealed in the journal; they are in none of the others.
+    pub sealed: BTreeMap<Label, jiff::Timestamp>,
 }
 
 /// Counts for the summary line. Apps and keysets are counted apart.
@@ -176,6 +202,7 @@ pub struct Summary {
     pub adopt_apps: usize,
     pub create: usize,
     pub update: usize,
+    pub rotate: usize,
     /// Once-set fields that updates set; what a create sets is part of the create.
     pub irreversible: usize,
     pub refused: usize,
@@ -185,7 +212,7 @@ pub struct Summary {
 
 impl Plan {
     pub fn is_empty(&self) -> bool {
-        self.actions.is_empty() && self.refusals.is_empty()
+        self.actions.is_empty() && self.refusals.is_empty() && !self.notes.iter().any(Note::is_work)
     }
 
     pub fn summary(&self) -> Summary {
@@ -201,6 +228,7 @@ impl Plan {
                     sum.update += 1;
                     sum.irreversible += changes.iter().filter(|c| c.is_irreversible()).count();
                 }
+                Action::RotateSecret { .. } => sum.rotate += 1,
             }
         }
         sum
@@ -214,7 +242,8 @@ impl Action {
             | Action::RenameApp { label, .. }
             | Action::AdoptApp { label, .. }
             | Action::CreateKeyset { label, .. }
-            | Action::UpdateKeyset { label, .. } => label,
+            | Action::UpdateKeyset { label, .. }
+            | Action::RotateSecret { label, .. } => label,
         }
     }
 
@@ -222,8 +251,13 @@ impl Action {
     pub fn is_app(&self) -> bool {
         match self {
             Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => true,
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } => false,
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } => false,
         }
+    }
+
+    /// The order of a plan: apps first, each label's steps together, its secret key last.
+    pub fn rank(&self) -> (bool, &Label, bool) {
+        (!self.is_app(), self.label(), matches!(self, Action::RotateSecret { .. }))
     }
 }
 
@@ -239,16 +273,6 @@ impl Refused {
             | Refused::OverLimit { .. }
             | Refused::NameTaken { .. }
             | Refused::UnknownLabel { .. } => false,
-        }
-    }
-}
-
-impl Note {
-    /// The note for a keyset whose secret is in no sink.
-    pub fn of_secret(label: &Label, secret: &SecretRecord) -> Option<Note> {
-        match secret {
-            SecretRecord::Stored { .. } => None,
-            SecretRecord::Missing { why } => Some(Note::SecretMissing { label: label.clone(), why: why.clone() }),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::keyset::{Label, Life, Value};
+use crate::keyset::views::SecretRecord;
+use crate::keyset::{KeysetId, Label, Life, Value};
 
 use super::action::{Action, Change, Plan, Refused};
 use super::make::Inputs;
@@ -15,6 +16,7 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
     for action in &plan.actions {
         match action {
             Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => {}
+            Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),
             Action::CreateKeyset { label, app, settings, .. } => create(plan, inputs, label, app, settings, &mut notes),
             Action::UpdateKeyset { label, changes, .. } => update(inputs, label, changes, &mut notes),
         }
@@ -27,10 +29,22 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
 fn order(plan: &Plan, notes: &mut Vec<String>) {
     for pair in plan.actions.windows(2) {
         if let [a, b] = pair
-            && (!a.is_app(), a.label()) >= (!b.is_app(), b.label())
+            && a.rank() >= b.rank()
         {
             notes.push(format!("{} stands before {}", a.label(), b.label()));
         }
+    }
+}
+
+/// Only a keyset that is recorded as it is, and whose secret is in no hand, gets a new one unasked.
+fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<String>) {
+    match inputs.recorded.keysets.get(label) {
+        Some(keyset) if keyset.id == *id => {
+            if matches!(keyset.secret, SecretRecord::Stored { .. }) && !inputs.open.secret_keys.contains_key(label) {
+                notes.push(format!("the secret of {label} is stored and would be rotated"));
+            }
+        }
+        _ => notes.push(format!("{label} is rotated and not recorded")),
     }
 }
 
@@ -51,7 +65,7 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
             notes.push(format!("{label} is acted upon and not targeted"));
         }
     }
-    let actions = plan.actions.len();
+    let actions = plan.actions.iter().map(|a| (a.is_app(), a.label())).collect::<BTreeSet<_>>().len();
     let most = inputs.desired.apps.len() + inputs.desired.keysets.len();
     if plan.unchanged + actions > most {
         notes.push(format!("{} unchanged and {actions} acted upon are more than the {most} declared", plan.unchanged));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset};
+use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
-use super::action::{Action, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused};
+use super::action::{Action, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation};
 use super::apps::{self, Standing};
 use super::{diff, guard};
 
@@ -55,6 +55,14 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
             continue;
         }
         let standing = standings.get(&keyset.app).copied().unwrap_or(Standing::Refused);
+        if let Some(since) = inputs.open.sealed.get(label) {
+            keysets.plan.notes.push(Note::Sealed { label: label.clone(), since: *since });
+            if recorded.is_none() {
+                // It exists, and its record is in the sealed answer.
+                keysets.plan.unchanged += 1;
+                continue;
+            }
+        }
         match (recorded, seen, open) {
             (Some(recorded), Some(Seen::There(live)), _) => keysets.existing(label, keyset, recorded, Some(live), standing),
             (Some(recorded), Some(Seen::NotAsked), None) => keysets.existing(label, keyset, recorded, None, standing),
@@ -128,7 +136,6 @@ impl<'a> Keysets<'_, 'a> {
         live: Option<&LiveKeyset>,
         standing: Standing<'a>,
     ) {
-        self.plan.notes.extend(Note::of_secret(label, &recorded.secret));
         let app_now = live.map_or(&recorded.app_id, |live| &live.app_id);
         let moves = match standing {
             Standing::Known(id) => id != app_now,
@@ -151,17 +158,40 @@ impl<'a> Keysets<'_, 'a> {
         if self.refusals.len() > refusals {
             return;
         }
-        if diff.changes.is_empty() {
+        let rotation = self.rotation(label, &recorded.secret);
+        if diff.changes.is_empty() && rotation.is_none() {
             self.plan.unchanged += 1;
-            return;
         }
-        self.plan.actions.push(Action::UpdateKeyset {
-            label: label.clone(),
-            id: recorded.id.clone(),
-            app: keyset.app.clone(),
-            changes: diff.changes,
-            origin: keyset.origin,
-        });
+        if !diff.changes.is_empty() {
+            self.plan.actions.push(Action::UpdateKeyset {
+                label: label.clone(),
+                id: recorded.id.clone(),
+                app: keyset.app.clone(),
+                changes: diff.changes,
+                origin: keyset.origin,
+            });
+        }
+        if let Some(why) = rotation {
+            self.plan.actions.push(Action::RotateSecret {
+                label: label.clone(),
+                id: recorded.id.clone(),
+                app: keyset.app.clone(),
+                why,
+                origin: keyset.origin,
+            });
+        }
+    }
+
+    /// A secret that is recorded as missing never left the API's answer, so nobody can hold it.
+    fn rotation(&self, label: &Label, secret: &SecretRecord) -> Option<Rotation> {
+        if self.inputs.open.sealed.contains_key(label) {
+            return None;
+        }
+        match (self.inputs.open.secret_keys.get(label), secret) {
+            (_, SecretRecord::Missing { why }) => Some(Rotation::Missing { why: why.clone() }),
+            (Some(since), SecretRecord::Stored { .. }) => Some(Rotation::Unfinished { since: *since }),
+            (None, SecretRecord::Stored { .. }) => None,
+        }
     }
 
     fn create(&mut self, label: &'a Label, keyset: &'a DesiredKeyset, reason: Reason, standing: Standing<'a>) {
@@ -205,7 +235,7 @@ impl<'a> Keysets<'_, 'a> {
                 }
             }
         }
-        self.plan.actions.sort_by(|a, b| (!a.is_app(), a.label()).cmp(&(!b.is_app(), b.label())));
+        self.plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
         self.refusals.sort_by(|a, b| a.label.cmp(&b.label));
         self.plan.refusals.append(&mut self.refusals);
     }
@@ -232,10 +262,13 @@ fn leftovers(inputs: &Inputs<'_>, plan: &mut Plan) {
             plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live });
         }
     }
-    for (label, since) in &inputs.open.keysets {
-        if !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label) {
-            plan.notes.push(Note::Unfinished { label: label.clone(), since: *since });
-        }
+    let left = |label: &Label| !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label);
+    let OpenCreates { apps: _, keysets, secret_keys, sealed } = inputs.open;
+    for (label, since) in keysets.iter().chain(secret_keys).filter(|(label, _)| left(label)) {
+        plan.notes.push(Note::Unfinished { label: label.clone(), since: *since });
+    }
+    for (label, since) in sealed.iter().filter(|(label, _)| left(label)) {
+        plan.notes.push(Note::Sealed { label: label.clone(), since: *since });
     }
     if inputs.policy.targets.is_some() {
         return;

@@ -41,6 +41,8 @@ pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     group(&mut out, "Apps", plan.actions.iter().filter(app).map(|a| action(a, compact)));
     group(&mut out, "Keysets to create", plan.actions.iter().filter(create).map(|a| action(a, compact)));
     group(&mut out, "Keysets to update", plan.actions.iter().filter(update).map(|a| action(a, compact)));
+    let rotate = |a: &&Action| matches!(a, Action::RotateSecret { .. });
+    group(&mut out, "Secret keys to replace", plan.actions.iter().filter(rotate).map(|a| action(a, compact)));
     group(&mut out, "Refused", plan.refusals.iter().map(|r| refusal(r, sources)));
     let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
     group(&mut out, "No longer declared", plan.orphans.iter().map(orphan));
@@ -93,6 +95,9 @@ fn action(action: &Action, compact: bool) -> String {
             let mut out = format!("{UPDATE}~{UPDATE:#} keyset {label} in app {app} ({id})\n");
             changes.iter().for_each(|change| out.push_str(&field(change)));
             out
+        }
+        Action::RotateSecret { label, id, app, why, origin: _ } => {
+            format!("{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n", words::rotation(why))
         }
     }
 }
@@ -202,6 +207,9 @@ fn summary(plan: &Plan) -> String {
             if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 { sum.update.to_string() } else { count(sum.update, "keyset") };
         let last = if sum.irreversible > 0 { format!(" ({} irreversible)", sum.irreversible) } else { String::new() };
         parts.push(format!("{noun} to update{last}"));
+    }
+    if sum.rotate > 0 {
+        parts.push(format!("{} to replace", count(sum.rotate, "secret key")));
     }
     if sum.refused > 0 {
         parts.push(format!("{} refused", sum.refused));

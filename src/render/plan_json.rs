@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
-use crate::plan::{Action, Change, Note, Plan, Reason, Refused};
+use crate::plan::{Action, Change, Note, Plan, Reason, Refused, Rotation};
 
 use super::plan_words as words;
 
@@ -17,11 +17,12 @@ pub const FORMAT_VERSION: u32 = 1;
 /// format_version   1
 /// kind             "plan"
 /// refreshed        whether the account was looked at
-/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, irreversible, refused, orphans, unchanged
+/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, irreversible, refused, orphans, unchanged
 /// actions[]        in the order of apply:
-///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset"
+///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset";  "rotate" + "secret_key"
 ///   label, place   place: {path, line, column} from 1, or null
 ///   reason         creates: {why: "new" | "deleted_outside" | "unfinished", id?, since?}
+///                  rotations: {why: "missing" | "unfinished", message?, since?}
 ///   id, name, from, to, app      where the action has them
 ///   changes[]      keysets: {field, from, to, from_known, irreversible, companion}
 /// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
@@ -29,7 +30,7 @@ pub const FORMAT_VERSION: u32 = 1;
 ///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
 ///                  "name_taken" "app_name_taken" "unknown_label"
 /// orphans[]        {label, id, live: true | false | null, message}
-/// notes[]          {note: "secret_missing" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
+/// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
 /// ```
 ///
 /// `from: null` with `from_known: true` is the API's null; with `false` the value before is not known. Values are data and
@@ -47,6 +48,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
             "adopt_apps": sum.adopt_apps,
             "create": sum.create,
             "update": sum.update,
+            "rotate": sum.rotate,
             "irreversible": sum.irreversible,
             "refused": sum.refused,
             "orphans": sum.orphans,
@@ -101,6 +103,13 @@ fn action(action: &Action, sources: &Sources) -> Json {
             let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
             (json, origin)
         }
+        Action::RotateSecret { label, id, app, why, origin } => {
+            let reason = match why {
+                Rotation::Missing { why } => json!({ "why": "missing", "message": why }),
+                Rotation::Unfinished { since } => json!({ "why": "unfinished", "since": since }),
+            };
+            (json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }), origin)
+        }
     };
     if let Json::Object(object) = &mut json {
         object.insert("place".into(), place(*origin, sources));
@@ -149,7 +158,7 @@ fn refused(why: &Refused) -> Json {
 
 fn note(note: &Note) -> Json {
     match note {
-        Note::SecretMissing { label, why } => json!({ "label": label, "why": why }),
+        Note::Sealed { label, since } => json!({ "label": label, "since": since }),
         Note::OrphanApp { label, id } => json!({ "label": label, "id": id }),
         Note::ChangedOutside { label, field, recorded, live } => {
             let live: Option<Json> = live.as_ref().map(|v: &Value| to_json(v));

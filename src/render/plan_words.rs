@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::keyset::{FieldId, Label, Life, Value};
-use crate::plan::{Note, Orphan, Reason, Refused};
+use crate::plan::{Note, Orphan, Reason, Refused, Rotation};
 
 use super::text::{count, terminal};
 
@@ -138,12 +138,27 @@ pub(super) fn reason(reason: &Reason) -> Option<String> {
     }
 }
 
+pub(super) fn rotation(why: &Rotation) -> String {
+    match why {
+        Rotation::Missing { why } => {
+            format!("its secret is in no sink, so nobody can be using it; it gets a new one: {}", terminal(why))
+        }
+        Rotation::Unfinished { since } => {
+            format!("a rotation was begun {since}, its end is not known: found out first, and done again only if its key is lost")
+        }
+    }
+}
+
 /// A note's tag and sentence.
 pub(super) fn note(note: &Note) -> (&'static str, String) {
     match note {
-        Note::SecretMissing { label, why } => {
-            ("secret_missing", format!("keyset {label}: its secret key is in no sink: {}", terminal(why)))
-        }
+        Note::Sealed { label, since } => (
+            "sealed",
+            format!(
+                "keyset {label}: the answer to what was begun {since} is sealed in the journal; `keyform apply` or \
+                 `keyform secrets recover` stores its secret and records it"
+            ),
+        ),
         Note::OrphanApp { label, id } => ("orphan_app", format!("app {label} ({id}) is not declared any more; it is left alone")),
         Note::ChangedOutside { label, field, recorded, live } => {
             let now = live.as_ref().map_or("not shown".into(), value);
@@ -152,8 +167,8 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
         Note::Unfinished { label, since } => (
             "unfinished",
             format!(
-                "keyset {label}: a create was begun {since}, its end is not known, and the label is not declared any more: \
-                 there may be a keyset in the account that keyform does not know"
+                "keyset {label}: something was begun {since}, its end is not known, and the label is not declared any more: \
+                 the next apply finds out and records it"
             ),
         ),
     }

@@ -43,13 +43,15 @@ pub fn human(report: &Report) -> String {
         (verb(Verb::AdoptApp), "app", "referenced"),
         (verb(Verb::CreateKeyset), "keyset", "created"),
         (verb(Verb::UpdateKeyset), "keyset", "updated"),
-        (verb(Verb::Resolve), "earlier create", "resolved"),
+        (verb(Verb::RotateSecret), "secret key", "replaced"),
+        (verb(Verb::Resolve), "earlier step", "resolved"),
+        (verb(Verb::Recover), "sealed answer", "recovered"),
     ] {
         if n > 0 {
             parts.push(format!("{} {done}", count(n, noun)));
         }
     }
-    let secrets = report.count(|_, o| matches!(o, Outcome::Created { secret: SecretRecord::Stored { .. }, .. }));
+    let secrets = report.count(|_, o| matches!(o.secret(), Some((SecretRecord::Stored { .. }, _))));
     if secrets > 0 {
         parts.push(format!("{} stored", count(secrets, "secret")));
     }
@@ -58,7 +60,8 @@ pub fn human(report: &Report) -> String {
         (tell(|o| matches!(o, Outcome::Failed { .. })), "failed"),
         (tell(|o| matches!(o, Outcome::Unknown { .. })), "of unknown fate"),
         (tell(|o| matches!(o, Outcome::Skipped { .. })), "not begun"),
-        (tell(|o| matches!(o, Outcome::Created { secret: SecretRecord::Missing { .. }, .. })), "without secret"),
+        (tell(|o| o.secret().is_some_and(|(_, waits)| waits)), "with its secret sealed in the journal"),
+        (tell(|o| o.secret().is_some_and(|(secret, waits)| !waits && matches!(secret, SecretRecord::Missing { .. }))), "without secret"),
     ] {
         if n > 0 {
             parts.push(format!("{n} {what}"));
@@ -95,14 +98,12 @@ pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
 fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
     let mut json = match outcome {
         Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
-        Outcome::Created { id, keys, secret, differing, found } => serde_json::json!({
+        Outcome::Rotated { id, secret, waits } => {
+            serde_json::json!({"outcome": "rotated", "id": id, "secret": secret_json(secret, *waits)})
+        }
+        Outcome::Created { id, keys, secret, waits, differing, found } => serde_json::json!({
             "outcome": "created", "id": id, "publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key,
-            "secret": match secret {
-                SecretRecord::Stored { sink, fingerprint } => {
-                    serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
-                }
-                SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
-            },
+            "secret": secret_json(secret, *waits),
             "found": found,
             "differing": differing.iter().map(differing_json).collect::<Vec<_>>(),
         }),
@@ -119,6 +120,14 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
     json
 }
 
+fn secret_json(secret: &SecretRecord, waits: bool) -> serde_json::Value {
+    match secret {
+        SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
+        SecretRecord::Missing { why } if waits => serde_json::json!({"status": "sealed", "why": why}),
+        SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+    }
+}
+
 fn differing_json(d: &Differing) -> serde_json::Value {
     use crate::keyset::wire::to_json;
     serde_json::json!({"field": d.field.to_string(), "asked": to_json(&d.asked), "got": d.got.as_ref().map(to_json)})
@@ -131,7 +140,9 @@ fn verb_name(verb: Verb) -> &'static str {
         Verb::AdoptApp => "reference_app",
         Verb::CreateKeyset => "create_keyset",
         Verb::UpdateKeyset => "update_keyset",
+        Verb::RotateSecret => "rotate_secret",
         Verb::Resolve => "resolve",
+        Verb::Recover => "recover",
     }
 }
 
@@ -139,12 +150,14 @@ fn subject(step: &Step) -> String {
     let noun = match step.verb {
         Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp => "app",
         Verb::CreateKeyset | Verb::UpdateKeyset => "keyset",
-        Verb::Resolve => "earlier create of",
+        Verb::RotateSecret => "secret key of",
+        Verb::Resolve => "earlier step for",
+        Verb::Recover => "sealed answer for",
     };
     format!("{noun} {BOLD}{}{BOLD:#}", step.label)
 }
 
-fn line(step: &Step, outcome: &Outcome) -> String {
+pub fn line(step: &Step, outcome: &Outcome) -> String {
     let subject = subject(step);
     match outcome {
         Outcome::App { id } => {
@@ -155,9 +168,24 @@ fn line(step: &Step, outcome: &Outcome) -> String {
             };
             format!("{GOOD}✓{GOOD:#} {subject} {done} {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Created { id, keys, secret: SecretRecord::Stored { sink, .. }, .. } => {
+        Outcome::Created { id, keys, secret: SecretRecord::Stored { sink, .. }, found, .. } => {
             let keys = terminal(&keys.subscribe_key);
-            format!("{GOOD}✓{GOOD:#} {subject} created, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}")
+            let done = match (step.verb, found) {
+                (Verb::Recover, _) => "opened and recorded",
+                (_, true) => "found, with a new secret key",
+                (_, false) => "created",
+            };
+            format!("{GOOD}✓{GOOD:#} {subject} {done}, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}")
+        }
+        Outcome::Created { id, secret: SecretRecord::Missing { .. }, waits: true, .. } => {
+            format!("{BAD}!{BAD:#} {subject} created, and its secret {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, .. } => {
+            format!("{GOOD}✓{GOOD:#} {subject} replaced, secret in {sink} {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, waits } => {
+            let where_ = if *waits { "waits in the journal, sealed" } else { "IS NOT STORED" };
+            format!("{BAD}!{BAD:#} {subject} replaced, and the new one {BAD}{where_}{BAD:#} {DIM}(id {id}){DIM:#}")
         }
         Outcome::Created { id, secret: SecretRecord::Missing { .. }, .. } => {
             format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
@@ -176,21 +204,21 @@ fn failing(step: &Step) -> &'static str {
         Verb::RenameApp => "not renamed",
         Verb::AdoptApp => "not referenced",
         Verb::UpdateKeyset => "not updated",
+        Verb::RotateSecret => "not replaced",
         Verb::Resolve => "not resolved",
+        Verb::Recover => "not opened",
     }
 }
 
 /// What a person has to know or do.
-fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
+pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
     let mut notes = Vec::new();
     match outcome {
-        Outcome::Created { secret, differing, .. } => {
-            if let SecretRecord::Missing { why } = secret {
-                notes.push(format!("{}. The keyset exists and is recorded; the API shows a secret only once,", terminal(why)));
-                notes.push("so a new one has to be made for it in the portal (Secret key, Rotate).".to_owned());
-            }
+        Outcome::Created { secret, waits, differing, .. } => {
+            notes.extend(without_secret(secret, *waits));
             notes.extend(differing.iter().map(differs));
         }
+        Outcome::Rotated { secret, waits, .. } => notes.extend(without_secret(secret, *waits)),
         Outcome::Updated { differing } => notes.extend(differing.iter().map(differs)),
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
         Outcome::Unknown { .. } if step.verb != Verb::UpdateKeyset => {
@@ -199,6 +227,16 @@ fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
         _ => {}
     }
     notes
+}
+
+fn without_secret(secret: &SecretRecord, waits: bool) -> Vec<String> {
+    let SecretRecord::Missing { why } = secret else { return Vec::new() };
+    let next = if waits {
+        "Once the sink can be used, `keyform secrets recover` (or the next apply) puts it there."
+    } else {
+        "The keyset exists and is recorded; the next `keyform apply` makes a new secret key for it."
+    };
+    vec![format!("{}.", terminal(why)), next.to_owned()]
 }
 
 fn differs(d: &Differing) -> String {

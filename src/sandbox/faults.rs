@@ -43,6 +43,7 @@ enum Kind {
     Hang,
     EmptyList,
     ShortList,
+    LateList,
     RepeatPage,
 }
 
@@ -62,6 +63,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("hang", "not carried out, no answer until the sandbox stops"),
     ("empty-list", "a list without items"),
     ("short-list", "a page without its last item, the total as it is"),
+    ("late-list", "a list that does not show its newest item yet, and a total that agrees"),
     ("repeat-page", "the items of page 1 on every page"),
 ];
 
@@ -168,6 +170,14 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
         }),
         Kind::ShortList => edited(act(&asked), |list| {
             items(list).into_iter().for_each(|items| drop(items.pop()));
+        }),
+        Kind::LateList => edited(act(&asked), |list| {
+            let told = |list: &Json, word: &str| list[word].as_u64().unwrap_or(0);
+            let total = told(list, "total");
+            if total > 0 && told(list, "page") * told(list, "limit") >= total {
+                items(list).into_iter().for_each(|items| drop(items.pop()));
+            }
+            list["total"] = Json::from(total.saturating_sub(1));
         }),
         Kind::RepeatPage => {
             let page = std::mem::replace(&mut asked.page.page, 1);
@@ -286,6 +296,7 @@ fn read_kind(text: &str) -> Result<Kind, &'static str> {
         ("hang", None) => Kind::Hang,
         ("empty-list", None) => Kind::EmptyList,
         ("short-list", None) => Kind::ShortList,
+        ("late-list", None) => Kind::LateList,
         ("repeat-page", None) => Kind::RepeatPage,
         _ => return Err("there is no such kind"),
     })

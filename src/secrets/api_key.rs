@@ -44,7 +44,7 @@ impl ApiKeyStore {
                 entries.put(SERVICE, &host, &text)?;
                 match entries.get(SERVICE, &host)? {
                     Some(back) if *back == *text => Ok(()),
-                    _ => Err(SinkError::Mismatch),
+                    _ => Err(SinkError::Mismatch("keyring")),
                 }
             })
             .await

@@ -30,7 +30,7 @@ impl Entries {
         let deleted = self.delete(probe::SERVICE, &user);
         match read? {
             Some(back) if *back == value => {}
-            _ => return Err(SinkError::Mismatch),
+            _ => return Err(SinkError::Mismatch("keyring")),
         }
         if !deleted? || self.get(probe::SERVICE, &user)?.is_some() {
             return Err(SinkError::Failed("an entry could be written and not be deleted".into()));

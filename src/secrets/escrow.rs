@@ -1,47 +1,94 @@
-//! Where raw answers wait between their arrival and their commit.
+//! The escrow: raw answers sealed with age, to the key that the sink keeps for the project or to the readers of its secrets.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::io::Read;
+use std::str::FromStr;
 
-use crate::keyset::RawAnswer;
-use crate::ports::{Escrow, EscrowError, Intent};
+use age::x25519;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
-/// An escrow in memory. It survives nothing: an answer that was kept here is lost with the process, and the keyset it
-/// told of has to be found by listing, without its secret. A sealed file is to take its place behind the same port.
-#[derive(Default)]
-pub struct MemoryEscrow(Mutex<HashMap<uuid::Uuid, RawAnswer>>);
+use super::age::{Readers, Unseal};
+use crate::keyset::{RawAnswer, Secret};
+use crate::ports::{Escrow, EscrowError};
 
-impl Escrow for MemoryEscrow {
-    async fn keep(&self, intent: &Intent, raw: RawAnswer) -> Result<(), EscrowError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(intent.id, raw);
-        Ok(())
+/// Longest answer that is taken out of an envelope, in bytes; as much as an answer may have.
+const MAX: u64 = 1 << 20;
+
+/// An age envelope around raw answers.
+pub struct Envelope {
+    to: Option<Readers>,
+    with: Vec<Unseal>,
+}
+
+impl Envelope {
+    /// Sealed to a key of its own, which the sink keeps.
+    pub fn own(key: &Secret) -> Result<Envelope, EscrowError> {
+        let identity = x25519::Identity::from_str(key.expose_secret()).map_err(|_| EscrowError::NoKey)?;
+        Ok(Envelope { to: Some(Readers::one(identity.to_public())), with: vec![Unseal::own(identity)] })
     }
 
-    /// Each answer is handed out once.
-    async fn take(&self, intent: &Intent) -> Result<Option<RawAnswer>, EscrowError> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&intent.id))
+    /// Sealed to those who read the secrets; opened with what is at hand, which may be nothing.
+    pub fn to_readers(to: Readers, with: Vec<Unseal>) -> Envelope {
+        Envelope { to: Some(to), with }
+    }
+
+    /// Seals nothing: answers live in memory only.
+    pub fn none() -> Envelope {
+        Envelope { to: None, with: Vec::new() }
+    }
+
+    /// A new key for [`Envelope::own`].
+    pub fn new_key() -> Result<Secret, EscrowError> {
+        use age::secrecy::ExposeSecret as _;
+        let text = x25519::Identity::generate().to_string();
+        Secret::parse(Zeroizing::new(text.expose_secret().to_owned())).map_err(|_| EscrowError::NoKey)
+    }
+}
+
+impl Escrow for Envelope {
+    fn seal(&self, raw: &RawAnswer) -> Result<Option<Box<str>>, EscrowError> {
+        let Some(readers) = &self.to else { return Ok(None) };
+        let mut sealed = Vec::with_capacity(raw.expose_bytes().len() + 1024);
+        let written = readers.seal(&mut sealed, |writer| writer.write_all(raw.expose_bytes()));
+        written.map_err(|_| EscrowError::Damaged)?;
+        Ok(Some(STANDARD.encode(sealed).into()))
+    }
+
+    fn open(&self, sealed: &str) -> Result<RawAnswer, EscrowError> {
+        if self.with.is_empty() {
+            return Err(EscrowError::NoKey);
+        }
+        let bytes = STANDARD.decode(sealed).map_err(|_| EscrowError::Damaged)?;
+        let decryptor = age::Decryptor::new_buffered(&*bytes).map_err(|_| EscrowError::Damaged)?;
+        let reader = decryptor.decrypt(self.with.iter().map(Unseal::identity)).map_err(|error| match error {
+            age::DecryptError::NoMatchingKeys => EscrowError::OtherKey,
+            _ => EscrowError::Damaged,
+        })?;
+        // Enough at once, so that no half-grown copy is left behind unwiped.
+        let mut raw = Zeroizing::new(Vec::with_capacity(bytes.len()));
+        reader.take(MAX).read_to_end(&mut raw).map_err(|_| EscrowError::Damaged)?;
+        Ok(RawAnswer::new(raw))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyset::Label;
-    use crate::ports::Creation;
 
-    #[tokio::test]
-    async fn an_answer_is_handed_out_once_and_to_its_intent_only() {
-        let intent = || Intent {
-            id: uuid::Uuid::new_v4(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-            what: Creation::App { label: Label::parse("chat").expect("a label"), name: "Chat".into(), known: Default::default() },
-        };
-        let (mine, other) = (intent(), intent());
-        let escrow = MemoryEscrow::default();
-        escrow.keep(&mine, RawAnswer::new(b"answer".to_vec().into())).await.expect("kept");
-        assert!(escrow.take(&other).await.expect("looked").is_none());
-        let taken = escrow.take(&mine).await.expect("looked");
-        assert_eq!(taken.as_ref().map(RawAnswer::expose_bytes), Some(&b"answer"[..]));
-        assert!(escrow.take(&mine).await.expect("looked").is_none());
+    #[test]
+    fn what_is_sealed_is_opened_by_its_key_and_by_no_other() {
+        let key = Envelope::new_key().expect("a key");
+        let envelope = || Envelope::own(&key).expect("an envelope");
+        let sealed = envelope().seal(&RawAnswer::new(b"sec-c-canary".to_vec().into())).expect("sealed").expect("to somebody");
+        assert!(!sealed.contains("canary"));
+        assert_eq!(envelope().open(&sealed).expect("opened").expose_bytes(), b"sec-c-canary");
+
+        let other = Envelope::own(&Envelope::new_key().expect("a key")).expect("an envelope");
+        assert_eq!(other.open(&sealed).err(), Some(EscrowError::OtherKey));
+        assert_eq!(Envelope::none().open(&sealed).err(), Some(EscrowError::NoKey));
+        for damaged in ["", "!", &sealed[..sealed.len() / 2], &sealed.replace('A', "B")] {
+            assert_eq!(envelope().open(damaged).err(), Some(EscrowError::Damaged), "{damaged:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | a project's keysets | `keyform:PROJECT` | label |
 //! | those of its sandbox | `keyform-sandbox:PROJECT` | label |
+//! | what opens the escrow | the same | `escrow key` |
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::worker::Worker;
 use crate::keyset::Secret;
-use crate::ports::{Namespace, SecretName, Sink, SinkError};
+use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError};
 
 /// How long one call may take. A write takes 5 to 250 ms; beyond ten seconds somebody has to be told.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -64,7 +65,11 @@ impl Sink for KeyringSink {
         self.worker.run(|entries| entries.probe()).await
     }
 
-    async fn put(&self, name: &SecretName, secret: &Secret) -> Result<(), SinkError> {
+    fn readable(&self) -> bool {
+        true
+    }
+
+    async fn put(&self, name: &SecretName, _: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
         self.may_write_here()?;
         let (service, user) = entry(name);
         // The thread may outlive this call, so it gets a copy of its own, wiped when dropped.
@@ -88,5 +93,10 @@ fn entry(name: &SecretName) -> (String, String) {
         Namespace::Account => format!("keyform:{}", name.project),
         Namespace::Sandbox => format!("keyform-sandbox:{}", name.project),
     };
-    (service, name.label.to_string())
+    let user = match &name.item {
+        Item::Keyset(label) => label.to_string(),
+        // With a blank, which no label has.
+        Item::EscrowKey => "escrow key".to_owned(),
+    };
+    (service, user)
 }

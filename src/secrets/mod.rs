@@ -1,4 +1,5 @@
-//! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential Manager, Secret Service).
+//! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential Manager, Secret Service), age
+//! files, a program of the user's; and the escrow, which seals answers until their secrets are there.
 //!
 //! ```text
 //! KeyringSink, ApiKeyStore   async, what the verbs see
@@ -9,13 +10,19 @@
 //!
 //! Kernel keyutils are never used: they forget at reboot, and answer differently on the first and second call.
 
+mod age;
+mod any;
 mod api_key;
 mod entries;
 mod escrow;
+mod exec;
 mod keyring;
 mod probe;
 mod worker;
 
+pub use age::{AgeSink, BadIdentity, Readers, Unseal};
+pub use any::AnySink;
 pub use api_key::{ApiKeyStore, parse_key_file};
-pub use escrow::MemoryEscrow;
+pub use escrow::Envelope;
+pub use exec::ExecSink;
 pub use keyring::{KeyringSink, Surroundings};

@@ -40,7 +40,7 @@ impl Worker {
     ) -> Result<T, SinkError> {
         let mut jobs = self.jobs.lock().await;
         if self.stuck.load(Ordering::Relaxed) >= STUCK_MAX {
-            return Err(SinkError::Hanging(self.deadline));
+            return Err(SinkError::Hanging { sink: "keyring", deadline: self.deadline });
         }
         let thread = match &mut *jobs {
             Some(thread) => thread,
@@ -64,7 +64,7 @@ impl Worker {
                 // Without its sender the thread ends as soon as it comes back, and then counts as stuck no more.
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 *jobs = None;
-                Err(SinkError::Hanging(self.deadline))
+                Err(SinkError::Hanging { sink: "keyring", deadline: self.deadline })
             }
         }
     }
@@ -98,9 +98,9 @@ mod tests {
         for _ in 0..STUCK_MAX {
             let wait = Arc::clone(&wait);
             let late = worker.run(move |_| Ok(wait.lock().is_ok_and(|wait| wait.recv().is_ok()))).await;
-            assert_eq!(late, Err(SinkError::Hanging(DEADLINE)));
+            assert_eq!(late, Err(SinkError::Hanging { sink: "keyring", deadline: DEADLINE }));
         }
-        assert_eq!(worker.run(|_| Ok(())).await, Err(SinkError::Hanging(DEADLINE)), "no third thread");
+        assert_eq!(worker.run(|_| Ok(())).await, Err(SinkError::Hanging { sink: "keyring", deadline: DEADLINE }), "no third thread");
 
         drop(release);
         for _ in 0..100 {

@@ -1,14 +1,20 @@
 //! What a record does to the picture. Replaying a record twice changes nothing.
 
 use crate::keyset::views::Recorded;
-use crate::ports::{Entry, Intent};
+use crate::ports::{Entry, Open};
 
 /// Returns whether `recorded` is another now.
-pub fn fold(recorded: &mut Recorded, open: &mut Vec<Intent>, entry: Entry) -> bool {
+pub fn fold(recorded: &mut Recorded, open: &mut Vec<Open>, entry: Entry) -> bool {
     let (changed, ended) = match entry {
         Entry::Intend(intent) => {
-            if open.iter().all(|other| other.id != intent.id) {
-                open.push(intent);
+            if open.iter().all(|other| other.intent.id != intent.id) {
+                open.push(Open { intent, sealed: None });
+            }
+            return false;
+        }
+        Entry::Sealed { intent, answer } => {
+            if let Some(open) = open.iter_mut().find(|open| open.intent.id == intent) {
+                open.sealed = Some(answer);
             }
             return false;
         }
@@ -25,7 +31,7 @@ pub fn fold(recorded: &mut Recorded, open: &mut Vec<Intent>, entry: Entry) -> bo
         }
     };
     if let Some(ended) = ended {
-        open.retain(|intent| intent.id != ended);
+        open.retain(|open| open.intent.id != ended);
     }
     changed
 }

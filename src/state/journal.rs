@@ -16,6 +16,7 @@ const VERSION: u64 = 1;
 enum Record {
     Journal { version: u64, lineage: uuid::Uuid, serial: u64 },
     Intend(Intent),
+    Sealed { intent: uuid::Uuid, answer: Box<str> },
     Void { intent: uuid::Uuid },
     App { label: Label, intent: Option<uuid::Uuid>, app: AppStanza },
     Keyset { label: Label, intent: Option<uuid::Uuid>, keyset: Box<KeysetStanza> },
@@ -30,6 +31,7 @@ pub fn header(head: Head) -> serde_json::Result<Vec<u8>> {
 pub fn encode(entry: Entry) -> serde_json::Result<Vec<u8>> {
     line(&match entry {
         Entry::Intend(intent) => Record::Intend(intent),
+        Entry::Sealed { intent, answer } => Record::Sealed { intent, answer },
         Entry::Void { intent } => Record::Void { intent },
         Entry::App { label, app, intent } => Record::App { label, intent, app: app.into() },
         Entry::Keyset { label, keyset, intent } => Record::Keyset { label, intent, keyset: Box::new((*keyset).into()) },
@@ -69,6 +71,7 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
             }
             (Record::Journal { .. }, _) | (_, None) => return Err(damaged(number + 1)),
             (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),
+            (Record::Sealed { intent, answer }, Some(_)) => entries.push(Entry::Sealed { intent, answer }),
             (Record::Void { intent }, Some(_)) => entries.push(Entry::Void { intent }),
             (Record::App { label, intent, app }, Some(_)) => entries.push(Entry::App { label, app: app.into(), intent }),
             (Record::Keyset { label, intent, keyset }, Some(_)) => {

@@ -5,13 +5,18 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{StateError, atomic, io};
+use super::{StateError, io};
+use crate::disk;
 
 /// Longest description of a holder that is read, in bytes.
 const HOLDER_MAX: u64 = 4096;
+
+/// Between two looks at a lock that is taken.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Who holds the lock, as far as the lock file tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +53,32 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    pub fn take(path: &Path, command: &str) -> Result<Lock, StateError> {
+    /// Waits up to `patience` for it; `told` hears once who holds it meanwhile.
+    pub fn take(path: &Path, command: &str, patience: Duration, told: &dyn Fn(&Holder)) -> Result<Lock, StateError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).truncate(false);
-        let mut file = atomic::open_in_place(path, &mut options).map_err(io("cannot open the lock", path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateError::Locked { holder: holder(&mut file) }),
-            Err(TryLockError::Error(error)) => return Err(io("cannot lock", path)(error)),
+        let mut file = disk::open_in_place(path, &mut options).map_err(io("cannot open the lock", path))?;
+        let begun = Instant::now();
+        let mut silent = true;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => {
+                    return Err(StateError::Locked { holder: holder(&mut file) });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if std::mem::take(&mut silent) {
+                        told(&holder(&mut file));
+                    }
+                    std::thread::sleep(POLL.min(patience.saturating_sub(begun.elapsed())));
+                }
+                Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                    return Err(StateError::NoLocks(path.to_owned()));
+                }
+                Err(TryLockError::Error(error)) => return Err(io("cannot lock", path)(error)),
+            }
         }
+        file.rewind().map_err(io("cannot open the lock", path))?;
         let holder = Holder { command: command.to_owned(), pid: std::process::id(), host: host(), since: Some(jiff::Timestamp::now()) };
         // For people only; that it cannot be written does not weaken the lock.
         if let Ok(json) = serde_json::to_vec(&holder) {

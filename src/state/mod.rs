@@ -5,7 +5,6 @@
 //! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent between runs.
 //! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
 
-mod atomic;
 mod document;
 mod fold;
 mod journal;
@@ -14,9 +13,10 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, DiskError};
 use crate::keyset::ProjectName;
 use crate::keyset::views::Recorded;
-use crate::ports::Intent;
+use crate::ports::Open;
 
 pub use lock::Holder;
 pub use store::{Store, read};
@@ -53,17 +53,15 @@ pub struct Snapshot {
     pub lineage: uuid::Uuid,
     /// Of the state file; grows by one with each write. 0: there is none yet.
     pub serial: u64,
-    /// Intents without an end, oldest first.
-    pub open: Vec<Intent>,
+    /// What was begun and has no end, oldest first.
+    pub open: Vec<Open>,
 }
 
 /// State that cannot be used. Nothing was overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("{action} {}: {source}", .path.display())]
-    Io { action: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{} is larger than {limit} bytes and was not read", .path.display())]
-    TooLarge { path: PathBuf, limit: u64 },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error(
         "{} is not a state of keyform: {what} at line {line}, column {column}. Restore it from version control or from {}",
         .path.display(), .backup.display()
@@ -95,10 +93,15 @@ pub enum StateError {
     Detached { path: PathBuf, state_file: PathBuf, state: u64, journal: u64 },
     #[error("another run is at work: {holder}")]
     Locked { holder: Holder },
+    #[error(
+        "cannot lock {}: its file system has no locks, so nothing would keep two runs apart; put the state on a local disk",
+        .0.display()
+    )]
+    NoLocks(PathBuf),
     #[error("{} changes faster than it can be read", .0.display())]
     Restless(PathBuf),
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
-    move |source| StateError::Io { action, path: path.to_owned(), source }
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> StateError + 'a {
+    move |source| StateError::Disk(disk::at(action, path)(source))
 }

@@ -12,11 +12,13 @@ use tokio::sync::oneshot;
 
 use super::document::{self, Head};
 use super::fold::fold;
-use super::lock::Lock;
-use super::{Paths, Snapshot, StateError, atomic, io, journal};
+use super::lock::{Holder, Lock};
+use super::{Paths, Snapshot, StateError, io, journal};
+use crate::disk;
 use crate::keyset::ProjectName;
 use crate::keyset::views::Recorded;
-use crate::ports::{Entry, Intent, Ledger, LedgerError};
+use crate::ports::{Entry, Ledger, LedgerError, Open};
+use crate::protocol::{self, Point};
 
 /// Reads of a state that changes under our eyes, before it is given up.
 const READS: u32 = 20;
@@ -42,7 +44,7 @@ fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
 struct Picture {
     head: Head,
     recorded: Recorded,
-    open: Vec<Intent>,
+    open: Vec<Open>,
     /// Differs from the state file, or the state file wants a new checksum.
     dirty: bool,
     /// The journal holds more than intents that are still open, or continues an earlier state.
@@ -59,11 +61,11 @@ impl Picture {
 }
 
 fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
-    let state = match atomic::read(&paths.state)? {
+    let state = match disk::read(&paths.state)? {
         Some(bytes) => Some(document::read(&bytes, project, paths)?),
         None => None,
     };
-    let bytes = atomic::read(&paths.journal)?.unwrap_or_default();
+    let bytes = disk::read(&paths.journal)?.unwrap_or_default();
     let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
     let mut useful = (whole < bytes.len() as u64).then_some(whole);
     let existed = state.is_some();
@@ -87,7 +89,8 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             useful = Some(0);
         } else {
             dirty |= !existed;
-            stale = continues.serial != head.serial || entries.iter().any(|entry| !matches!(entry, Entry::Intend(_)));
+            // Also one that was begun and says nothing yet.
+            stale = continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
             for entry in entries {
                 dirty |= fold(&mut recorded, &mut open, entry);
             }
@@ -113,7 +116,7 @@ pub struct Store {
 struct Memory {
     head: Head,
     recorded: Recorded,
-    open: Vec<Intent>,
+    open: Vec<Open>,
     /// Differs from the state file.
     dirty: bool,
     /// The journal holds more than `open`, or continues an earlier state.
@@ -122,9 +125,14 @@ struct Memory {
 
 impl Memory {
     fn take(&mut self, entry: Entry) {
-        self.stale |= !matches!(entry, Entry::Intend(_));
+        self.stale |= ends_something(&entry);
         self.dirty |= fold(&mut self.recorded, &mut self.open, entry);
     }
+}
+
+/// Whether the journal is longer than what is open needs, once this is in it.
+fn ends_something(entry: &Entry) -> bool {
+    !matches!(entry, Entry::Intend(_) | Entry::Sealed { .. })
 }
 
 struct Job {
@@ -138,14 +146,25 @@ impl Store {
     ///
     /// `command`: what to tell others who find the lock taken.
     pub fn open(paths: &Paths, project: &ProjectName, command: &str) -> Result<(Store, Snapshot), StateError> {
+        Store::open_within(paths, project, command, Duration::ZERO, &|_| {})
+    }
+
+    /// As `open`, waiting up to `patience` for the lock; `told` hears once who holds it.
+    pub fn open_within(
+        paths: &Paths,
+        project: &ProjectName,
+        command: &str,
+        patience: Duration,
+        told: &dyn Fn(&Holder),
+    ) -> Result<(Store, Snapshot), StateError> {
         let folder = paths.folder();
         std::fs::create_dir_all(folder).map_err(io("cannot make the folder", folder))?;
-        let lock = Lock::take(&paths.lock, command)?;
+        let lock = Lock::take(&paths.lock, command, patience, told)?;
         let picture = load(paths, project)?;
-        atomic::prove_writable(folder)?;
+        disk::prove_writable(folder)?;
         if let Some(useful) = picture.useful {
             // What is appended behind a torn line would not be found again.
-            let journal = atomic::open_in_place(&paths.journal, OpenOptions::new().write(true));
+            let journal = disk::open_in_place(&paths.journal, OpenOptions::new().write(true));
             let cut = journal.and_then(|f| f.set_len(useful).and_then(|()| f.sync_all()));
             cut.map_err(io("cannot mend", &paths.journal))?;
         }
@@ -153,12 +172,15 @@ impl Store {
         let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty, stale }));
         let store = Store { paths: paths.clone(), project: project.clone(), memory, writer: Mutex::new(None), lock };
         store.fold()?;
-        let snapshot = {
-            let memory = locked(&store.memory);
-            let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
-            Snapshot { recorded, lineage: memory.head.lineage, serial: memory.head.serial, open }
-        };
+        let snapshot = store.snapshot();
         Ok((store, snapshot))
+    }
+
+    /// The picture as it is by now, journal included.
+    pub fn snapshot(&self) -> Snapshot {
+        let memory = locked(&self.memory);
+        let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
+        Snapshot { recorded, lineage: memory.head.lineage, serial: memory.head.serial, open }
     }
 
     /// Writes what the journal holds into the state file, and leaves a journal with the open intents or none at all.
@@ -186,7 +208,7 @@ impl Store {
         let next = Head { lineage: memory.head.lineage, serial: memory.head.serial + 1 };
         let bytes = document::write(&self.project, next, &memory.recorded).map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
         self.keep_previous()?;
-        atomic::write(&self.paths.state, folder, &bytes)?;
+        disk::write(&self.paths.state, folder, &bytes)?;
         memory.head = next;
         memory.dirty = false;
         memory.stale = true;
@@ -197,18 +219,21 @@ impl Store {
     fn write_journal(&self, memory: &Memory) -> Result<(), StateError> {
         let folder = self.paths.folder();
         if memory.open.is_empty() {
-            match std::fs::remove_file(&self.paths.journal) {
+            match protocol::about_to(Point::JournalRemove).and_then(|()| std::fs::remove_file(&self.paths.journal)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("cannot remove", &self.paths.journal)(error)),
-                _ => return atomic::sync_folder(folder),
+                _ => return Ok(disk::sync_folder(folder)?),
             }
         }
         let encoded = journal::header(memory.head).and_then(|mut bytes| {
-            for intent in &memory.open {
+            for Open { intent, sealed } in &memory.open {
                 bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
+                if let Some(answer) = sealed {
+                    bytes.extend(journal::encode(Entry::Sealed { intent: intent.id, answer: answer.clone() })?);
+                }
             }
             Ok(bytes)
         });
-        atomic::write(&self.paths.journal, folder, &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?)
+        Ok(disk::write(&self.paths.journal, folder, &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?)?)
     }
 
     /// The state as it is becomes the backup: by a second name where the file system has such, else by a copy. At no
@@ -224,8 +249,8 @@ impl Store {
         if is_private(state) && std::fs::hard_link(state, &beside).is_ok() {
             return std::fs::rename(&beside, backup).map_err(io("cannot replace", backup));
         }
-        match atomic::read(state)? {
-            Some(bytes) => atomic::write(backup, folder, &bytes),
+        match disk::read(state)? {
+            Some(bytes) => Ok(disk::write(backup, folder, &bytes)?),
             None => Ok(()),
         }
     }
@@ -301,7 +326,7 @@ fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
         for Job { entry, done, .. } in batch {
             // Here and not where it is waited for: who waits may have gone away. What exists at the server is remembered
             // even if the journal could not take it: the fold may still save it.
-            if result.is_ok() || matches!(entry, Entry::App { .. } | Entry::Keyset { .. }) {
+            if result.is_ok() || matches!(entry, Entry::App { .. } | Entry::Keyset { .. } | Entry::Sealed { .. }) {
                 locked(memory).take(entry);
             }
             let _ = done.send(result.clone());
@@ -317,17 +342,28 @@ fn write_batch(paths: &Paths, memory: &Mutex<Memory>, file: &mut Option<File>, b
         *file = Some(opened);
     }
     let Some(file) = file else { return Ok(()) };
-    file.write_all(&bytes).map_err(|error| failed("cannot write", error.to_string()))?;
-    file.sync_data().map_err(|error| failed("cannot sync", error.to_string()))
+    write(file, &bytes).map_err(|error| failed("cannot write", error.to_string()))?;
+    let synced = protocol::about_to(Point::JournalSync).and_then(|()| file.sync_data());
+    synced.map_err(|error| failed("cannot sync", error.to_string()))
+}
+
+fn write(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
+    protocol::about_to(Point::JournalWrite)?;
+    if let Some(half) = protocol::torn(Point::JournalWrite, bytes) {
+        file.write_all(&bytes[..half])?;
+        protocol::die();
+    }
+    file.write_all(bytes)
 }
 
 /// Opens the journal to append; a new one gets its first line, synced with the folder's entry.
 fn open_journal(paths: &Paths, head: Head) -> std::io::Result<File> {
-    let mut file = atomic::open_in_place(&paths.journal, OpenOptions::new().append(true))?;
+    protocol::about_to(Point::JournalOpen)?;
+    let mut file = disk::open_in_place(&paths.journal, OpenOptions::new().append(true))?;
     if file.metadata()?.len() == 0 {
         file.write_all(&journal::header(head)?)?;
         file.sync_all()?;
-        atomic::sync(paths.folder())?;
+        disk::sync(paths.folder())?;
     }
     Ok(file)
 }

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 /// Room to the rooms it may import. Anything not listed is forbidden.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keyset", &[]),
-    ("ports", &["keyset"]),
+    ("protocol", &[]),
+    ("disk", &["protocol"]),
+    ("ports", &["keyset", "protocol"]),
     ("config", &["keyset"]),
     ("plan", &["keyset"]),
     ("api", &["keyset", "ports"]),
-    ("state", &["keyset", "ports"]),
-    ("secrets", &["keyset", "ports"]),
+    ("state", &["keyset", "ports", "disk", "protocol"]),
+    ("secrets", &["keyset", "ports", "disk", "protocol"]),
     ("sandbox", &["keyset"]),
-    ("apply", &["keyset", "plan", "ports"]),
+    ("apply", &["keyset", "plan", "ports", "protocol"]),
     ("render", &["keyset", "config", "plan", "apply"]),
-    ("cli", &["keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply", "render"]),
+    ("cli", &["keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply", "render", "disk", "protocol"]),
 ];
 
 /// Rooms without effects, and the one file of them that has any.

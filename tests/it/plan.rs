@@ -10,13 +10,17 @@ use keyform::keyset::views::{
 };
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
-use keyform::plan::{Action, Change, Inputs, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, check, make};
+use keyform::plan::{Action, Change, Inputs, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make};
 use keyform::render::{plan_human, plan_json};
 use proptest::prelude::*;
 
 // ------------------------------------------------------------------------------------------------------ The world
 
 /// A project, its state and an account, with a server small enough to be obviously right.
+fn stored() -> SecretRecord {
+    SecretRecord::Stored { sink: "keyring".into(), fingerprint: Fingerprint::parse(&format!("sha256:{}", "0".repeat(32))).unwrap() }
+}
+
 #[derive(Clone)]
 struct World {
     text: String,
@@ -199,6 +203,10 @@ impl World {
                     self.recorded.apps.insert(label.clone(), RecordedApp { id: id.clone(), name: name.clone(), managed: false });
                 }
                 Action::CreateKeyset { label, app, settings, .. } => self.create(label, app, settings),
+                Action::RotateSecret { label, .. } => {
+                    self.recorded.keysets.get_mut(label).unwrap().secret = stored();
+                    self.open.secret_keys.remove(label);
+                }
                 Action::UpdateKeyset { label, id, changes, .. } => {
                     let sent = observed_of(changes.iter().map(|c| (c.field, &c.to)));
                     let keyset = self.server.keysets.get_mut(id).unwrap();
@@ -235,10 +243,7 @@ impl World {
             created_at: None,
             applied,
             seen: self.told(&observed),
-            secret: SecretRecord::Stored {
-                sink: "keyring".into(),
-                fingerprint: Fingerprint::parse(&format!("sha256:{}", "0".repeat(32))).unwrap(),
-            },
+            secret: stored(),
         };
         self.recorded.keysets.insert(label.clone(), keyset);
         self.server.keysets.insert(id.clone(), LiveKeyset { id, app_id, keys, created_at: None, observed, with_config: true });
@@ -612,12 +617,23 @@ fn what_is_not_declared_any_more_is_reported_and_left_alone() {
 }
 
 #[test]
-fn a_missing_secret_is_said_each_time() {
+fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
     let mut world = World::matching();
     world.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "the keyring was locked".into() };
+    for plan in [world.plan(), world.offline()] {
+        let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else { panic!("{:?}", plan.actions) };
+        assert_eq!((of, id), (&label("dev"), &world.id("dev")));
+        assert_eq!(*why, Rotation::Missing { why: "the keyring was locked".into() });
+    }
+    // With another change it is a step of its own.
+    world.server.keysets.get_mut(&world.id("dev")).unwrap().observed.absorb(&observed_of([(field("presence.interval"), &Value::Int(77))]));
+    let undeclared = world.plan();
+    assert_eq!(undeclared.summary().rotate, 1);
+
+    world.open.sealed.insert(label("dev"), noon());
     let plan = world.plan();
-    assert!(plan.is_empty());
-    assert_eq!(plan.notes, [Note::SecretMissing { label: label("dev"), why: "the keyring was locked".into() }]);
+    assert!(!plan.is_empty() && plan.actions.iter().all(|a| !matches!(a, Action::RotateSecret { .. })), "{:?}", plan.actions);
+    assert_eq!(plan.notes, [Note::Sealed { label: label("dev"), since: noon() }]);
 }
 
 #[test]
@@ -1028,7 +1044,7 @@ fn every_refusal() -> (Plan, Sources) {
 
 fn every_note() -> (Plan, Sources) {
     let notes = vec![
-        Note::SecretMissing { label: label("dev"), why: "the keyring\u{7} is locked".into() },
+        Note::Sealed { label: label("dev"), since: noon() },
         Note::OrphanApp { label: label("chat"), id: app_id("77") },
         Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: Some(Value::Null) },
         Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: None },

@@ -18,6 +18,7 @@ fn blocks() -> Vec<(&'static str, String)> {
     vec![
         ("fields", keyform::keyset::describe::reference_markdown()),
         ("codes", codes()),
+        ("steps", steps()),
         (
             "try",
             fenced(&story(
@@ -45,11 +46,30 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
+const COMMANDS: [&str; 16] = [
+    "",
+    "init",
+    "validate",
+    "plan",
+    "apply",
+    "secrets",
+    "secrets list",
+    "secrets get",
+    "secrets doctor",
+    "secrets recover",
+    "secrets rotate",
+    "secrets copy",
+    "login",
+    "logout",
+    "sandbox",
+    "schema",
+];
+
 #[test]
 fn every_command_and_flag_is_documented() {
     let text = readme();
-    for command in ["", "init", "validate", "plan", "apply", "secrets", "login", "logout", "sandbox", "schema"] {
-        let args: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
+    for command in COMMANDS {
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).filter(|a| !a.is_empty()).collect();
         let done = keyform_command(&args);
         for word in done.split_whitespace() {
             let flag = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -65,6 +85,12 @@ fn keyform_command(args: &[&str]) -> String {
     let done = program::command(args, Path::new("."), None).output().expect("keyform runs");
     assert!(done.status.success());
     String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+/// The steps of the protocol, from the list that the crash tests go through.
+fn steps() -> String {
+    let rows = keyform::protocol::POINTS.iter().map(|(_, row)| format!("| `{}` | {} | {} |", row.name, row.what, row.then));
+    std::iter::once("| step | a crash when | the next run |\n| --- | --- | --- |".to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 fn codes() -> String {

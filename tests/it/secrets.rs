@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keyform::keyset::{Label, ProjectName, Secret};
-use keyform::ports::{Namespace, SecretName, Sink, SinkError};
+use keyform::ports::{Item, Namespace, SecretName, Sink, SinkError};
 use keyform::secrets::{ApiKeyStore, KeyringSink, Surroundings};
 
 use crate::support::Keyring;
@@ -275,7 +275,7 @@ fn driver() {
                 ["probe"] => done(desktop.probe().await),
                 ["probe-in-ci"] => done(ci.probe().await),
                 ["probe-in-ci-allowed"] => done(allowed.probe().await),
-                ["put", namespace, label, value] => done(desktop.put(&name(namespace, label), &secret(value)).await),
+                ["put", namespace, label, value] => done(desktop.put(&name(namespace, label), None, &secret(value)).await),
                 ["get", namespace, label] => found(desktop.get(&name(namespace, label)).await),
                 ["login", host, key] => done(keys.set(host, &secret(key)).await),
                 ["key", host] => found(keys.get(host).await),
@@ -306,7 +306,7 @@ fn name(namespace: &str, label: &str) -> SecretName {
     SecretName {
         namespace: if namespace == "sandbox" { Namespace::Sandbox } else { Namespace::Account },
         project: ProjectName::parse("acme").expect("a name"),
-        label: Label::parse(label).expect("a label"),
+        item: Item::Keyset(Label::parse(label).expect("a label")),
     }
 }
 
@@ -330,5 +330,5 @@ fn failed(error: SinkError) -> String {
     let text = error.to_string();
     assert!(!text.contains('\n'), "one line: {text:?}");
     let variant = format!("{error:?}");
-    format!("error {} {text}", variant.split('(').next().unwrap_or_default())
+    format!("error {} {text}", variant.split(['(', ' ']).next().unwrap_or_default())
 }

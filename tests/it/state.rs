@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keyform::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys, Value};
-use keyform::ports::{Creation, Entry, Intent, Ledger};
+use keyform::ports::{Creation, Entry, Intent, Ledger, Open};
 use keyform::state::{Paths, Snapshot, StateError, Store, read};
 use proptest::prelude::*;
 
@@ -89,6 +89,10 @@ fn intent(n: u128) -> Intent {
     Intent { id: uuid::Uuid::from_u128(n), at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"), what }
 }
 
+fn open(n: u128) -> Open {
+    Open { intent: intent(n), sealed: None }
+}
+
 fn append(store: &Store, entries: Vec<Entry>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     for entry in entries {
@@ -130,13 +134,13 @@ fn a_run_that_did_not_fold_is_folded_by_the_next() {
     drop(store);
     let (store, snapshot) = place.open();
     assert_eq!(snapshot.recorded.keysets.len(), 1);
-    assert_eq!(snapshot.open, [intent(1)]);
+    assert_eq!(snapshot.open, [open(1)]);
     assert_eq!(snapshot.serial, 1);
     // An open intent stays in the journal through every fold until it ends.
     store.fold().expect("folded");
     drop(store);
     let (store, snapshot) = place.open();
-    assert_eq!((snapshot.open, snapshot.serial), (vec![intent(1)], 1));
+    assert_eq!((snapshot.open, snapshot.serial), (vec![open(1)], 1));
     append(&store, vec![Entry::Void { intent: uuid::Uuid::from_u128(1) }]);
     store.fold().expect("folded");
     assert!(place.read().open.is_empty() && !place.paths().journal.exists());
@@ -205,7 +209,7 @@ fn a_fold_that_ended_between_its_two_files_is_harmless() {
     std::fs::write(place.paths().journal, journal).expect("as before the second rename");
     let (_, snapshot) = place.open();
     assert_eq!(snapshot.recorded.keysets.len(), 3);
-    assert_eq!(snapshot.open, [intent(5)]);
+    assert_eq!(snapshot.open, [open(5)]);
 }
 
 #[test]
@@ -410,7 +414,7 @@ fn old_files_are_still_read() {
         std::fs::copy(from.join(name), to).expect("the fixture is there");
     }
     let (_, snapshot) = place.open();
-    assert_eq!(snapshot.open, [intent(1)]);
+    assert_eq!(snapshot.open, [open(1)]);
     let Entry::Keyset { keyset: c, .. } = keyset("c", 3) else { unreachable!("it is one") };
     assert_eq!(snapshot.recorded.keysets[&label("c")], *c);
     assert_eq!(snapshot.recorded.keysets.len(), 3);
@@ -481,7 +485,7 @@ fn a_power_cut_between_the_two_files_may_come_twice() {
     for _ in 0..2 {
         std::fs::write(place.paths().journal, &journal).expect("as before the second rename");
         let (_, snapshot) = place.try_open().unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(snapshot.open, [intent(5)]);
+        assert_eq!(snapshot.open, [open(5)]);
     }
 }
 
@@ -496,9 +500,9 @@ fn an_append_that_nobody_waits_for_survives_a_fold() {
         drop(given_up);
         store.append(keyset("c", 3)).await.expect("written");
     });
-    assert!(place.read().open == [intent(7)], "it is in the journal");
+    assert!(place.read().open == [open(7)], "it is in the journal");
     store.fold().expect("folded");
-    assert!(place.read().open == [intent(7)], "it is lost by the fold");
+    assert!(place.read().open == [open(7)], "it is lost by the fold");
 }
 
 #[test]

@@ -1,0 +1,203 @@
+//! `secrets doctor`: is every secret where the state says, and the one that was stored?
+
+use std::collections::BTreeMap;
+
+use super::super::apply::LockArgs;
+use super::super::error::Exit;
+use super::super::output::Output;
+use super::super::session::{ConnectOptions, Session};
+use super::super::sinks;
+use super::recover::recover;
+use crate::apply::{Outcome, rotate};
+use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::wire::KeyPrefix;
+use crate::keyset::{Fingerprint, Label, Secret};
+use crate::ports::{self, Owner, Sink, SinkError};
+use crate::render::style::{BAD, BOLD, GOOD, WARN};
+use crate::render::text::{count, terminal};
+use crate::secrets::AnySink;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only look; repair nothing
+    #[arg(long)]
+    check: bool,
+    /// Ask the account too whether each secret is still the current one
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    connect: ConnectOptions,
+    #[command(flatten)]
+    lock: LockArgs,
+}
+
+/// What is known of one keyset's secret.
+enum Finding {
+    Sound {
+        sink: Box<str>,
+    },
+    /// It was not as it should be, and is now.
+    Repaired {
+        how: String,
+    },
+    /// Repairable, and only looked at.
+    Repairable {
+        how: String,
+    },
+    /// Only the account could tell, and it says that another key is the current one.
+    Stale,
+    /// It is written to a place that gives nothing back here.
+    Unreadable {
+        why: String,
+    },
+    Lost {
+        why: String,
+        then: String,
+    },
+}
+
+pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    session.prepare_state_folder()?;
+    let (store, mut snapshot) = args.lock.open(session, "secrets doctor", output)?;
+    let sinks = sinks::all(session)?;
+    let mut findings: BTreeMap<Label, Finding> = BTreeMap::new();
+    if snapshot.open.iter().any(|open| open.sealed.is_some()) {
+        if args.check {
+            for open in snapshot.open.iter().filter(|open| open.sealed.is_some()) {
+                let how = "it is sealed in the journal; `keyform secrets recover` stores it".to_owned();
+                findings.insert(open.intent.what.label().clone(), Finding::Repairable { how });
+            }
+        } else {
+            for (step, outcome) in recover(session, &store, &snapshot, &sinks).await? {
+                if matches!(outcome.secret(), Some((SecretRecord::Stored { .. }, _))) {
+                    findings
+                        .insert(step.label, Finding::Repaired { how: "it was sealed in the journal, and is in its sink now".to_owned() });
+                } else if let Outcome::Failed { why, help } = outcome {
+                    findings.insert(step.label, Finding::Lost { why, then: help.unwrap_or_default() });
+                }
+            }
+            store.fold()?;
+            snapshot = store.snapshot();
+        }
+    }
+    let mut sound = Vec::new();
+    for (label, keyset) in &snapshot.recorded.keysets {
+        if findings.contains_key(label) {
+            continue;
+        }
+        let (finding, secret) = look(session, &sinks, label, keyset, args.check).await?;
+        if let (Some(secret), Finding::Sound { .. } | Finding::Repaired { .. }) = (secret, &finding) {
+            sound.push((label.clone(), keyset.id.clone(), secret.prefix()));
+        }
+        findings.insert(label.clone(), finding);
+    }
+    if args.live {
+        let connection = session.connect(&args.connect).await?;
+        for (label, id, prefix) in sound {
+            let now: Option<KeyPrefix> = rotate::permanent(&connection.client, &id).await;
+            if let (Some(now), Some(prefix)) = (now, prefix)
+                && now != prefix
+            {
+                findings.insert(label, Finding::Stale);
+            }
+        }
+        connection.close().await?;
+    }
+    let bad = findings.values().filter(|f| matches!(f, Finding::Lost { .. } | Finding::Stale | Finding::Repairable { .. })).count();
+    let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
+    print(&findings, exit, bad, output);
+    Ok(exit)
+}
+
+async fn look(
+    session: &Session,
+    sinks: &[AnySink],
+    label: &Label,
+    keyset: &RecordedKeyset,
+    check: bool,
+) -> anyhow::Result<(Finding, Option<Secret>)> {
+    let (home, fingerprint) = match &keyset.secret {
+        SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
+        SecretRecord::Missing { why } => {
+            let then = "`keyform apply` makes a new one: nobody can be using the one that is lost".to_owned();
+            return Ok((Finding::Lost { why: why.to_string(), then }, None));
+        }
+    };
+    let name = sinks::entry(session, label);
+    let sink = sinks::named(session, home)?;
+    let wrong = match sink.get(&name).await {
+        Ok(Some(secret)) if secret.fingerprint() == *fingerprint => return Ok((Finding::Sound { sink: home.clone() }, Some(secret))),
+        Ok(Some(_)) => format!("the {home} sink holds another secret than the state records"),
+        Ok(None) => format!("the {home} sink does not have it"),
+        Err(error @ SinkError::WriteOnly { .. }) => return Ok((Finding::Unreadable { why: error.to_string() }, None)),
+        Err(error) => return Err(error.into()),
+    };
+    let Some((from, secret)) = elsewhere(&name, sinks, home, fingerprint).await else {
+        let then = format!("if it is in use somewhere: `keyform secrets rotate {label} --overlap 24h`; if not, --now");
+        return Ok((Finding::Lost { why: wrong, then }, None));
+    };
+    if check {
+        return Ok((Finding::Repairable { how: format!("{wrong}; the {from} sink has it") }, None));
+    }
+    let owner = Owner { id: &keyset.id, keys: &keyset.keys };
+    Ok(match ports::put_and_compare(&sink, &name, Some(owner), &secret).await {
+        Ok(()) => (Finding::Repaired { how: format!("{wrong}; put back from the {from} sink") }, Some(secret)),
+        Err(error) => {
+            let then = format!("the {from} sink has it: `keyform secrets copy --to {from} {label}`");
+            (Finding::Lost { why: format!("{wrong}, and it could not be put back: {error}"), then }, None)
+        }
+    })
+}
+
+/// Another sink that has the very secret.
+async fn elsewhere(name: &ports::SecretName, sinks: &[AnySink], home: &str, fingerprint: &Fingerprint) -> Option<(&'static str, Secret)> {
+    for sink in sinks.iter().filter(|sink| *sink.name() != *home) {
+        if let Ok(Some(secret)) = sink.get(name).await
+            && secret.fingerprint() == *fingerprint
+        {
+            return Some((sink.name(), secret));
+        }
+    }
+    None
+}
+
+fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &Output) {
+    if output.is_json() {
+        let keysets: Vec<_> = findings
+            .iter()
+            .map(|(label, finding)| {
+                let (status, message) = told(finding);
+                serde_json::json!({"label": label, "status": status, "message": message})
+            })
+            .collect();
+        output.json(&serde_json::json!({"format_version": 1, "kind": "doctor", "exit_code": exit as u8, "keysets": keysets}));
+        return;
+    }
+    let width = findings.keys().map(|label| label.as_str().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (label, finding) in findings {
+        let (status, message) = told(finding);
+        let style = match finding {
+            Finding::Sound { .. } | Finding::Repaired { .. } => GOOD,
+            Finding::Unreadable { .. } | Finding::Repairable { .. } => WARN,
+            Finding::Lost { .. } | Finding::Stale => BAD,
+        };
+        text.push_str(&format!("{:width$}  {style}{status}{style:#}  {}\n", label.as_str(), terminal(&message)));
+    }
+    text.push_str(&format!("{BOLD}{}{BOLD:#} looked at, {bad} not as they should be.\n", count(findings.len(), "secret")));
+    output.result(&text);
+}
+
+fn told(finding: &Finding) -> (&'static str, String) {
+    match finding {
+        Finding::Sound { sink } => ("sound", format!("in {sink}")),
+        Finding::Repaired { how } => ("repaired", how.clone()),
+        Finding::Repairable { how } => ("repairable", how.clone()),
+        Finding::Stale => (
+            "stale",
+            "the account has another current key: somebody rotated it; `keyform secrets rotate` makes one that is stored".to_owned(),
+        ),
+        Finding::Unreadable { why } => ("unreadable", why.clone()),
+        Finding::Lost { why, then } => ("lost", format!("{why}; {then}")),
+    }
+}

@@ -1,0 +1,74 @@
+//! `keyform secrets ...`
+
+mod copy;
+mod doctor;
+mod recover;
+mod rotate;
+mod show;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+
+use super::Global;
+use super::apply::LockArgs;
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::Session;
+use crate::keyset::Label;
+use crate::keyset::views::{Recorded, RecordedKeyset};
+use crate::render::text::nearest;
+use crate::state;
+
+pub use recover::recover;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the keysets and where their secrets are; shows no secret
+    List,
+    /// Print the secret key of one keyset to stdout
+    Get {
+        /// The keyset's label
+        label: String,
+        /// No newline after the key
+        #[arg(short, long)]
+        no_newline: bool,
+    },
+    /// Check that every secret is in its sink and is the one that was stored; put back what another sink has
+    Doctor(doctor::Args),
+    /// Put the secrets of answers that an interrupted run left sealed in the journal where they belong
+    Recover(LockArgs),
+    /// Give a keyset a new secret key
+    Rotate(rotate::Args),
+    /// Copy secrets to another sink, which is theirs from then on; the old copies stay
+    Copy(copy::Args),
+}
+
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    let recorded = || state::read(&session.state_paths(), &session.project.desired.project).map(|snapshot| snapshot.recorded);
+    match &args.command {
+        Verb::List => show::list(&recorded()?, output),
+        Verb::Get { label, no_newline } => show::get(&session, &recorded()?, label, *no_newline, output).await,
+        Verb::Doctor(args) => doctor::run(&session, args, output).await,
+        Verb::Recover(lock) => recover::run(&session, lock, output).await,
+        Verb::Rotate(args) => rotate::run(&session, args, output).await,
+        Verb::Copy(args) => copy::run(&session, args, output).await,
+    }
+}
+
+/// The keyset of that label, or the nearest there is.
+fn find<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
+    recorded.keysets.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
+        let failure = Failure::new(Exit::Error, format!("no keyset `{text}` in the state"));
+        anyhow!(match nearest(text, recorded.keysets.keys().map(Label::as_str)) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure.help("`keyform secrets list` shows what there is"),
+        })
+    })
+}

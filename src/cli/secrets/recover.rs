@@ -1,0 +1,42 @@
+//! `secrets recover`: what an interrupted run left sealed in the journal.
+
+use super::super::apply::LockArgs;
+use super::super::error::Exit;
+use super::super::output::Output;
+use super::super::session::Session;
+use super::super::sinks;
+use crate::apply::{self, Outcome, Report, Step};
+use crate::render::report;
+use crate::secrets::AnySink;
+use crate::state::{Snapshot, Store};
+
+pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow::Result<Exit> {
+    session.prepare_state_folder()?;
+    let (store, snapshot) = lock.open(session, "secrets recover", output)?;
+    let sealed = snapshot.open.iter().any(|open| open.sealed.is_some());
+    let recovered = if sealed { recover(session, &store, &snapshot, &sinks::all(session)?).await } else { Ok(Vec::new()) };
+    let folded = store.fold();
+    let report = Report { steps: recovered?, ..Report::default() };
+    folded?;
+    let exit = if report.all_good() { Exit::Done } else { Exit::Partial };
+    if output.is_json() {
+        output.json(&report::json(&report, exit as u8));
+    } else if report.steps.is_empty() {
+        output.result("Nothing is sealed in the journal.\n");
+    } else {
+        for (step, outcome) in &report.steps {
+            output.result(&format!("{}\n", report::line(step, outcome)));
+        }
+    }
+    Ok(exit)
+}
+
+/// Stores and records what is sealed. Needs a sink, and no network.
+pub async fn recover(session: &Session, store: &Store, snapshot: &Snapshot, sinks: &[AnySink]) -> anyhow::Result<Vec<(Step, Outcome)>> {
+    let sink = sinks::first_usable(sinks).await?;
+    let envelope = sinks::envelope(session, sink).await?;
+    let desired = &session.project.desired;
+    let whose = (&desired.project, session.namespace());
+    let recovered = apply::recover(store, &envelope, sink, whose, &snapshot.recorded, desired, &snapshot.open).await;
+    Ok(recovered.map_err(anyhow::Error::from)?.steps)
+}

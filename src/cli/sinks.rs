@@ -1,0 +1,119 @@
+//! Wiring of the sinks: which there are, which one is used, what reads a secret back, and what seals the answers.
+
+use zeroize::Zeroizing;
+
+use super::error::{Exit, Failure, SINK_HELP};
+use super::session::{self, Session};
+use super::variables::variable;
+use crate::config::{AgeSettings, ExecSettings, SinkKind};
+use crate::ports::{self, Item, Namespace, Probed, SecretName, Sink};
+use crate::secrets::{AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, Surroundings, Unseal};
+
+/// A file with private keys that open what the sink `age` wrote.
+const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
+/// The same as text, for CI systems that hand secrets out in variables.
+const IDENTITY: &str = "KEYFORM_AGE_IDENTITY";
+/// Allows a keyring although `CI` is set.
+const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
+/// Longest identity file, in bytes.
+const IDENTITY_MAX: u64 = 64 << 10;
+
+/// All sinks of the project, in its order of preference.
+pub fn all(session: &Session) -> anyhow::Result<Vec<AnySink>> {
+    session.project.secrets.sinks.iter().map(|kind| build(session, *kind)).collect()
+}
+
+/// The sink of that name, whether or not the project would still choose it.
+pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
+    let kinds = [SinkKind::Keyring, SinkKind::Age, SinkKind::Exec];
+    match kinds.into_iter().find(|kind| kind.name() == name) {
+        Some(kind) => build(session, kind),
+        None => Err(Failure::new(Exit::Error, format!("there is no sink `{name}`")).help("the sinks are keyring, age and exec").into()),
+    }
+}
+
+fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
+    let missing = |table: &str| Failure::new(Exit::Error, format!("the sink `{}` needs the table `[secrets.{table}]`", kind.name()));
+    let secrets = &session.project.secrets;
+    Ok(match kind {
+        SinkKind::Keyring => {
+            let allowed_in_ci = variable(KEYRING_IN_CI).is_some_and(|v| v == "1");
+            AnySink::Keyring(KeyringSink::new(Surroundings { in_ci: session::in_ci(), allowed_in_ci }))
+        }
+        SinkKind::Age => {
+            let AgeSettings { recipients, dir } = secrets.age.as_ref().ok_or_else(|| missing("age"))?;
+            // What the sandbox gave out is not for the folder that is committed.
+            let dir = if session.sandbox { session.private().join("secrets") } else { session.dir.join(dir) };
+            AnySink::Age(AgeSink::new(dir, readers(recipients)?, identities()?))
+        }
+        SinkKind::Exec => {
+            let ExecSettings { command, timeout } = secrets.exec.as_ref().ok_or_else(|| missing("exec"))?;
+            let dir = if session.dir.as_os_str().is_empty() { ".".into() } else { session.dir.clone() };
+            let project = session.project.desired.project.to_string();
+            AnySink::Exec(ExecSink::new(command.clone(), dir, *timeout, project, session.namespace()))
+        }
+    })
+}
+
+fn readers(recipients: &[String]) -> anyhow::Result<Readers> {
+    let parsed = Readers::parse(recipients.iter().map(String::as_str));
+    parsed.map_err(|bad| Failure::new(Exit::Error, format!("`secrets.age.recipients`: {bad}")).into())
+}
+
+/// The private keys at hand; none is no error until something is to be read.
+fn identities() -> anyhow::Result<Vec<Unseal>> {
+    let text = match (variable(IDENTITY).map(Zeroizing::new), variable(IDENTITY_FILE)) {
+        (Some(text), _) => text,
+        (None, Some(path)) => read(&path).map_err(|why| Failure::new(Exit::Error, format!("{IDENTITY_FILE} ({path}): {why}")))?,
+        (None, None) => return Ok(Vec::new()),
+    };
+    let which = if variable(IDENTITY).is_some() { IDENTITY } else { IDENTITY_FILE };
+    Unseal::parse(&text).map_err(|bad| Failure::new(Exit::Error, format!("{which}: {bad}")).into())
+}
+
+fn read(path: &str) -> Result<Zeroizing<String>, String> {
+    let bytes = crate::disk::read_at_most(std::path::Path::new(path), IDENTITY_MAX).map_err(|error| error.source.to_string())?;
+    let bytes = Zeroizing::new(bytes.ok_or_else(|| "there is no such file".to_owned())?);
+    std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// The first sink that passes its probe; or why none does.
+pub async fn first_usable(sinks: &[AnySink]) -> anyhow::Result<Probed<'_, AnySink>> {
+    let mut reasons = Vec::new();
+    for sink in sinks {
+        match Probed::of(sink).await {
+            Ok(probed) => {
+                for reason in &reasons {
+                    tracing::warn!(%reason, using = sink.name(), "a preferred sink cannot be used");
+                }
+                return Ok(probed);
+            }
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    let why = reasons.join("; ");
+    Err(Failure::new(Exit::NoSink, format!("no usable place for secrets, so nothing was created: {why}")).help(SINK_HELP).into())
+}
+
+/// What seals the answers: a key that the sink keeps, or the readers of the secrets where they are known.
+pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::Result<Envelope> {
+    let readers_of = |age: &AgeSettings| readers(&age.recipients);
+    let to_readers = || -> anyhow::Result<Option<Envelope>> {
+        let Some(age) = &session.project.secrets.age else { return Ok(None) };
+        Ok(Some(Envelope::to_readers(readers_of(age)?, identities()?)))
+    };
+    if sink.name() == SinkKind::Age.name() {
+        return Ok(to_readers()?.unwrap_or_else(Envelope::none));
+    }
+    if !sink.readable() {
+        return Ok(to_readers()?.unwrap_or_else(Envelope::none));
+    }
+    let name = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
+    Ok(Envelope::own(&ports::escrow_key(sink, &name, Envelope::new_key).await?)?)
+}
+
+/// The entry of a keyset's secret.
+pub fn entry(session: &Session, label: &crate::keyset::Label) -> SecretName {
+    let namespace: Namespace = session.namespace();
+    crate::apply::rotate::entry(namespace, &session.project.desired.project, label)
+}
