@@ -57,6 +57,13 @@ codes! {
     PRIVATE_KEY = "KF061" Error "a private key in the configuration" "A private key in a file that is committed is known to everybody who can read the repository.";
     BAD_DIR = "KF062" Error "not a folder of the project" "keyform writes nothing outside the project's folder.";
     BAD_COMMAND = "KF063" Error "no program" "The sink `exec` hands secrets to a program: its name, then its arguments.";
+    BAD_REPO = "KF064" Error "not a repository" "A GitHub repository is named `OWNER/NAME`.";
+    BAD_SECRET_NAME = "KF065" Error "bad name of a GitHub secret" "GitHub takes letters, digits and `_`, not a digit or `GITHUB_` at the start; checked with `{label}` filled in.";
+    ONE_NAME = "KF066" Error "one name for several keysets" "The secrets would overwrite each other; `{label}` in the name tells them apart.";
+    SAME_TARGET = "KF067" Error "two secrets of one name" "Two mirrored secrets have one repository, environment and name, for GitHub, which ignores case.";
+    UNKNOWN_KEYSET = "KF068" Error "the keyset is not declared" "`keysets` are labels of `[keyset.LABEL]` tables.";
+    TOO_MANY_SECRETS = "KF069" Error "more secrets than GitHub keeps" "A repository has at most 100 secrets, and so has an environment.";
+    MISSING_KEY = "KF070" Error "a key is missing" "A mirror needs to know where to, and under which name.";
 
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";

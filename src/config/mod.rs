@@ -1,15 +1,18 @@
 //! TOML text -> Desired and problems. Pure but for `files`, which reads.
 //!
-//! `files` finds and reads, `parse` turns each file's tree into small tables and drops the tree, `resolve` merges the
-//! tables into [`Project`], `rules` judges what only the merged picture shows. To add a rule: a code in `codes`, a
+//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`) turns each file's tree into small tables and drops the
+//! tree, `resolve` merges the tables into [`Project`], `rules` and `mirrors` judge what only the merged picture shows. To add a rule: a code in `codes`, a
 //! function in `rules`, a sample named after the code in `tests/samples/invalid/`.
 
 mod codes;
 mod endpoint;
 mod files;
+mod mirrors;
 mod nearest;
 mod parse;
+mod private;
 mod problem;
+mod recipients;
 mod resolve;
 mod rules;
 mod secrets;
@@ -22,7 +25,7 @@ pub use codes::{CODES, Code};
 pub use endpoint::check_endpoint;
 pub use files::{MAIN_FILE, load};
 pub use problem::{Fix, Problem, Severity};
-pub use secrets::{AgeSettings, ExecSettings, Secrets, SinkKind};
+pub use secrets::{AgeSettings, ExecSettings, GithubMirror, Secrets, SinkKind};
 pub use source::{Place, Source, Sources};
 
 /// Everything that `keyform.toml` and its includes say.

@@ -13,7 +13,7 @@ use super::codes;
 use super::endpoint::check_endpoint;
 use super::nearest::Nearest;
 use super::problem::{Problem, Quoted};
-use super::secrets;
+use super::secrets::SecretsTable;
 use super::{ApiSettings, Limits};
 use crate::keyset::field::{Kind, Tier};
 use crate::keyset::settings::bad_text;
@@ -47,7 +47,7 @@ pub(super) struct Head {
     pub include: Vec<Word>,
     pub api: ApiSettings,
     pub tier: Option<Origin>,
-    pub secrets: secrets::Given,
+    pub secrets: SecretsTable,
     pub limits: Limits,
 }
 
@@ -248,6 +248,7 @@ enum Owner {
     Keyset,
 }
 
+/// Reads one file. `[secrets]` is read in `secrets`.
 pub(super) struct FileReader<'p> {
     file: u32,
     pub(super) out: &'p mut Parsed,
@@ -288,7 +289,7 @@ impl FileReader<'_> {
             match word {
                 "project" => self.project(key, table),
                 "api" => self.api(table),
-                "secrets" => secrets::read(self, table),
+                "secrets" => self.secrets(table),
                 "limits" => self.limits(table),
                 "app" => self.labelled(word, table, Self::app),
                 "profile" => self.labelled(word, table, |reader, label, at, table| {
@@ -627,7 +628,7 @@ impl FileReader<'_> {
 
     // ------------------------------------------------------------------------------------------------- problems
 
-    fn wrong_type(&mut self, path: &str, expected: &str, item: &Item<'_>, fix: Option<String>) {
+    pub(super) fn wrong_type(&mut self, path: &str, expected: &str, item: &Item<'_>, fix: Option<String>) {
         let at = self.at(item.span());
         let label = format!("expected {expected}, found {}", type_name(item.get_ref()));
         let mut problem = Problem::new(codes::WRONG_TYPE, at, format!("wrong type for `{path}`"), label);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::codes::Code;
+use super::private::is_private;
 use crate::keyset::Origin;
 
 /// One mistake. All of a project's are reported in one run.
@@ -56,6 +57,16 @@ impl Problem {
     }
     pub(super) fn fix(mut self, at: Origin, with: impl Into<String>) -> Problem {
         self.fix = Some(Fix { at, with: with.into() });
+        self
+    }
+    /// Private keys that stand in the project by mistake are not repeated.
+    pub(super) fn without_keys(mut self) -> Problem {
+        for text in [&mut self.title, &mut self.label].into_iter().chain(&mut self.help) {
+            if is_private(text) {
+                *text = "(withheld: it quotes a private key)".to_owned();
+            }
+        }
+        self.fix = self.fix.filter(|fix| !is_private(&fix.with));
         self
     }
     pub(super) fn severity(mut self, severity: Severity) -> Problem {

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
+use super::mirrors;
 use super::nearest::Nearest;
 use super::parse::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset};
 use super::problem::{Problem, Quoted, Severity};
 use super::rules;
+use super::secrets::SecretsTable;
 use super::source::Sources;
 use super::{Loaded, Project};
 use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset};
@@ -21,14 +23,18 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
 
     let apps = resolver.apps(apps);
     let profiles = resolver.profiles(profiles);
+    // Rejected ones too: nobody who names them is wrong.
+    let labels: BTreeSet<Label> = match head.secrets.github.is_empty() {
+        true => BTreeSet::new(),
+        false => keysets.iter().map(|keyset| keyset.label.clone()).collect(),
+    };
     let keysets = resolver.keysets(keysets, &apps, &profiles, &head);
     if resolver.whole {
         resolver.project_level(&head, &apps, &profiles, &keysets);
+        resolver.secrets(&head.secrets, &labels);
     }
 
-    let mut head = head;
-    let secrets = std::mem::take(&mut head.secrets).complete(&mut resolver.problems);
-    let problems = in_order(resolver.problems);
+    let problems = in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
     let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
         (Given::Is(project), false) => Some(Project {
             desired: Desired {
@@ -40,7 +46,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 keysets,
             },
             api: head.api,
-            secrets,
+            secrets: head.secrets.finish(),
             limits: head.limits,
         }),
         _ => None,
@@ -220,6 +226,17 @@ impl Resolver<'_> {
         rules::same_app(apps, place, &mut self.problems);
         rules::same_keyset(keysets, place, &mut self.problems);
         rules::free_tier(keysets.len(), head, &mut self.problems);
+    }
+
+    fn secrets(&mut self, secrets: &SecretsTable, keysets: &BTreeSet<Label>) {
+        rules::sinks(secrets, &mut self.problems);
+        for mirror in &secrets.github {
+            let Given::Is(words) = &mirror.keysets else { continue };
+            for word in words.iter().filter(|word| Label::parse(&word.text).ok().is_none_or(|label| !keysets.contains(&label))) {
+                self.unknown(codes::UNKNOWN_KEYSET, "keyset", word, keysets.iter());
+            }
+        }
+        mirrors::check(&secrets.github, keysets, |origin| place(self.sources, origin), &mut self.problems);
     }
 
     fn duplicate(&mut self, what: &str, label: &Label, origin: Origin, first: Origin) {

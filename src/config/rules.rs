@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::codes;
-use super::parse::Head;
+use super::parse::{Given, Head};
 use super::problem::{Problem, Severity};
 use super::resolve::Apps;
+use super::secrets::{SecretsTable, SinkKind};
 use crate::keyset::field::{Certainty, Need, Section, Tier};
 use crate::keyset::table::SECTIONS;
 use crate::keyset::views::{AppSource, DesiredKeyset};
@@ -109,6 +110,35 @@ pub(super) fn free_tier(keysets: usize, head: &Head, problems: &mut Vec<Problem>
             )
             .help("declare fewer, or set `[api] tier` to the tier of your account"),
         );
+    }
+}
+
+/// A sink that needs a table has one, and no table describes a sink that is not used.
+pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
+    let sinks = match &secrets.sinks {
+        Given::Is(sinks) => sinks.as_slice(),
+        Given::Absent => &[],
+        // A sink that is misspelt may be any of them.
+        Given::Rejected => return,
+    };
+    for kind in [SinkKind::Age, SinkKind::Exec] {
+        let name = kind.name();
+        let used = sinks.iter().find(|(used, _)| *used == kind);
+        match (used, secrets.tables.get(name)) {
+            (Some((_, at)), None) => problems.push(
+                Problem::new(codes::SINK_TABLE, *at, format!("sink `{name}` without its table"), format!("needs `[secrets.{name}]`")).help(
+                    match kind {
+                        SinkKind::Age => "add `[secrets.age]` with `recipients = [\"age1...\"]`",
+                        SinkKind::Keyring | SinkKind::Exec => "add `[secrets.exec]` with `command = [\"./sinks/vault\"]`",
+                    },
+                ),
+            ),
+            (None, Some(at)) => problems.push(
+                Problem::new(codes::SINK_UNUSED, *at, format!("`[secrets.{name}]` is not used"), format!("`sinks` does not name `{name}`"))
+                    .help(format!("write `sinks = [\"{name}\"]` in `[secrets]`; until then it serves `secrets copy` and reading only")),
+            ),
+            _ => {}
+        }
     }
 }
 

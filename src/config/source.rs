@@ -1,7 +1,9 @@
 //! The texts of a project, and places in them.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::private;
 use crate::keyset::Origin;
 
 /// The files of a project, in the order in which they were read; [`Origin::file`] is an index into it.
@@ -16,6 +18,8 @@ pub struct Source {
     pub path: String,
     pub text: String,
     marks: OnceLock<Box<[Mark]>>,
+    /// Where private keys stand.
+    private: OnceLock<Box<[Range<usize>]>>,
 }
 
 /// A place as people name it. Line and column from 1; the column counts characters.
@@ -38,7 +42,14 @@ const MARK_EVERY: usize = 4096;
 
 impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
-        Source { path: path.into(), text: text.into(), marks: OnceLock::new() }
+        Source { path: path.into(), text: text.into(), marks: OnceLock::new(), private: OnceLock::new() }
+    }
+
+    /// Whether these bytes hold a part of a private key, which is not to be shown.
+    pub fn is_private(&self, bytes: Range<usize>) -> bool {
+        let private = self.private.get_or_init(|| private::places(&self.text).into());
+        let after = private.partition_point(|place| place.end <= bytes.start);
+        private.get(after).is_some_and(|place| place.start < bytes.end)
     }
 
     /// Line and column of a byte, both from 1. A byte inside a character counts as its start, one past the end as the end.

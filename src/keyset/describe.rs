@@ -44,27 +44,7 @@ pub fn json_schema() -> Json {
                     "type": "string", "enum": Tier::ALL.map(Tier::name)
                 }
             })),
-            "secrets": object("Where secret keys go. Only in keyform.toml.", &[], json!({
-                "sinks": {
-                    "description": "In order of preference: the first that passes its probe is used.",
-                    "type": "array", "items": { "type": "string", "enum": ["keyring", "age", "exec"] },
-                    "minItems": 1, "uniqueItems": true, "default": ["keyring"]
-                },
-                "age": object("Sealed files, one a keyset.", &["recipients"], json!({
-                    "recipients": {
-                        "description": "Public keys of those who may read the secrets: age1..., ssh-ed25519 ..., ssh-rsa ....",
-                        "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^(age1|ssh-ed25519 |ssh-rsa )" }
-                    },
-                    "dir": { "description": "Folder of the project.", "type": "string", "minLength": 1, "default": "secrets" }
-                })),
-                "exec": object("A program that takes the secrets.", &["command"], json!({
-                    "command": {
-                        "description": "The program and its arguments; started in the project's folder, without a shell.",
-                        "type": "array", "minItems": 1, "items": { "type": "string" }
-                    },
-                    "timeout": { "description": "Seconds for one operation.", "type": "integer", "minimum": 1, "maximum": 600, "default": 30 }
-                }))
-            })),
+            "secrets": secrets(),
             "limits": object("How much one apply may do. Only in keyform.toml.", &[], json!({
                 "create": limit("Most keysets to create."),
                 "update": limit("Most keysets to update.")
@@ -99,6 +79,63 @@ pub fn reference_markdown() -> String {
         page.push('\n');
     }
     page
+}
+
+fn secrets() -> Json {
+    let github = object(
+        "Copies for GitHub Actions: secrets of a repository or of one of its environments.",
+        &["repo", "name"],
+        json!({
+            "repo": { "description": "OWNER/NAME.", "type": "string", "pattern": REPO },
+            "environment": {
+                "description": "An environment of the repository. Default: the secret is the repository's.",
+                "type": "string", "minLength": 1, "maxLength": 255
+            },
+            "name": {
+                "description": "The secret's name. `{label}` stands for the keyset's label in upper case, with `_` for other characters.",
+                "type": "string", "pattern": SECRET_NAME, "examples": ["PUBNUB_SECRET_KEY", "PUBNUB_{label}"]
+            },
+            "keysets": {
+                "description": "Labels of the keysets. Default: all.",
+                "type": "array", "items": label("A keyset's label."), "minItems": 1, "uniqueItems": true
+            }
+        }),
+    );
+    let several = json!({ "type": "array", "items": github });
+    object(
+        "Where secret keys go. Only in keyform.toml.",
+        &[],
+        json!({
+            "sinks": {
+                "description": "In order of preference: the first that passes its probe is used.",
+                "type": "array", "items": { "type": "string", "enum": ["keyring", "age", "exec"] },
+                "minItems": 1, "uniqueItems": true, "default": ["keyring"]
+            },
+            "age": object("Files of the project, sealed with age.", &["recipients"], json!({
+                "recipients": {
+                    "description": "Public keys of those who may read the secrets: age1..., ssh-ed25519 ..., ssh-rsa .... Never private keys.",
+                    "type": "array", "items": { "type": "string", "pattern": RECIPIENT }, "minItems": 1, "uniqueItems": true
+                },
+                "dir": {
+                    "description": "The folder of the sealed files, relative to the project.",
+                    "type": "string", "minLength": 1, "maxLength": 255, "default": "secrets"
+                }
+            })),
+            "exec": object("A program that keeps secrets.", &["command"], json!({
+                "command": {
+                    "description": "The program, then its arguments. Started in the project's folder, without a shell.",
+                    "type": "array", "items": { "type": "string" }, "minItems": 1
+                },
+                "timeout": {
+                    "description": "Seconds for one call.",
+                    "type": "integer", "minimum": 1, "maximum": 600, "default": 30
+                }
+            })),
+            "mirror": object("Where copies of the secrets go.", &[], json!({
+                "github": { "description": "One table, or several.", "oneOf": [github, several] }
+            }))
+        }),
+    )
 }
 
 fn app() -> Json {
@@ -254,6 +291,11 @@ fn limit(description: &str) -> Json {
     json!({ "description": description, "type": "integer", "minimum": 0 })
 }
 
+const REPO: &str = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$";
+/// Looser than GitHub's rule: what stands for `{label}` is not known here.
+const SECRET_NAME: &str = "^([A-Za-z_]|\\{label\\})([A-Za-z0-9_]|\\{label\\})*$";
+const RECIPIENT: &str = "^(age1|ssh-ed25519 |ssh-rsa )";
+
 /// The rule of [`super::names::Label`].
 fn label_pattern() -> String {
     format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", LABEL_MAX - 1)
@@ -313,7 +355,21 @@ mod tests {
             version = "2026-03-23"
             tier = "starter"
             [secrets]
-            sinks = ["keyring"]
+            sinks = ["age", "exec", "keyring"]
+            [secrets.age]
+            recipients = ["age1qqq", "ssh-ed25519 AAAA me@host"]
+            dir = "sealed"
+            [secrets.exec]
+            command = ["./sinks/vault", "--mount", ""]
+            timeout = 600
+            [[secrets.mirror.github]]
+            repo = "acme/chat"
+            environment = "prod"
+            name = "PUBNUB_SECRET_KEY"
+            keysets = ["chat-dev"]
+            [[secrets.mirror.github]]
+            repo = "acme/chat"
+            name = "PUBNUB_{label}"
             [limits]
             create = 50
             [app.chat]
@@ -329,6 +385,7 @@ mod tests {
             files = { enabled = true, retention = 7, region = "us-east-1" }
             "#,
         );
+        accept("[secrets.mirror.github]\nrepo = \"a/b\"\nname = \"{label}\"");
         accept("[keyset.more]\napp = \"chat\"\ntype = \"production\"\nfiles.enabled = true");
     }
 
@@ -340,6 +397,16 @@ mod tests {
             ("[project]\nname = \"-a\"", "name"),
             ("[api]\ntier = \"gold\"", "tier"),
             ("[secrets]\nsinks = []", "sinks"),
+            ("[secrets]\nsinks = [\"vault\"]", "sinks"),
+            ("[secrets.age]\nrecipients = []", "recipients"),
+            ("[secrets.age]\nrecipients = [\"me@host\"]", "recipients"),
+            ("[secrets.age]\ndir = \"a\"", "recipients"),
+            ("[secrets.exec]\ncommand = \"vault\"", "command"),
+            ("[secrets.exec]\ncommand = [\"a\"]\ntimeout = 601", "timeout"),
+            ("[secrets.mirror.github]\nrepo = \"acme\"\nname = \"A\"", "oneOf"),
+            ("[secrets.mirror.github]\nrepo = \"a/b\"\nname = \"1A\"", "oneOf"),
+            ("[[secrets.mirror.github]]\nname = \"A\"", "oneOf"),
+            ("[secrets.mirror]\ngitlab = 1", "gitlab"),
             ("[limits]\ncreate = -1", "create"),
             ("[app.a]\n", "oneOf"),
             ("[app.a]\nname = \"A\"\nid = \"1\"", "oneOf"),
@@ -420,7 +487,7 @@ mod tests {
         None
     }
 
-    /// The schema's patterns, told apart by their text: a regex engine for four of them would be much.
+    /// The schema's patterns, told apart by their text: a regex engine for a handful of them would be much.
     fn matches(pattern: &str, text: &str) -> bool {
         if pattern == label_pattern() {
             return super::super::Label::parse(text).is_ok();
@@ -428,6 +495,12 @@ mod tests {
         match pattern {
             "^https?://[^/?#@]+/?$" => text.starts_with("http"),
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => ApiVersion::parse(text).is_ok(),
+            REPO => text.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')),
+            RECIPIENT => ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|head| text.starts_with(head)),
+            SECRET_NAME => {
+                let text = text.replace("{label}", "_");
+                !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            }
             "^[A-Za-z0-9._~:-]+$" => super::super::AppId::parse(text).is_ok(),
             other => panic!("no pattern of the schema: {other}"),
         }

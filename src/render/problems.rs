@@ -65,9 +65,14 @@ fn groups<'a>(problem: &'a Problem, sources: &'a Sources) -> Vec<Group<'a>> {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(terminal(&problem.title)).id(problem.code);
-    let at = problem.origin.and_then(|origin| Some((sources.place(origin)?, Line::of(sources, origin)?)));
-    let Some((place, line)) = at else {
-        let mut group = Group::with_title(title).element(Level::NOTE.message(terminal(&problem.label)));
+    let place = problem.origin.and_then(|origin| sources.place(origin));
+    let line = problem.origin.and_then(|origin| Line::of(sources, origin));
+    let Some((place, line)) = place.as_ref().zip(line) else {
+        let mut group = Group::with_title(title);
+        if let Some(place) = place {
+            group = group.element(Header::path(terminal(place.path)).line(place.line).char_column(place.column));
+        }
+        group = group.element(Level::NOTE.message(terminal(&problem.label)));
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(terminal(help)));
         }
@@ -111,12 +116,16 @@ struct Line {
 }
 
 impl Line {
+    /// `None`: it does not exist, or holds a private key.
     fn of(sources: &Sources, origin: Origin) -> Option<Line> {
-        let source = &sources.files.get(origin.file as usize)?.text;
-        let start = source.floor_char_boundary(origin.start as usize);
-        let (before, after) = source.split_at(start);
+        let source = sources.files.get(origin.file as usize)?;
+        let start = source.text.floor_char_boundary(origin.start as usize);
+        let (before, after) = source.text.split_at(start);
         let before = before.get(before.rfind('\n').map_or(0, |at| at + 1)..)?;
         let after = after.get(..after.find('\n').unwrap_or(after.len()))?;
+        if source.is_private(start - before.len()..start + after.len()) {
+            return None;
+        }
         let after = after.strip_suffix('\r').unwrap_or(after);
         let length = (origin.end as usize).saturating_sub(start).min(after.len());
         let (place, after) = after.split_at(after.floor_char_boundary(length));

@@ -1,5 +1,5 @@
 //! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential Manager, Secret Service), age
-//! files, a program of the user's; and the escrow, which seals answers until their secrets are there.
+//! files, a program of the user's; copies at GitHub; and the escrow, which seals answers until their secrets are there.
 //!
 //! ```text
 //! KeyringSink, ApiKeyStore   async, what the verbs see
@@ -16,6 +16,7 @@ mod api_key;
 mod entries;
 mod escrow;
 mod exec;
+mod github;
 mod keyring;
 mod probe;
 mod worker;
@@ -25,4 +26,5 @@ pub use any::AnySink;
 pub use api_key::{ApiKeyStore, parse_key_file};
 pub use escrow::Envelope;
 pub use exec::ExecSink;
+pub use github::{Github, MirrorError, Target};
 pub use keyring::{KeyringSink, Surroundings};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keyform::config::{self, CODES, Loaded, Severity, Source, Sources};
+use keyform::config::{self, CODES, Loaded, Severity, SinkKind, Source, Sources};
 use keyform::keyset::table::SECTIONS;
 use keyform::keyset::views::AppSource;
 use keyform::keyset::{FieldId, Kind, Label, Value};
@@ -77,6 +77,70 @@ fn profiles_merge_in_order_and_every_value_keeps_its_place() {
     assert!(matches!(app("old"), AppSource::Existing { id, .. } if id.as_str() == "0123"));
     assert_eq!((project.limits.create, project.limits.update), (Some(50), Some(100)));
     assert_eq!(project.api.endpoint.unwrap().0, "http://127.0.0.1:8080");
+}
+
+#[test]
+fn secrets_are_read_with_their_defaults() {
+    let secrets = load_sample(&samples_dir("valid").join("everything.toml")).project.expect("valid").secrets;
+    assert_eq!(secrets.sinks, [SinkKind::Age, SinkKind::Exec, SinkKind::Keyring]);
+    let age = secrets.age.expect("given");
+    assert_eq!((age.recipients.len(), age.dir.as_path()), (2, Path::new("sealed/keys")));
+    assert!(age.recipients[1].ends_with(" alice@rust"), "as it was written");
+    let exec = secrets.exec.expect("given");
+    assert_eq!((exec.command.join(" ").as_str(), exec.timeout.as_secs()), ("./sinks/vault --mount kv", 45));
+    let [prod, all] = secrets.github.as_slice() else { panic!("{:?}", secrets.github) };
+    let label = |text: &str| Label::parse(text).unwrap();
+    assert_eq!((prod.repo.as_str(), prod.environment.as_deref(), all.environment.as_deref()), ("acme/chat", Some("prod"), None));
+    assert_eq!(prod.secret_name(&label("chat-prod")), "PUBNUB_SECRET_KEY");
+    assert_eq!(all.secret_name(&label("chat.dev-2_x")), "PUBNUB_CHAT_DEV_2_X");
+    assert!(prod.covers(&label("chat-prod")) && !prod.covers(&label("chat-dev")) && all.covers(&label("chat-dev")));
+
+    let secrets = read(MINIMAL).project.expect("valid").secrets;
+    assert_eq!(secrets.sinks, [SinkKind::Keyring]);
+    assert!(secrets.age.is_none() && secrets.exec.is_none() && secrets.github.is_empty());
+    let age = "[secrets]\nsinks = [\"age\", \"exec\"]\nexec.command = [\"a\"]\nage.recipients = [\"age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm\"]\n";
+    let secrets = read(&format!("{age}{MINIMAL}")).project.expect("valid").secrets;
+    assert_eq!((secrets.age.unwrap().dir.as_path(), secrets.exec.unwrap().timeout.as_secs()), (Path::new("secrets"), 30));
+
+    let schema = keyform::keyset::describe::json_schema();
+    let names: Vec<&str> = SinkKind::ALL.into_iter().map(SinkKind::name).collect();
+    assert_eq!(schema["properties"]["secrets"]["properties"]["sinks"]["items"]["enum"], serde_json::json!(names));
+}
+
+/// Wherever a private key was put, and whatever else is wrong beside it.
+#[test]
+fn a_private_key_is_never_shown() {
+    const KEYS: [&str; 5] = [
+        "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
+        "age-secret-key-1gq9778vqxmmjve8sk7j6vt8uj4hdqajuvsfcwcm02d8gewq72pvq2y5j33",
+        "-----BEGIN OPENSSH PRIVATE KEY-----GQ9778VQ-----END OPENSSH PRIVATE KEY-----",
+        "sec-c-GQ9778VQ",
+        "b3BlbnNzaC1rZXktdjEAAAAABGQ9778VQ",
+    ];
+    for key in KEYS {
+        for place in [
+            "[secrets.age]\nrecipients = [\"KEY\"]",
+            "[secrets.age]\nrecipients = \"KEY\"",
+            "[secrets.age]\nrecipients = [\"KEY\", 5]",
+            "[secrets.age]\nrecipients = [\"KEY]",
+            "[secrets.age]\nrecipients = KEY",
+            "[secrets.age]\ndir = \"/KEY\"",
+            "[secrets.age]\n\"KEY\" = 1",
+            "[secrets]\nsinks = [\"KEY\"]",
+            "[secrets]\nsinks = \"KEY\"",
+            "[secrets.exec]\ncommand = \"KEY\"",
+            "[secrets.mirror.github]\nrepo = \"https://github.com/KEY/x\"\nname = \"KEY\"\nenvironment = \"KEY\\u0000\"\nkeysets = [\"KEY\"]",
+            "[app.KEY]\nname = \"\"",
+            "[keyset.b]\napp = \"KEY\"\nprofiles = [\"KEY\"]\nfiles.region = \"KEY\"\nfiles.KEY = 1",
+            "[KEY]",
+            "[api]\nversion = \"KEY\"\ntier = \"KEY\"\nendpoint = \"KEY\"",
+        ] {
+            let loaded = read(&format!("{MINIMAL}{}\n", place.replace("KEY", key)));
+            assert!(!loaded.problems.is_empty(), "{place}");
+            let shown = human(&loaded.problems, &loaded.sources, false) + &json(&loaded.problems, &loaded.sources).to_string();
+            assert!(!shown.to_lowercase().contains("gq9778vq"), "{place}:\n{shown}");
+        }
+    }
 }
 
 /// Holds for sections that are not in the table yet.
@@ -288,7 +352,8 @@ proptest! {
         3 => prop::sample::select(vec![
             "[", "]", "{", "}", "=", ".", ",", "\n", "\"", "'", "\"\"\"", "#", " ", "\r", "ü", "\u{202e}", "keyset", "app", "profile", "profiles",
             "files", "enabled", "region", "type", "\n[keyset.a]\n", "\n[app.chat]\n", "name = \"x\"\n", "true", "1", "0x", "1.5", "2026-01-01", "project",
-            "include", "api", "tier", "limits", "create", "secrets", "sinks", "a",
+            "include", "api", "tier", "limits", "create", "secrets", "sinks", "a", "age", "exec",
+            "recipients", "command", "\n[[secrets.mirror.github]]\n", "mirror", "github", "repo", "{label}", "keysets", "AGE-SECRET-KEY-1", "-----BEGIN",
         ]).prop_map(str::to_owned),
         1 => any::<String>(),
     ], 0..60)) {

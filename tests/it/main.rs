@@ -8,6 +8,7 @@ mod config;
 mod contract;
 mod crash;
 mod examples;
+mod github;
 mod house;
 mod leaks;
 mod login;
