@@ -141,6 +141,7 @@ fn write_project(folder: &Path, size: usize) {
         recorded.keysets.insert(
             label.clone(),
             RecordedKeyset {
+                mirrors: Default::default(),
                 id: KeysetId::parse(&(1001 + n).to_string()).expect("an id"),
                 app: app.clone(),
                 app_id: app_id.clone(),

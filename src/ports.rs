@@ -18,7 +18,7 @@
 //! rotation of a secret key walks the same chain ([`rotate`] in the place of [`post`]). A run that ended half-way is taken up
 //! where the journal stops: [`left_sealed`] or [`left_open`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, AppPage, BadAnswer, KeysetPage, ListedKey};
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, PublicKeys, RawAnswer, Secret};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, RawAnswer, Secret};
 use crate::protocol::{self, Point};
 
 // ---------------------------------------------------------------------------------------------------------- Api
@@ -338,6 +338,21 @@ pub enum SinkError {
     WriteOnly { sink: &'static str, why: String },
 }
 
+// ------------------------------------------------------------------------------------------------------- Mirror
+
+/// Takes copies of secrets that a sink has already. Gives none back.
+pub trait Mirror: Send + Sync {
+    /// Puts it there, in the place of one that is there. May be repeated.
+    fn put(&self, to: &MirrorTarget, secret: &Secret) -> impl Future<Output = Result<(), CopyFailed>> + Send;
+}
+
+/// A copy was not taken. Never tells of the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyFailed {
+    pub why: String,
+    pub help: Option<String>,
+}
+
 // -------------------------------------------------------------------------------------------------------- Clock
 
 /// The time, and waiting for it.
@@ -426,6 +441,8 @@ pub struct Stored {
     pub waits: bool,
     pub made: Made,
     pub secret: SecretRecord,
+    /// The secret itself, where it is stored, for whoever wants a copy of it.
+    pub key: Option<Secret>,
 }
 
 /// How a post ended.
@@ -594,15 +611,15 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
         Made::Keyset(live) => Some(Owner { id: &live.id, keys: &live.keys }),
         Made::SecretKey(id) => keys.map(|keys| Owner { id, keys }),
     };
-    let (secret, waits) = match secret {
-        Err(why) => (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() }, false),
+    let (secret, waits, key) = match secret {
+        Err(why) => (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() }, false, None),
         Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
-            Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false),
-            Err(error) => (SecretRecord::Missing { why: error.to_string().into() }, kept),
+            Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false, Some(secret)),
+            Err(error) => (SecretRecord::Missing { why: error.to_string().into() }, kept, None),
         },
     };
     protocol::reached(if rotates(&intent) { Point::RotateStored } else { Point::CreateStored });
-    Stored { intent, waits, made, secret }
+    Stored { intent, waits, made, secret, key }
 }
 
 /// Writes a secret and proves, as far as the sink can be read here, that it is there.
@@ -623,7 +640,7 @@ pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option
 pub fn found(unknown: Unknown, live: LiveKeyset) -> Stored {
     protocol::reached(Point::CreateFound);
     let secret = SecretRecord::Missing { why: LOST.into() };
-    Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret }
+    Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret, key: None }
 }
 
 /// Why a keyset that was found has no secret.
@@ -637,6 +654,9 @@ pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) ->
 }
 
 impl Stored {
+    pub fn label(&self) -> &Label {
+        self.intent.what.label()
+    }
     fn ends(&self) -> Option<uuid::Uuid> {
         (!self.waits).then_some(self.intent.id)
     }
@@ -649,8 +669,17 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
     let (Creation::Keyset { label, app, app_id, .. }, Made::Keyset(live)) = (intent.what, made) else {
         return Err(LedgerError { what: "commit".into(), why: "the intent is for something else".into() });
     };
-    let keyset =
-        RecordedKeyset { id: live.id, app, app_id, keys: live.keys, created_at: live.created_at, applied, seen: live.observed, secret };
+    let keyset = RecordedKeyset {
+        id: live.id,
+        app,
+        app_id,
+        keys: live.keys,
+        created_at: live.created_at,
+        applied,
+        seen: live.observed,
+        secret,
+        mirrors: BTreeMap::new(),
+    };
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
     protocol::reached(Point::CreateCommitted);
     Ok(keyset)

@@ -51,6 +51,7 @@ points! {
     RotateSealed = "rotate.sealed" Step "the answer is sealed in the journal" -> "opens it, stores the secret, records it";
     RotateStored = "rotate.stored" Step "the secret is in the sink" -> "the same";
     RotateCommitted = "rotate.committed" Step "the new secret is in the journal" -> "folds the journal into the state";
+    MirrorSent = "mirror.sent" Step "a copy of a secret was taken by a mirror" -> "sends it once more";
     UpdateAnswered = "update.answered" Step "one call of an update is done" -> "compares with the account and sends what is left";
     JournalOpen = "journal.open" Io "the journal is opened, or begun with its first line" -> "drops a first line that is torn";
     JournalWrite = "journal.write" Io "records are appended to the journal" -> "drops a last record that is torn: it was never acknowledged";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::mirror::Kept;
 use super::report::Event;
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Live, Recorded};
@@ -14,6 +15,7 @@ pub struct Ports<'a, A, L, E, S, C> {
     pub escrow: &'a E,
     pub sink: Option<Probed<'a, S>>,
     pub clock: &'a C,
+    pub kept: &'a Kept,
 }
 
 /// What the run knows, and how it may go about it.

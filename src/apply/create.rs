@@ -42,8 +42,10 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         Ok(opened) => opened,
         Err((unknown, bad)) => return Ok(Tried::Lost(unknown, format!("not an answer of the Admin API: {bad}"))),
     };
-    let stored = ports::store(sink, name, None, opened).await;
+    let mut stored = ports::store(sink, name, None, opened).await;
+    let (label, key) = (stored.label().clone(), stored.key.take());
     let (outcome, keyset) = settled(ports.ledger, stored, settings, false).await?;
+    ports.kept.keep(&label, key);
     Ok(Tried::Done(outcome, keyset))
 }
 

@@ -3,6 +3,7 @@
 pub mod context;
 pub mod create;
 pub mod gate;
+pub mod mirror;
 pub mod recover;
 pub mod refresh;
 pub mod report;

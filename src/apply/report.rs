@@ -1,7 +1,7 @@
 //! What an apply says while it runs, and when it is over.
 
 use crate::keyset::views::SecretRecord;
-use crate::keyset::{AppId, FieldId, KeysetId, Label, Observed, PublicKeys, Value};
+use crate::keyset::{AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Value};
 use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
@@ -35,6 +35,7 @@ pub enum Verb {
     CreateKeyset,
     UpdateKeyset,
     RotateSecret,
+    MirrorSecret,
     /// An intent of an earlier run, for a label that no action of this plan creates.
     Resolve,
     /// A sealed answer of an earlier run.
@@ -66,6 +67,10 @@ pub enum Outcome {
         id: KeysetId,
         secret: SecretRecord,
         waits: bool,
+    },
+    /// A copy of its secret key is there.
+    Mirrored {
+        to: MirrorTarget,
     },
     /// An earlier intent turned out to have led to nothing.
     Nothing,
@@ -125,7 +130,7 @@ impl Outcome {
     /// Done, with nothing that a person has to look at.
     pub fn is_good(&self) -> bool {
         match self {
-            Outcome::App { .. } | Outcome::Nothing => true,
+            Outcome::App { .. } | Outcome::Nothing | Outcome::Mirrored { .. } => true,
             Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
             Outcome::Updated { differing } => differing.is_empty(),
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),

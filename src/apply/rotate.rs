@@ -75,9 +75,10 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             }
         };
         let new = opened.prefix();
-        let stored = ports::store(sink, order.name, Some(&keyset.keys), opened).await;
-        let waits = stored.waits;
+        let mut stored = ports::store(sink, order.name, Some(&keyset.keys), opened).await;
+        let (waits, key) = (stored.waits, stored.key.take());
         *keyset = ports::commit_rotation(ports.ledger, stored, keyset).await?;
+        ports.kept.keep(order.label, key);
         // A request of before that was given up may have been carried out since, and then it is the last one that counts.
         match (permanent(ports.api, &keyset.id).await, new) {
             (Some(now), Some(new)) if now != new && n > 0 => {

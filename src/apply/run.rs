@@ -85,7 +85,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
         let mut fresh = self.left_keysets(&mut open, place, &mut ended).await;
         let done: Vec<usize> = ended.iter().map(|(at, _)| *at).collect();
-        let keysets = self.actions.iter().enumerate().filter(|(n, a)| !a.is_app() && !done.contains(&place(*n)));
+        let keysets = self.actions.iter().enumerate().filter(|(n, a)| !a.is_app() && !matches!(a, Action::MirrorSecret { .. }) && !done.contains(&place(*n)));
         let (rotations, others): (Vec<_>, Vec<_>) = keysets.partition(|(_, a)| matches!(a, Action::RotateSecret { .. }));
 
         let begun: Vec<(usize, &Action, Option<Fresh>)> =
@@ -163,7 +163,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             Action::AdoptApp { label, id, name, .. } => {
                 record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false }).await
             }
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } => Ok(Outcome::Nothing),
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => {
+                Ok(Outcome::Nothing)
+            },
         }
     }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure};
+use super::mirrors::{self, Sender};
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs};
 use super::progress::Progress;
 use super::session::{ConnectOptions, Connection, Session};
 use super::{secrets, sinks};
+use crate::apply::mirror::{self, Kept};
 use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Report};
 use crate::disk;
 use crate::keyset::Label;
@@ -116,12 +118,15 @@ async fn apply(
         None => Envelope::none(),
     };
     enough_room(session, &plan)?;
+    let copies = mirror::planned(&plan.actions);
+    let github = mirrors::reach(&copies).await?;
     let consent = consent(args, session, output)?;
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
     let progress = Progress::new(output, approved.plan().actions.len());
-    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock };
+    let kept = Kept::of(&copies);
+    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept };
     let context = Context {
         project: &session.project.desired.project,
         namespace: session.namespace(),
@@ -134,7 +139,15 @@ async fn apply(
         stop: &|| stop.load(Ordering::SeqCst),
         on_event: &|event| progress.event(&event),
     };
-    let done = apply::run(&ports, &approved, context).await;
+    let mut done = apply::run(&ports, &approved, context).await;
+    if let (Some(github), None) = (&github, &done.ledger_failed) {
+        let stop = || stop.load(Ordering::SeqCst);
+        let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|event| progress.event(&event) };
+        let (steps, ended) = sender.send(github, &copies).await;
+        done.interrupted |= stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
+        done.steps.extend(steps);
+        done.ledger_failed = ended.err().map(|error| error.to_string());
+    }
     progress.finish();
     let exit = exit_of(&done);
     if output.is_json() {
@@ -145,7 +158,7 @@ async fn apply(
     Ok(exit)
 }
 
-fn exit_of(report: &Report) -> Exit {
+pub fn exit_of(report: &Report) -> Exit {
     if report.interrupted {
         Exit::Interrupted
     } else if report.all_good() {

@@ -7,6 +7,7 @@ mod error;
 mod init;
 mod key;
 mod login;
+mod mirrors;
 mod output;
 mod plan;
 mod progress;

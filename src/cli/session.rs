@@ -40,7 +40,11 @@ impl Session {
             output.error("");
         }
         match loaded.project {
-            Some(project) if errors == 0 => {
+            Some(mut project) if errors == 0 => {
+                if global.sandbox {
+                    // What the sandbox gave out is of no use to anybody.
+                    project.desired.keysets.values_mut().for_each(|keyset| keyset.mirrors = Box::default());
+                }
                 Ok(Session { dir: below(&global.dir), sources: loaded.sources, project, sandbox: global.sandbox })
             }
             _ => {

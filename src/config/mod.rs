@@ -25,7 +25,7 @@ pub use codes::{CODES, Code};
 pub use endpoint::check_endpoint;
 pub use files::{MAIN_FILE, load};
 pub use problem::{Fix, Problem, Severity};
-pub use secrets::{AgeSettings, ExecSettings, GithubMirror, Secrets, SinkKind};
+pub use secrets::{AgeSettings, ExecSettings, Secrets, SinkKind};
 pub use source::{Place, Source, Sources};
 
 /// Everything that `keyform.toml` and its includes say.

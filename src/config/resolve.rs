@@ -28,7 +28,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
         true => BTreeSet::new(),
         false => keysets.iter().map(|keyset| keyset.label.clone()).collect(),
     };
-    let keysets = resolver.keysets(keysets, &apps, &profiles, &head);
+    let mut keysets = resolver.keysets(keysets, &apps, &profiles, &head);
     if resolver.whole {
         resolver.project_level(&head, &apps, &profiles, &keysets);
         resolver.secrets(&head.secrets, &labels);
@@ -36,7 +36,12 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
 
     let problems = in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
     let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
-        (Given::Is(project), false) => Some(Project {
+        (Given::Is(project), false) => {
+            let (secrets, mirrors) = head.secrets.finish();
+            for (label, keyset) in &mut keysets {
+                keyset.mirrors = mirrors.iter().filter_map(|mirror| mirror.target(label)).collect();
+            }
+            Some(Project {
             desired: Desired {
                 project,
                 apps: apps
@@ -46,9 +51,10 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 keysets,
             },
             api: head.api,
-            secrets: head.secrets.finish(),
+            secrets,
             limits: head.limits,
-        }),
+        })
+        }
         _ => None,
     };
     Loaded { sources, problems, project }
@@ -197,7 +203,7 @@ impl Resolver<'_> {
             self.unknown(codes::UNKNOWN_APP, "app", &word, apps.keys());
             return None;
         };
-        Some((label, DesiredKeyset { app, app_origin: word.origin, settings, protect, origin }))
+        Some((label, DesiredKeyset { app, app_origin: word.origin, settings, protect, mirrors: Box::default(), origin }))
     }
 
     /// A keyset is called by its label unless it says otherwise.

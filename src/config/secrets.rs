@@ -13,7 +13,7 @@ use super::private::is_private;
 use super::problem::{Problem, Quoted};
 use super::recipients::{self, Bad};
 use crate::keyset::settings::bad_text;
-use crate::keyset::{Label, Origin};
+use crate::keyset::{Label, MirrorTarget, Origin};
 
 /// `[secrets]`. Nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,6 @@ pub struct Secrets {
     pub age: Option<AgeSettings>,
     /// Given whenever `sinks` names it.
     pub exec: Option<ExecSettings>,
-    pub github: Vec<GithubMirror>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +55,14 @@ pub struct ExecSettings {
 }
 
 /// `[[secrets.mirror.github]]`: secrets of Actions in a repository, or in one of its environments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GithubMirror {
+pub(super) struct GithubMirror {
     /// `OWNER/NAME`
-    pub repo: String,
-    pub environment: Option<String>,
-    /// Perhaps with the placeholder `{label}`: see [`GithubMirror::secret_name`].
-    pub name: String,
+    repo: String,
+    environment: Option<String>,
+    /// Perhaps with a place for the label.
+    name: String,
     /// `None`: all.
-    pub keysets: Option<Vec<Label>>,
+    keysets: Option<Vec<Label>>,
 }
 
 impl SinkKind {
@@ -82,20 +80,19 @@ impl SinkKind {
 
 impl Default for Secrets {
     fn default() -> Secrets {
-        Secrets { sinks: vec![SinkKind::Keyring], age: None, exec: None, github: Vec::new() }
+        Secrets { sinks: vec![SinkKind::Keyring], age: None, exec: None }
     }
 }
 
 impl GithubMirror {
-    /// The name of a keyset's secret at GitHub: the label stands for `{label}`, in upper case, and with `_` for what GitHub
-    /// does not take.
-    pub fn secret_name(&self, label: &Label) -> String {
-        mirrors::fill(&self.name, label)
-    }
-
-    /// Whether the secret of this keyset is mirrored.
-    pub fn covers(&self, label: &Label) -> bool {
-        self.keysets.as_ref().is_none_or(|keysets| keysets.contains(label))
+    /// Where a copy of this keyset's secret goes; `None`: nowhere.
+    pub fn target(&self, label: &Label) -> Option<MirrorTarget> {
+        let covered = self.keysets.as_ref().is_none_or(|keysets| keysets.contains(label));
+        covered.then(|| MirrorTarget {
+            repo: self.repo.as_str().into(),
+            environment: self.environment.as_deref().map(Into::into),
+            name: mirrors::fill(&self.name, label).into(),
+        })
     }
 }
 
@@ -128,13 +125,13 @@ const ENVIRONMENT_MAX: usize = 255;
 
 impl SecretsTable {
     /// Only for a project without errors.
-    pub(super) fn finish(self) -> Secrets {
+    pub(super) fn finish(self) -> (Secrets, Vec<GithubMirror>) {
         let default = Secrets::default();
         let sinks = match self.sinks {
             Given::Is(sinks) => sinks.into_iter().map(|(kind, _)| kind).collect(),
             Given::Absent | Given::Rejected => default.sinks,
         };
-        Secrets { sinks, age: self.age, exec: self.exec, github: self.github.into_iter().filter_map(MirrorTable::finish).collect() }
+        (Secrets { sinks, age: self.age, exec: self.exec }, self.github.into_iter().filter_map(MirrorTable::finish).collect())
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod describe;
 pub mod field;
+pub mod mirror;
 pub mod names;
 pub mod secret;
 pub mod settings;
@@ -13,6 +14,7 @@ pub mod views;
 pub mod wire;
 
 pub use field::{Call, Certainty, Field, Kind, Life, Section, Tier};
+pub use mirror::MirrorTarget;
 pub use names::{ApiVersion, AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 pub use secret::{RawAnswer, Secret};
 pub use settings::{Declared, FieldId, Observed, Origin, Rejected, Setting, Value};

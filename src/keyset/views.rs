@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::mirror::MirrorTarget;
 use super::names::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 use super::settings::{Declared, Observed, Origin};
 
@@ -37,6 +38,8 @@ pub struct DesiredKeyset {
     pub settings: Declared,
     /// Default: true for production.
     pub protect: bool,
+    /// Where copies of its secret key go, each once, in order.
+    pub mirrors: Box<[MirrorTarget]>,
     /// Of the table's name.
     pub origin: Origin,
 }
@@ -69,6 +72,8 @@ pub struct RecordedKeyset {
     /// Values last seen at the server.
     pub seen: Observed,
     pub secret: SecretRecord,
+    /// Where a copy was sent, and of which secret key.
+    pub mirrors: BTreeMap<MirrorTarget, Fingerprint>,
 }
 
 /// What is known about a keyset's secret key. Never the key.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, Origin, Value};
+use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,22 @@ pub enum Action {
         why: Rotation,
         origin: Origin,
     },
+    /// A copy of its secret key goes where the TOML wants one, once the sink has the secret.
+    MirrorSecret {
+        label: Label,
+        to: MirrorTarget,
+        why: Mirroring,
+        origin: Origin,
+    },
+}
+
+/// Why a copy is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirroring {
+    /// None was sent there.
+    New,
+    /// The one that was sent there is of another secret key, or is about to be.
+    Outdated,
 }
 
 /// Why a secret key is rotated.
@@ -203,6 +219,7 @@ pub struct Summary {
     pub create: usize,
     pub update: usize,
     pub rotate: usize,
+    pub mirror: usize,
     /// Once-set fields that updates set; what a create sets is part of the create.
     pub irreversible: usize,
     pub refused: usize,
@@ -229,6 +246,7 @@ impl Plan {
                     sum.irreversible += changes.iter().filter(|c| c.is_irreversible()).count();
                 }
                 Action::RotateSecret { .. } => sum.rotate += 1,
+                Action::MirrorSecret { .. } => sum.mirror += 1,
             }
         }
         sum
@@ -243,7 +261,8 @@ impl Action {
             | Action::AdoptApp { label, .. }
             | Action::CreateKeyset { label, .. }
             | Action::UpdateKeyset { label, .. }
-            | Action::RotateSecret { label, .. } => label,
+            | Action::RotateSecret { label, .. }
+            | Action::MirrorSecret { label, .. } => label,
         }
     }
 
@@ -251,13 +270,20 @@ impl Action {
     pub fn is_app(&self) -> bool {
         match self {
             Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => true,
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } => false,
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => {
+                false
+            }
         }
     }
 
-    /// The order of a plan: apps first, each label's steps together, its secret key last.
-    pub fn rank(&self) -> (bool, &Label, bool) {
-        (!self.is_app(), self.label(), matches!(self, Action::RotateSecret { .. }))
+    /// The order of a plan: apps first, each label's steps together, its secret key and then the copies of it last.
+    pub fn rank(&self) -> (bool, &Label, u8, Option<&MirrorTarget>) {
+        let (step, to) = match self {
+            Action::RotateSecret { .. } => (1, None),
+            Action::MirrorSecret { to, .. } => (2, Some(to)),
+            _ => (0, None),
+        };
+        (!self.is_app(), self.label(), step, to)
     }
 }
 

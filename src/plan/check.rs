@@ -17,6 +17,11 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
         match action {
             Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => {}
             Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),
+            Action::MirrorSecret { label, to, .. } => {
+                if !inputs.desired.keysets.get(label).is_some_and(|keyset| keyset.mirrors.contains(to)) {
+                    notes.push(format!("{label} is copied to {to}, where nobody wants it"));
+                }
+            }
             Action::CreateKeyset { label, app, settings, .. } => create(plan, inputs, label, app, settings, &mut notes),
             Action::UpdateKeyset { label, changes, .. } => update(inputs, label, changes, &mut notes),
         }

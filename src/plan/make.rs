@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
-use super::action::{Action, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation};
+use super::action::{Action, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation};
 use super::apps::{self, Standing};
 use super::{diff, guard};
 
@@ -159,9 +159,7 @@ impl<'a> Keysets<'_, 'a> {
             return;
         }
         let rotation = self.rotation(label, &recorded.secret);
-        if diff.changes.is_empty() && rotation.is_none() {
-            self.plan.unchanged += 1;
-        }
+        let actions = self.plan.actions.len();
         if !diff.changes.is_empty() {
             self.plan.actions.push(Action::UpdateKeyset {
                 label: label.clone(),
@@ -171,6 +169,7 @@ impl<'a> Keysets<'_, 'a> {
                 origin: keyset.origin,
             });
         }
+        let renewed = rotation.is_some();
         if let Some(why) = rotation {
             self.plan.actions.push(Action::RotateSecret {
                 label: label.clone(),
@@ -179,6 +178,26 @@ impl<'a> Keysets<'_, 'a> {
                 why,
                 origin: keyset.origin,
             });
+        }
+        self.mirrors(label, keyset, Some(recorded), renewed);
+        if self.plan.actions.len() == actions {
+            self.plan.unchanged += 1;
+        }
+    }
+
+    /// Copies that are wanted and are not there as they should be. `renewed`: its secret key is about to be another one.
+    fn mirrors(&mut self, label: &Label, keyset: &DesiredKeyset, recorded: Option<&RecordedKeyset>, renewed: bool) {
+        for to in &keyset.mirrors {
+            let now = recorded.and_then(|recorded| match &recorded.secret {
+                SecretRecord::Stored { fingerprint, .. } if !renewed => Some(fingerprint),
+                _ => None,
+            });
+            let why = match recorded.and_then(|recorded| recorded.mirrors.get(to)) {
+                Some(sent) if Some(sent) == now => continue,
+                Some(_) => Mirroring::Outdated,
+                None => Mirroring::New,
+            };
+            self.plan.actions.push(Action::MirrorSecret { label: label.clone(), to: to.clone(), why, origin: keyset.origin });
         }
     }
 
@@ -222,16 +241,19 @@ impl<'a> Keysets<'_, 'a> {
     fn finish(mut self) {
         if !self.creates.is_empty() {
             let names = guard::Names::of(&self.inputs);
-            for create in self.creates {
+            for create in std::mem::take(&mut self.creates) {
                 match doubles(&create, &names) {
                     Some(refusal) => self.refusals.push(refusal),
-                    None => self.plan.actions.push(Action::CreateKeyset {
-                        label: create.label.clone(),
-                        app: create.keyset.app.clone(),
-                        settings: create.keyset.settings.iter().map(diff::created).collect(),
-                        reason: create.reason,
-                        origin: create.keyset.origin,
-                    }),
+                    None => {
+                        self.plan.actions.push(Action::CreateKeyset {
+                            label: create.label.clone(),
+                            app: create.keyset.app.clone(),
+                            settings: create.keyset.settings.iter().map(diff::created).collect(),
+                            reason: create.reason,
+                            origin: create.keyset.origin,
+                        });
+                        self.mirrors(create.label, create.keyset, None, true);
+                    }
                 }
             }
         }

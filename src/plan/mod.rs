@@ -7,6 +7,6 @@ mod diff;
 mod guard;
 mod make;
 
-pub use action::{Action, Change, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
+pub use action::{Action, Change, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
 pub use check::check;
 pub use make::{Inputs, make};

@@ -43,6 +43,8 @@ pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     group(&mut out, "Keysets to update", plan.actions.iter().filter(update).map(|a| action(a, compact)));
     let rotate = |a: &&Action| matches!(a, Action::RotateSecret { .. });
     group(&mut out, "Secret keys to replace", plan.actions.iter().filter(rotate).map(|a| action(a, compact)));
+    let mirror = |a: &&Action| matches!(a, Action::MirrorSecret { .. });
+    group(&mut out, "Copies of secret keys to send", plan.actions.iter().filter(mirror).map(|a| action(a, compact)));
     group(&mut out, "Refused", plan.refusals.iter().map(|r| refusal(r, sources)));
     let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
     group(&mut out, "No longer declared", plan.orphans.iter().map(orphan));
@@ -98,6 +100,9 @@ fn action(action: &Action, compact: bool) -> String {
         }
         Action::RotateSecret { label, id, app, why, origin: _ } => {
             format!("{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n", words::rotation(why))
+        }
+        Action::MirrorSecret { label, to, why, origin: _ } => {
+            format!("{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n", terminal(&to.to_string()), words::mirroring(*why))
         }
     }
 }
@@ -210,6 +215,9 @@ fn summary(plan: &Plan) -> String {
     }
     if sum.rotate > 0 {
         parts.push(format!("{} to replace", count(sum.rotate, "secret key")));
+    }
+    if sum.mirror > 0 {
+        parts.push(format!("{} to send", if sum.mirror == 1 { "1 copy".to_owned() } else { format!("{} copies", sum.mirror) }));
     }
     if sum.refused > 0 {
         parts.push(format!("{} refused", sum.refused));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
-use crate::plan::{Action, Change, Note, Plan, Reason, Refused, Rotation};
+use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refused, Rotation};
 
 use super::plan_words as words;
 
@@ -17,12 +17,12 @@ pub const FORMAT_VERSION: u32 = 1;
 /// format_version   1
 /// kind             "plan"
 /// refreshed        whether the account was looked at
-/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, irreversible, refused, orphans, unchanged
+/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, mirror, irreversible, refused, orphans, unchanged
 /// actions[]        in the order of apply:
-///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset";  "rotate" + "secret_key"
+///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset";  "rotate" | "mirror" + "secret_key"
 ///   label, place   place: {path, line, column} from 1, or null
 ///   reason         creates: {why: "new" | "deleted_outside" | "unfinished", id?, since?}
-///                  rotations: {why: "missing" | "unfinished", message?, since?}
+///                  rotations: {why: "missing" | "unfinished", message?, since?};  mirrors: {why: "new" | "outdated"}
 ///   id, name, from, to, app      where the action has them
 ///   changes[]      keysets: {field, from, to, from_known, irreversible, companion}
 /// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
@@ -49,6 +49,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
             "create": sum.create,
             "update": sum.update,
             "rotate": sum.rotate,
+            "mirror": sum.mirror,
             "irreversible": sum.irreversible,
             "refused": sum.refused,
             "orphans": sum.orphans,
@@ -109,6 +110,13 @@ fn action(action: &Action, sources: &Sources) -> Json {
                 Rotation::Unfinished { since } => json!({ "why": "unfinished", "since": since }),
             };
             (json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }), origin)
+        }
+        Action::MirrorSecret { label, to, why, origin } => {
+            let why = match why {
+                Mirroring::New => "new",
+                Mirroring::Outdated => "outdated",
+            };
+            (json!({ "action": "mirror", "kind": "secret_key", "label": label, "to": to, "reason": { "why": why } }), origin)
         }
     };
     if let Json::Object(object) = &mut json {

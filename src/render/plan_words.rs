@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::keyset::{FieldId, Label, Life, Value};
-use crate::plan::{Note, Orphan, Reason, Refused, Rotation};
+use crate::plan::{Mirroring, Note, Orphan, Reason, Refused, Rotation};
 
 use super::text::{count, terminal};
 
@@ -146,6 +146,13 @@ pub(super) fn rotation(why: &Rotation) -> String {
         Rotation::Unfinished { since } => {
             format!("a rotation was begun {since}, its end is not known: found out first, and done again only if its key is lost")
         }
+    }
+}
+
+pub(super) fn mirroring(why: Mirroring) -> &'static str {
+    match why {
+        Mirroring::New => "no copy was sent there yet",
+        Mirroring::Outdated => "the copy there is of another secret key",
     }
 }
 

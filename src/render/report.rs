@@ -44,6 +44,7 @@ pub fn human(report: &Report) -> String {
         (verb(Verb::CreateKeyset), "keyset", "created"),
         (verb(Verb::UpdateKeyset), "keyset", "updated"),
         (verb(Verb::RotateSecret), "secret key", "replaced"),
+        (verb(Verb::MirrorSecret), "secret", "mirrored"),
         (verb(Verb::Resolve), "earlier step", "resolved"),
         (verb(Verb::Recover), "sealed answer", "recovered"),
     ] {
@@ -110,6 +111,7 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
         Outcome::Updated { differing } => {
             serde_json::json!({"outcome": "updated", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
         }
+        Outcome::Mirrored { to } => serde_json::json!({"outcome": "mirrored", "to": to}),
         Outcome::Nothing => serde_json::json!({"outcome": "nothing"}),
         Outcome::Failed { why, help } => serde_json::json!({"outcome": "failed", "message": why, "help": help}),
         Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
@@ -141,6 +143,7 @@ fn verb_name(verb: Verb) -> &'static str {
         Verb::CreateKeyset => "create_keyset",
         Verb::UpdateKeyset => "update_keyset",
         Verb::RotateSecret => "rotate_secret",
+        Verb::MirrorSecret => "mirror_secret",
         Verb::Resolve => "resolve",
         Verb::Recover => "recover",
     }
@@ -151,10 +154,23 @@ fn subject(step: &Step) -> String {
         Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp => "app",
         Verb::CreateKeyset | Verb::UpdateKeyset => "keyset",
         Verb::RotateSecret => "secret key of",
+        Verb::MirrorSecret => "copy of the secret key of",
         Verb::Resolve => "earlier step for",
         Verb::Recover => "sealed answer for",
     };
     format!("{noun} {BOLD}{}{BOLD:#}", step.label)
+}
+
+/// Every step with what a person has to know of it.
+pub fn lines(report: &Report) -> String {
+    let mut text = String::new();
+    for (step, outcome) in &report.steps {
+        let _ = writeln!(text, "{}", line(step, outcome));
+        for note in notes(step, outcome) {
+            let _ = writeln!(text, "    {note}");
+        }
+    }
+    text
 }
 
 pub fn line(step: &Step, outcome: &Outcome) -> String {
@@ -191,6 +207,7 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
             format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
+        Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
         Outcome::Failed { why, .. } => format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why)),
         Outcome::Unknown { why } => format!("{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}", terminal(why)),
@@ -205,6 +222,7 @@ fn failing(step: &Step) -> &'static str {
         Verb::AdoptApp => "not referenced",
         Verb::UpdateKeyset => "not updated",
         Verb::RotateSecret => "not replaced",
+        Verb::MirrorSecret => "not sent",
         Verb::Resolve => "not resolved",
         Verb::Recover => "not opened",
     }

@@ -16,8 +16,9 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Method, Response, StatusCode, Url};
 use zeroize::Zeroizing;
 
-use crate::keyset::Secret;
 use crate::keyset::settings::{bad_text, is_format};
+use crate::keyset::{MirrorTarget, Secret};
+use crate::ports::{CopyFailed, Mirror};
 
 /// Longest answer taken, in bytes. A public key has about 100.
 const BODY_MAX: usize = 1 << 20;
@@ -27,16 +28,6 @@ const MESSAGE_MAX: usize = 300;
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Times a request is sent at most. All of them may be repeated: to put a secret again changes nothing.
 const TRIES: usize = 5;
-
-/// One secret of one repository or environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// `OWNER/NAME`
-    pub repo: String,
-    /// `None`: the secret is the repository's.
-    pub environment: Option<String>,
-    pub name: String,
-}
 
 /// What GitHub's API is asked with. It connects to nothing until the first [`Github::put`].
 pub struct Github {
@@ -129,6 +120,12 @@ struct ErrorBody {
     message: String,
 }
 
+impl Mirror for Github {
+    async fn put(&self, to: &MirrorTarget, secret: &Secret) -> Result<(), CopyFailed> {
+        Github::put(self, to, secret).await.map_err(|error| CopyFailed { why: error.to_string(), help: error.help().map(Into::into) })
+    }
+}
+
 impl Github {
     /// `base_url`: `https://api.github.com`, or with a path; http on loopback only.
     pub fn new(base_url: &str, token: Secret) -> Result<Github, MirrorError> {
@@ -167,14 +164,23 @@ impl Github {
         self
     }
 
+    /// Finds out whether secrets can be put there at all, as far as GitHub tells: asks for the key they are sealed for.
+    pub async fn reach(&self, target: &MirrorTarget) -> Result<(), MirrorError> {
+        let ask = Ask::new(&self.base, target)?;
+        if self.known(&ask).is_some() {
+            return Ok(());
+        }
+        self.fetch(&ask, None).await.map(drop)
+    }
+
     /// Makes the secret, or gives it this value.
-    pub async fn put(&self, target: &Target, secret: &Secret) -> Result<(), MirrorError> {
+    pub async fn put(&self, target: &MirrorTarget, secret: &Secret) -> Result<(), MirrorError> {
         let ask = Ask::new(&self.base, target)?;
         let known = self.known(&ask);
         let fresh = known.is_none();
         let key = match known {
             Some(key) => key,
-            None => self.fetch(&ask, secret).await?,
+            None => self.fetch(&ask, Some(secret)).await?,
         };
         let refused = match self.put_sealed(&ask, &key, secret).await {
             Err(error @ MirrorError::Refused { status: 400 | 409 | 422, .. }) => error,
@@ -184,7 +190,7 @@ impl Github {
         if fresh {
             return Err(refused);
         }
-        let renewed = self.fetch(&ask, secret).await?;
+        let renewed = self.fetch(&ask, Some(secret)).await?;
         if renewed.id == key.id { Err(refused) } else { self.put_sealed(&ask, &renewed, secret).await }
     }
 
@@ -192,7 +198,7 @@ impl Github {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(ask.key.as_str()).cloned()
     }
 
-    async fn fetch(&self, ask: &Ask, secret: &Secret) -> Result<SealKey, MirrorError> {
+    async fn fetch(&self, ask: &Ask, secret: Option<&Secret>) -> Result<SealKey, MirrorError> {
         let what = format!("for the public key of {}", ask.scope);
         let body = self.repeat(Method::GET, &ask.key, None, &what, ask.environment, secret).await?;
         let bad = |why| MirrorError::BadAnswer { what: what.clone(), why };
@@ -209,7 +215,7 @@ impl Github {
         let sealed = sealed.map_err(|_| MirrorError::Setup("a secret could not be sealed".to_owned()))?;
         let body = PutBody { encrypted_value: &STANDARD.encode(sealed), key_id: &key.id };
         let body = serde_json::to_vec(&body).map_err(|error| MirrorError::Setup(error.to_string()))?;
-        self.repeat(Method::PUT, &ask.secret, Some(body), &ask.what, ask.environment, secret).await.map(drop)
+        self.repeat(Method::PUT, &ask.secret, Some(body), &ask.what, ask.environment, Some(secret)).await.map(drop)
     }
 
     /// Sends while it may help. `what` says in errors what it was about; `secret` is what no error repeats.
@@ -220,7 +226,7 @@ impl Github {
         body: Option<Vec<u8>>,
         what: &str,
         environment: bool,
-        secret: &Secret,
+        secret: Option<&Secret>,
     ) -> Result<Vec<u8>, MirrorError> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.first_pause)
@@ -268,11 +274,12 @@ impl Github {
 
     /// What GitHub says: one line, not too long, and not where it quotes the token or a secret. Looked for before it is cut, so
     /// that no half of one is left.
-    fn told(&self, body: &[u8], secret: &Secret) -> String {
+    fn told(&self, body: &[u8], secret: Option<&Secret>) -> String {
         let Ok(ErrorBody { message }) = serde_json::from_slice(body) else {
             return format!("no message of GitHub's in the answer ({} bytes)", body.len());
         };
-        if [self.token.expose_secret(), secret.expose_secret(), "sec-c-"].iter().any(|private| message.contains(private)) {
+        let private = [Some(self.token.expose_secret()), secret.map(Secret::expose_secret), Some("sec-c-")];
+        if private.into_iter().flatten().any(|private| message.contains(private)) {
             return "(withheld: it quotes a secret)".to_owned();
         }
         let harmless = |c: char| if c.is_control() || is_format(c) { ' ' } else { c };
@@ -293,7 +300,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn new(base: &Url, target: &Target) -> Result<Ask, MirrorError> {
+    fn new(base: &Url, target: &MirrorTarget) -> Result<Ask, MirrorError> {
         // A segment of dots is a step in the path, however it is written.
         let dots = |text: &str| text.bytes().all(|b| b == b'.');
         let part = |text: &str| !dots(text) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
@@ -316,7 +323,7 @@ impl Ask {
         };
         let scope = match &target.environment {
             Some(environment) => format!("environment `{environment}` of {}", target.repo),
-            None => target.repo.clone(),
+            None => target.repo.to_string(),
         };
         Ok(Ask {
             key: url("public-key")?,

@@ -26,5 +26,5 @@ pub use any::AnySink;
 pub use api_key::{ApiKeyStore, parse_key_file};
 pub use escrow::Envelope;
 pub use exec::ExecSink;
-pub use github::{Github, MirrorError, Target};
+pub use github::{Github, MirrorError};
 pub use keyring::{KeyringSink, Surroundings};

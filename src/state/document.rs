@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Paths, StateError};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, Observed, ProjectName, PublicKeys};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys};
 
 pub const VERSION: u64 = 1;
 
@@ -191,6 +191,8 @@ pub struct KeysetStanza {
     applied: Observed,
     seen: Observed,
     secret: SecretStanza,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    mirrors: BTreeMap<MirrorTarget, Fingerprint>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -202,22 +204,22 @@ enum SecretStanza {
 
 impl From<RecordedKeyset> for KeysetStanza {
     fn from(keyset: RecordedKeyset) -> Self {
-        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret } = keyset;
+        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, mirrors } = keyset;
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
             SecretRecord::Missing { why } => SecretStanza::Missing { why },
         };
-        KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret }
+        KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors }
     }
 }
 impl From<KeysetStanza> for RecordedKeyset {
     fn from(stanza: KeysetStanza) -> Self {
-        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret } = stanza;
+        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors } = stanza;
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
             SecretStanza::Missing { why } => SecretRecord::Missing { why },
         };
-        RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret }
+        RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret, mirrors }
     }
 }

@@ -81,23 +81,24 @@ fn profiles_merge_in_order_and_every_value_keeps_its_place() {
 
 #[test]
 fn secrets_are_read_with_their_defaults() {
-    let secrets = load_sample(&samples_dir("valid").join("everything.toml")).project.expect("valid").secrets;
+    let project = load_sample(&samples_dir("valid").join("everything.toml")).project.expect("valid");
+    let secrets = project.secrets;
     assert_eq!(secrets.sinks, [SinkKind::Age, SinkKind::Exec, SinkKind::Keyring]);
     let age = secrets.age.expect("given");
     assert_eq!((age.recipients.len(), age.dir.as_path()), (2, Path::new("sealed/keys")));
     assert!(age.recipients[1].ends_with(" alice@rust"), "as it was written");
     let exec = secrets.exec.expect("given");
     assert_eq!((exec.command.join(" ").as_str(), exec.timeout.as_secs()), ("./sinks/vault --mount kv", 45));
-    let [prod, all] = secrets.github.as_slice() else { panic!("{:?}", secrets.github) };
-    let label = |text: &str| Label::parse(text).unwrap();
-    assert_eq!((prod.repo.as_str(), prod.environment.as_deref(), all.environment.as_deref()), ("acme/chat", Some("prod"), None));
-    assert_eq!(prod.secret_name(&label("chat-prod")), "PUBNUB_SECRET_KEY");
-    assert_eq!(all.secret_name(&label("chat.dev-2_x")), "PUBNUB_CHAT_DEV_2_X");
-    assert!(prod.covers(&label("chat-prod")) && !prod.covers(&label("chat-dev")) && all.covers(&label("chat-dev")));
+    let mirrors = |label: &str| {
+        let keyset = &project.desired.keysets[&Label::parse(label).unwrap()];
+        keyset.mirrors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(mirrors("chat-prod"), ["github:acme/chat/prod/PUBNUB_SECRET_KEY", "github:acme/chat/PUBNUB_CHAT_PROD"]);
+    assert_eq!(mirrors("chat-dev"), ["github:acme/chat/PUBNUB_CHAT_DEV"]);
 
     let secrets = read(MINIMAL).project.expect("valid").secrets;
     assert_eq!(secrets.sinks, [SinkKind::Keyring]);
-    assert!(secrets.age.is_none() && secrets.exec.is_none() && secrets.github.is_empty());
+    assert!(secrets.age.is_none() && secrets.exec.is_none());
     let age = "[secrets]\nsinks = [\"age\", \"exec\"]\nexec.command = [\"a\"]\nage.recipients = [\"age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm\"]\n";
     let secrets = read(&format!("{age}{MINIMAL}")).project.expect("valid").secrets;
     assert_eq!((secrets.age.unwrap().dir.as_path(), secrets.exec.unwrap().timeout.as_secs()), (Path::new("secrets"), 30));

@@ -1,117 +1,22 @@
-//! Copies of secrets at GitHub, against a stand-in: it answers as GitHub's REST documentation says and opens what was sealed with
-//! the private half of its key. GitHub itself is not asked: what it does beyond its documentation is not known to these tests.
+//! The client for copies of secrets at GitHub, against the stand-in.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crypto_box::SecretKey;
-use crypto_box::aead::OsRng;
-use keyform::keyset::Secret;
-use keyform::secrets::{Github, MirrorError, Target};
+use keyform::keyset::{MirrorTarget, Secret};
+use keyform::secrets::{Github, MirrorError};
 use zeroize::Zeroizing;
+
+use crate::support::github::{StandIn, json, said, text};
 
 const TOKEN: &str = "github_pat_of-this-test";
 const SECRET: &str = "sec-c-of-this-test";
 
-#[derive(Default)]
-struct World {
-    /// Private halves, with their ids, by the path of the folder of secrets.
-    keys: BTreeMap<String, (String, SecretKey)>,
-    made: usize,
-    /// What was opened, by path.
-    secrets: BTreeMap<String, String>,
-    /// `METHOD path`, and headers.
-    asked: Vec<(String, HeaderMap)>,
-    /// Given instead of the usual answer, one a request.
-    script: VecDeque<Response>,
-}
-
-struct StandIn {
-    url: String,
-    world: Arc<Mutex<World>>,
-}
-
-impl StandIn {
-    async fn new() -> StandIn {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let world: Arc<Mutex<World>> = Arc::default();
-        let shared = world.clone();
-        let app = axum::Router::new().fallback(move |request: Request| {
-            let world = shared.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-                world.lock().expect("not poisoned").answer(&parts.method, parts.uri.path(), parts.headers, &body)
-            }
-        });
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        StandIn { url, world }
-    }
-    fn github(&self) -> Github {
-        let token = Secret::parse(Zeroizing::new(TOKEN.to_owned())).expect("a token");
-        Github::new(&self.url, token).expect("a client").first_pause(Duration::from_millis(5))
-    }
-    fn script(&self, answers: impl IntoIterator<Item = Response>) {
-        self.world.lock().expect("not poisoned").script.extend(answers);
-    }
-    fn asked(&self) -> Vec<String> {
-        self.world.lock().expect("not poisoned").asked.drain(..).map(|(line, _)| line).collect()
-    }
-    fn stored(&self, path: &str) -> Option<String> {
-        self.world.lock().expect("not poisoned").secrets.get(path).cloned()
-    }
-    /// GitHub changes its keys.
-    fn rotate(&self) {
-        self.world.lock().expect("not poisoned").keys.clear();
-    }
-}
-
-impl World {
-    fn answer(&mut self, method: &Method, path: &str, headers: HeaderMap, body: &[u8]) -> Response {
-        self.asked.push((format!("{method} {path}"), headers));
-        if let Some(answer) = self.script.pop_front() {
-            return answer;
-        }
-        let (folder, name) = path.rsplit_once('/').expect("a path");
-        let made = &mut self.made;
-        let (id, key) = self.keys.entry(folder.to_owned()).or_insert_with(|| {
-            *made += 1;
-            (format!("key-{made}"), SecretKey::generate(&mut OsRng))
-        });
-        if *method == Method::GET && name == "public-key" {
-            return json(200, &serde_json::json!({"key_id": id, "key": STANDARD.encode(key.public_key().as_bytes())}));
-        }
-        assert_eq!(*method, Method::PUT);
-        let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
-        let sealed = STANDARD.decode(body["encrypted_value"].as_str().expect("text")).expect("base64");
-        match key.unseal(&sealed) {
-            Ok(opened) if body["key_id"] == **id => {
-                let before = self.secrets.insert(path.to_owned(), String::from_utf8(opened).expect("UTF-8"));
-                text(if before.is_some() { 204 } else { 201 }, "")
-            }
-            _ => said(422, "Bad request - validation failed due to an improperly encrypted secret"),
-        }
-    }
-}
-
-fn text(status: u16, body: impl Into<Body>) -> Response {
-    Response::builder().status(status).body(body.into()).expect("an answer")
-}
-
-fn json(status: u16, body: &serde_json::Value) -> Response {
-    text(status, body.to_string())
-}
-
-fn said(status: u16, message: &str) -> Response {
-    json(status, &serde_json::json!({"message": message, "documentation_url": "https://docs.github.com/rest"}))
+fn client(stand_in: &StandIn) -> Github {
+    let token = Secret::parse(Zeroizing::new(TOKEN.to_owned())).expect("a token");
+    Github::new(&stand_in.url, token).expect("a client").first_pause(Duration::from_millis(5))
 }
 
 fn with(mut response: Response, name: &'static str, value: &str) -> Response {
@@ -119,12 +24,12 @@ fn with(mut response: Response, name: &'static str, value: &str) -> Response {
     response
 }
 
-fn repository(name: &str) -> Target {
-    Target { repo: "acme/chat".to_owned(), environment: None, name: name.to_owned() }
+fn repository(name: &str) -> MirrorTarget {
+    MirrorTarget { repo: "acme/chat".into(), environment: None, name: name.into() }
 }
 
-fn environment(environment: &str) -> Target {
-    Target { environment: Some(environment.to_owned()), ..repository("KEY") }
+fn environment(environment: &str) -> MirrorTarget {
+    MirrorTarget { environment: Some(environment.into()), ..repository("KEY") }
 }
 
 fn secret(text: &str) -> Secret {
@@ -132,7 +37,7 @@ fn secret(text: &str) -> Secret {
 }
 
 /// Nothing of an error is secret, in any form.
-async fn failing(github: &Github, target: &Target) -> MirrorError {
+async fn failing(github: &Github, target: &MirrorTarget) -> MirrorError {
     let error = github.put(target, &secret(SECRET)).await.expect_err("it is refused");
     for text in [error.to_string(), format!("{error:?}")] {
         assert!(!text.contains(TOKEN) && !text.contains(SECRET) && !text.contains("of-this-test"), "{text}");
@@ -145,7 +50,7 @@ async fn failing(github: &Github, target: &Target) -> MirrorError {
 #[tokio::test]
 async fn a_secret_of_a_repository_is_sealed_and_put() {
     let stand_in = StandIn::new().await;
-    let github = stand_in.github();
+    let github = client(&stand_in);
     github.put(&repository("KEY_A"), &secret(SECRET)).await.expect("made");
     github.put(&repository("KEY_B"), &secret("sec-c-other")).await.expect("made");
     github.put(&repository("KEY_A"), &secret("sec-c-changed")).await.expect("changed");
@@ -175,7 +80,7 @@ async fn a_secret_of_a_repository_is_sealed_and_put() {
 #[tokio::test]
 async fn each_environment_has_a_key_and_a_place_of_its_own() {
     let stand_in = StandIn::new().await;
-    let github = stand_in.github();
+    let github = client(&stand_in);
     for target in [repository("KEY"), environment("prod/eu 100%ü?#"), environment("prod")] {
         github.put(&target, &secret(SECRET)).await.expect("made");
     }
@@ -196,7 +101,7 @@ async fn each_environment_has_a_key_and_a_place_of_its_own() {
 #[tokio::test]
 async fn a_key_that_was_changed_is_fetched_anew_once() {
     let stand_in = StandIn::new().await;
-    let github = stand_in.github();
+    let github = client(&stand_in);
     github.put(&repository("A"), &secret(SECRET)).await.expect("made");
     stand_in.rotate();
     github.put(&repository("B"), &secret(SECRET)).await.expect("made with the new key");
@@ -210,7 +115,7 @@ async fn a_key_that_was_changed_is_fetched_anew_once() {
     assert!(error.to_string().contains("422") && error.to_string().contains("no such luck"), "{error}");
     assert_eq!(methods(stand_in.asked()), "PUT GET");
 
-    let github = stand_in.github();
+    let github = client(&stand_in);
     stand_in.script([json(200, &serde_json::json!({"key_id": "old", "key": STANDARD.encode([1; 32])}))]);
     failing(&github, &repository("D")).await;
     assert_eq!(methods(stand_in.asked()), "GET PUT", "a key that came just now is not asked for again");
@@ -228,7 +133,7 @@ async fn a_refusal_says_what_is_missing() {
     ] {
         let stand_in = StandIn::new().await;
         stand_in.script([said(status, "Resource not accessible by integration")]);
-        let error = failing(&stand_in.github(), &target).await;
+        let error = failing(&client(&stand_in), &target).await;
         let shown = error.to_string();
         assert!(shown.contains(&status.to_string()) && shown.contains("acme/chat"), "{shown}");
         assert!(shown.contains("Resource not accessible by integration"), "{shown}");
@@ -250,13 +155,13 @@ async fn what_github_says_is_shortened_and_harmless() {
     ] {
         let stand_in = StandIn::new().await;
         stand_in.script([said(403, message)]);
-        let error = failing(&stand_in.github(), &repository("A")).await;
+        let error = failing(&client(&stand_in), &repository("A")).await;
         assert!(error.to_string().contains(says), "{error}");
     }
     for body in ["<html>sorry</html>".to_owned(), String::new(), format!("{{\"message\": \"{}", "x".repeat(3 << 20))] {
         let stand_in = StandIn::new().await;
         stand_in.script([text(404, body)]);
-        let error = failing(&stand_in.github(), &repository("A")).await;
+        let error = failing(&client(&stand_in), &repository("A")).await;
         assert!(error.to_string().contains("404") && error.to_string().contains("no message"), "{error}");
     }
 }
@@ -274,7 +179,7 @@ async fn an_answer_that_is_no_key_is_told() {
     ] {
         let stand_in = StandIn::new().await;
         stand_in.script([answer]);
-        let error = failing(&stand_in.github(), &repository("A")).await;
+        let error = failing(&client(&stand_in), &repository("A")).await;
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(stand_in.asked().len(), 1, "nothing was put");
     }
@@ -285,12 +190,12 @@ async fn what_may_pass_is_tried_again() {
     let stand_in = StandIn::new().await;
     stand_in.script([said(500, "oops"), said(502, "oops"), with(said(403, "secondary rate limit"), "retry-after", "1")]);
     let begun = Instant::now();
-    stand_in.github().put(&repository("A"), &secret(SECRET)).await.expect("made");
+    client(&stand_in).put(&repository("A"), &secret(SECRET)).await.expect("made");
     assert!(begun.elapsed() >= Duration::from_secs(1), "as long as it was asked to wait");
     assert_eq!(stand_in.asked().len(), 5);
 
     stand_in.script([(); 9].map(|()| said(503, "down")));
-    let error = failing(&stand_in.github(), &repository("A")).await;
+    let error = failing(&client(&stand_in), &repository("A")).await;
     assert!(error.to_string().contains("503") && error.help().is_some_and(|help| help.contains("later")), "{error}");
     assert_eq!(stand_in.asked().len(), 5, "not for ever");
 
@@ -302,7 +207,7 @@ async fn what_may_pass_is_tried_again() {
         let stand_in = StandIn::new().await;
         let limited = answer.status() != 503;
         stand_in.script([answer]);
-        let error = failing(&stand_in.github(), &repository("A")).await;
+        let error = failing(&client(&stand_in), &repository("A")).await;
         assert_eq!(error.help().is_some_and(|help| help.contains("too many requests")), limited, "{error}");
         assert_eq!(stand_in.asked().len(), 1, "nobody waits for an hour");
     }
@@ -316,7 +221,7 @@ async fn what_may_pass_is_tried_again() {
 async fn the_token_goes_nowhere_else() {
     let (stand_in, elsewhere) = (StandIn::new().await, StandIn::new().await);
     stand_in.script([with(said(301, "Moved Permanently"), "location", &elsewhere.url)]);
-    let error = failing(&stand_in.github(), &repository("A")).await;
+    let error = failing(&client(&stand_in), &repository("A")).await;
     assert!(error.help().is_some_and(|help| help.contains("renamed or moved")), "{error}");
     assert_eq!(elsewhere.asked(), [] as [&str; 0]);
 
@@ -328,9 +233,9 @@ async fn the_token_goes_nowhere_else() {
         assert!(Github::new(url, secret(TOKEN)).is_ok(), "{url}");
     }
 
-    let github = stand_in.github();
+    let github = client(&stand_in);
     stand_in.asked();
-    let bad = |repo: &str, name: &str| Target { repo: repo.to_owned(), environment: None, name: name.to_owned() };
+    let bad = |repo: &str, name: &str| MirrorTarget { repo: repo.into(), environment: None, name: name.into() };
     for target in [
         bad("acme", "A"),
         bad("acme/..", "A"),

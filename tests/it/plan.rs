@@ -10,7 +10,7 @@ use keyform::keyset::views::{
 };
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
-use keyform::plan::{Action, Change, Inputs, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make};
+use keyform::plan::{Action, Change, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make};
 use keyform::render::{plan_human, plan_json};
 use proptest::prelude::*;
 
@@ -18,7 +18,11 @@ use proptest::prelude::*;
 
 /// A project, its state and an account, with a server small enough to be obviously right.
 fn stored() -> SecretRecord {
-    SecretRecord::Stored { sink: "keyring".into(), fingerprint: Fingerprint::parse(&format!("sha256:{}", "0".repeat(32))).unwrap() }
+    stored_as("0")
+}
+
+fn stored_as(digit: &str) -> SecretRecord {
+    SecretRecord::Stored { sink: "keyring".into(), fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).unwrap() }
 }
 
 #[derive(Clone)]
@@ -112,7 +116,7 @@ impl World {
     fn keyset(&mut self, name: &str, app: &str) {
         let origin = self.line(&format!("[keyset.{name}]"));
         let app_origin = self.line(&format!("app = {app:?}"));
-        let keyset = DesiredKeyset { app: label(app), app_origin, settings: Default::default(), protect: false, origin };
+        let keyset = DesiredKeyset { app: label(app), app_origin, settings: Default::default(), protect: false, mirrors: Box::default(), origin };
         self.desired.keysets.insert(label(name), keyset);
         self.set(name, "name", text(name));
         self.set(name, "type", text("testing"));
@@ -182,6 +186,15 @@ impl World {
         World { refresh: false, ..self.clone() }.plan()
     }
 
+    /// One more place for a copy of its secret.
+    fn mirror(&mut self, name: &str, to: &str) {
+        let keyset = self.desired.keysets.get_mut(&label(name)).unwrap();
+        let mut mirrors = std::mem::take(&mut keyset.mirrors).into_vec();
+        mirrors.push(to.parse().unwrap());
+        mirrors.sort();
+        keyset.mirrors = mirrors.into();
+    }
+
     /// Carries the plan out as apply would, against a server that sets once-set fields once.
     fn apply(&mut self) {
         let plan = self.plan();
@@ -206,6 +219,11 @@ impl World {
                 Action::RotateSecret { label, .. } => {
                     self.recorded.keysets.get_mut(label).unwrap().secret = stored();
                     self.open.secret_keys.remove(label);
+                }
+                Action::MirrorSecret { label, to, .. } => {
+                    let keyset = self.recorded.keysets.get_mut(label).unwrap();
+                    let SecretRecord::Stored { fingerprint, .. } = &keyset.secret else { panic!("{label} has no secret to copy") };
+                    keyset.mirrors.insert(to.clone(), fingerprint.clone());
                 }
                 Action::UpdateKeyset { label, id, changes, .. } => {
                     let sent = observed_of(changes.iter().map(|c| (c.field, &c.to)));
@@ -236,6 +254,7 @@ impl World {
         let mut observed = observed_of(defaults.iter().map(|(f, v)| (*f, v)));
         observed.absorb(&applied);
         let keyset = RecordedKeyset {
+            mirrors: Default::default(),
             id: id.clone(),
             app: app.clone(),
             app_id: app_id.clone(),
@@ -637,6 +656,41 @@ fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
 }
 
 #[test]
+fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
+    let mut world = World::matching();
+    world.mirror("dev", "github:acme/chat/prod/KEY");
+    world.mirror("dev", "github:acme/chat/KEY");
+    world.keyset("new", "chat");
+    world.mirror("new", "github:acme/chat/NEW");
+    let whys = |world: &World| -> Vec<(String, Mirroring)> {
+        let copy = |action: &Action| match action {
+            Action::MirrorSecret { to, why, .. } => Some((to.to_string(), *why)),
+            _ => None,
+        };
+        world.plan().actions.iter().filter_map(copy).collect()
+    };
+    let new = |to: &str| (to.to_owned(), Mirroring::New);
+    let all = [new("github:acme/chat/KEY"), new("github:acme/chat/prod/KEY"), new("github:acme/chat/NEW")];
+    assert_eq!(whys(&world), all);
+    assert_eq!(world.plan().summary().mirror, 3);
+    world.policy.targets = Some(["new".to_string()].into());
+    assert_eq!(whys(&world), [new("github:acme/chat/NEW")]);
+    world.policy.targets = None;
+    world.apply();
+    assert!(world.plan().is_empty());
+
+    // Its secret key is about to be another one, or is already.
+    let outdated = |to: &str| (to.to_owned(), Mirroring::Outdated);
+    let mut lost = world.clone();
+    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into() };
+    assert_eq!(whys(&lost), [outdated("github:acme/chat/KEY"), outdated("github:acme/chat/prod/KEY")]);
+    lost.apply();
+    assert!(lost.plan().is_empty());
+    world.recorded.keysets.get_mut(&label("new")).unwrap().secret = stored_as("1");
+    assert_eq!(whys(&world), [outdated("github:acme/chat/NEW")]);
+}
+
+#[test]
 fn targets_take_their_apps_along_and_nothing_else() {
     let mut world = World::matching();
     world.app("new", "New");
@@ -882,6 +936,7 @@ proptest! {
                 let name = format!("k{n}");
                 let origin = place(*n, field("type"));
                 let keyset = DesiredKeyset {
+                    mirrors: Box::default(),
                     app: label(&format!("a{}", n % 2 + 1)), app_origin: origin, settings: Default::default(), protect: false, origin,
                 };
                 world.desired.keysets.insert(label(&name), keyset);
@@ -993,9 +1048,17 @@ fn goldens() -> Vec<(&'static str, World)> {
     refused.keyset("stage", "chat");
     refused.undeclare("dev");
 
+    let mut copies = World::matching();
+    copies.mirror("dev", "github:acme/chat/prod/KEY");
+    copies.mirror("prod", "github:acme/chat/KEY");
+    copies.apply();
+    copies.mirror("dev", "github:acme/chat/KEY_DEV");
+    copies.recorded.keysets.get_mut(&label("prod")).unwrap().secret = SecretRecord::Missing { why: "the keyring was locked".into() };
+
     let mut offline = World::matching();
     offline.refresh = false;
     vec![
+        ("copies", copies),
         ("create", create),
         ("create-many", many),
         ("update", update),

@@ -64,6 +64,7 @@ fn recorded(id: u64, secret: SecretRecord) -> RecordedKeyset {
     let region = FieldId::find("files", "region").expect("a field");
     let retention = FieldId::find("files", "retention").expect("a field");
     RecordedKeyset {
+        mirrors: Default::default(),
         id: KeysetId::parse(&id.to_string()).expect("an id"),
         app: label("app"),
         app_id: AppId::parse("101").expect("an id"),

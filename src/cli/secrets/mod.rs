@@ -2,6 +2,7 @@
 
 mod copy;
 mod doctor;
+mod mirror;
 mod recover;
 mod rotate;
 mod show;
@@ -45,6 +46,8 @@ enum Verb {
     Recover(LockArgs),
     /// Give a keyset a new secret key
     Rotate(rotate::Args),
+    /// Send copies to GitHub again, as `[secrets.mirror.github]` says, whatever was sent before
+    Mirror(mirror::Args),
     /// Copy secrets to another sink, which is theirs from then on; the old copies stay
     Copy(copy::Args),
 }
@@ -58,6 +61,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Verb::Doctor(args) => doctor::run(&session, args, output).await,
         Verb::Recover(lock) => recover::run(&session, lock, output).await,
         Verb::Rotate(args) => rotate::run(&session, args, output).await,
+        Verb::Mirror(args) => mirror::run(&session, args, output).await,
         Verb::Copy(args) => copy::run(&session, args, output).await,
     }
 }

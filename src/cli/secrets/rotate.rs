@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::super::apply::{LockArgs, duration, stop_on_signals};
 use super::super::clock::SystemClock;
 use super::super::error::{Exit, Failure};
+use super::super::mirrors::{self, Sender};
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Connection, Session};
 use super::super::sinks;
 use super::find;
+use crate::apply::mirror::Kept;
 use crate::apply::resolve::Patience;
 use crate::apply::{Outcome, Ports, Report, Step, Verb, rotate};
 use crate::ports::{self, Api, Clock, Creation};
@@ -86,14 +88,23 @@ async fn rotate(
     let stop = stop_on_signals(output)?;
     let clock = SystemClock;
     let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
-    let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock };
+    let copies = mirrors::wanted(session, label);
+    let github = mirrors::reach(&copies).await?;
+    let kept = Kept::of(&copies);
+    let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept };
     let mut keyset = keyset.clone();
     let name = sinks::entry(session, label);
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
     let order = rotate::Order { label, name: &name, expires_at, patience };
     let outcome = rotate::rotate(&ports, sink, &mut keyset, &order).await?;
-    let report = Report { steps: vec![(Step { verb: Verb::RotateSecret, label: label.clone() }, outcome)], ..Report::default() };
+    let mut report = Report { steps: vec![(Step { verb: Verb::RotateSecret, label: label.clone() }, outcome)], ..Report::default() };
+    if let Some(github) = &github {
+        let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
+        let (steps, ended) = sender.send(github, &copies).await;
+        report.steps.extend(steps);
+        report.ledger_failed = ended.err().map(|error| error.to_string());
+    }
     let exit = if report.all_good() { Exit::Done } else { Exit::Partial };
     if output.is_json() {
         output.json(&report::json(&report, exit as u8));
@@ -104,15 +115,9 @@ async fn rotate(
 }
 
 fn told(report: &Report, expires_at: Option<jiff::Timestamp>) -> String {
-    let mut text = String::new();
-    for (step, outcome) in &report.steps {
-        text.push_str(&format!("{}\n", report::line(step, outcome)));
-        for note in report::notes(step, outcome) {
-            text.push_str(&format!("    {note}\n"));
-        }
-        if let (Outcome::Rotated { .. }, Some(at)) = (outcome, expires_at) {
-            text.push_str(&format!("    The key of before works until {at:.0}.\n"));
-        }
+    let mut text = report::lines(report);
+    if let (Some((_, Outcome::Rotated { .. })), Some(at)) = (report.steps.first(), expires_at) {
+        text.push_str(&format!("The key of before works until {at:.0}.\n"));
     }
     text
 }

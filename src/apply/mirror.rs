@@ -1,0 +1,134 @@
+//! Copies of secret keys, once their sinks have them. What was sent is recorded, so that it is sent again only when the key is
+//! another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use super::report::{Event, Outcome, Step, Verb};
+use crate::keyset::views::{Recorded, SecretRecord};
+use crate::keyset::{Label, MirrorTarget, Secret};
+use crate::plan::Action;
+use crate::ports::{Entry, Ledger, LedgerError, Mirror};
+use crate::protocol::{self, Point};
+
+/// Secret keys that a run has in its hand and that a copy is to be made of: where the sink cannot be read, there is no other
+/// moment for it.
+#[derive(Default)]
+pub struct Kept {
+    wanted: BTreeSet<Label>,
+    secrets: Mutex<BTreeMap<Label, Secret>>,
+}
+
+impl Kept {
+    pub fn of(copies: &[Copy]) -> Kept {
+        Kept { wanted: copies.iter().map(|copy| copy.label.clone()).collect(), secrets: Mutex::default() }
+    }
+    /// Drops what nobody wants.
+    pub fn keep(&self, label: &Label, secret: Option<Secret>) {
+        if let Some(secret) = secret.filter(|_| self.wanted.contains(label)) {
+            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(label.clone(), secret);
+        }
+    }
+    fn take(&self, label: &Label) -> Option<Secret> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(label)
+    }
+}
+
+/// What goes where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Copy {
+    pub label: Label,
+    pub to: MirrorTarget,
+}
+
+/// The copies of a plan.
+pub fn planned(actions: &[Action]) -> Vec<Copy> {
+    let copy = |action: &Action| match action {
+        Action::MirrorSecret { label, to, .. } => Some(Copy { label: label.clone(), to: to.clone() }),
+        _ => None,
+    };
+    actions.iter().filter_map(copy).collect()
+}
+
+/// How the copies are sent.
+pub struct Sending<'a, M, L> {
+    pub mirror: &'a M,
+    pub ledger: &'a L,
+    pub kept: &'a Kept,
+    /// As it is when all else is done.
+    pub recorded: &'a Recorded,
+    /// Also what was sent before.
+    pub again: bool,
+    pub stop: &'a dyn Fn() -> bool,
+    pub on_event: &'a dyn Fn(Event),
+}
+
+/// Sends them one after the other, as GitHub asks for. `read`: what a sink has, by label and the sink's name; or why it does
+/// not tell. One failure does not stop the others, but for a journal that fails.
+pub async fn send<M: Mirror, L: Ledger>(
+    sending: &Sending<'_, M, L>,
+    copies: &[Copy],
+    read: impl AsyncFn(&Label, &str) -> Result<Option<Secret>, String>,
+) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
+    let mut steps = Vec::new();
+    let mut hand: Option<(&Label, Secret)> = None;
+    let mut records = BTreeMap::new();
+    for Copy { label, to } in copies {
+        let step = Step { verb: Verb::MirrorSecret, label: label.clone() };
+        let mut end = |outcome: Outcome| {
+            (sending.on_event)(Event::Finished { step: step.clone(), outcome: outcome.clone() });
+            steps.push((step.clone(), outcome));
+        };
+        if (sending.stop)() {
+            end(Outcome::Skipped { why: format!("interrupted before it was sent to {to}") });
+            continue;
+        }
+        let Some(recorded) = sending.recorded.keysets.get(label) else {
+            end(Outcome::Skipped { why: "its keyset is not there".to_owned() });
+            continue;
+        };
+        let SecretRecord::Stored { sink, fingerprint } = &recorded.secret else {
+            end(Outcome::Skipped { why: "it is in no sink yet".to_owned() });
+            continue;
+        };
+        let record = records.entry(label).or_insert_with(|| recorded.clone());
+        if !sending.again && record.mirrors.get(to) == Some(fingerprint) {
+            // What might have become another key is still the same.
+            continue;
+        }
+        (sending.on_event)(Event::Started { step: step.clone() });
+        if hand.as_ref().is_none_or(|(of, _)| *of != label) {
+            let kept = sending.kept.take(label).filter(|secret| secret.fingerprint() == *fingerprint);
+            let found = match kept {
+                Some(secret) => Ok(Some(secret)),
+                None => read(label, sink).await,
+            };
+            hand = match found {
+                Ok(found) => found.filter(|secret| secret.fingerprint() == *fingerprint).map(|secret| (label, secret)),
+                Err(why) => {
+                    let help = "apply where the sink can be read; or make a new key, which is copied at once: `keyform secrets rotate`";
+                    end(Outcome::Failed { why: format!("not sent to {to}: {why}"), help: Some(help.to_owned()) });
+                    continue;
+                }
+            };
+        }
+        let Some((_, secret)) = &hand else {
+            let why = format!("not sent to {to}: the {sink} sink does not have the secret that the state records");
+            end(Outcome::Failed { why, help: Some("`keyform secrets doctor` looks further".to_owned()) });
+            continue;
+        };
+        if let Err(failed) = sending.mirror.put(to, secret).await {
+            end(Outcome::Failed { why: failed.why, help: failed.help });
+            continue;
+        }
+        protocol::reached(Point::MirrorSent);
+        record.mirrors.insert(to.clone(), fingerprint.clone());
+        let entry = Entry::Keyset { label: label.clone(), keyset: Box::new(record.clone()), intent: None };
+        if let Err(error) = sending.ledger.append(entry).await {
+            end(Outcome::Unknown { why: format!("{error}: it was sent to {to}, and that is not recorded") });
+            return (steps, Err(error));
+        }
+        end(Outcome::Mirrored { to: to.clone() });
+    }
+    (steps, Ok(()))
+}

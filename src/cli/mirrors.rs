@@ -1,0 +1,84 @@
+//! Wiring of the mirrors: GitHub's API, its token, and the copies of a run.
+
+use std::collections::BTreeSet;
+
+use zeroize::Zeroizing;
+
+use super::error::{Exit, Failure};
+use super::session::Session;
+use super::sinks;
+use super::variables::variable;
+use crate::apply::mirror::{self, Copy, Kept, Sending};
+use crate::apply::{Event, Outcome, Step};
+use crate::keyset::{Label, Secret};
+use crate::ports::{LedgerError, Sink};
+use crate::secrets::{Github, MirrorError};
+use crate::state::Store;
+
+/// Tokens, the first that is set: keyform's own, then those of `gh`.
+const TOKENS: [&str; 3] = ["KEYFORM_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
+/// As GitHub Actions sets it; for a GitHub Enterprise server of one's own.
+const URL: &str = "GITHUB_API_URL";
+const DEFAULT_URL: &str = "https://api.github.com";
+
+/// Reaches every place that a copy is to go to, before anything is done. `None`: there are no copies.
+pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
+    if copies.is_empty() {
+        return Ok(None);
+    }
+    let Some(token) = TOKENS.into_iter().find_map(variable) else {
+        let told = format!("copies of secrets are to go to GitHub, and there is no token: {} are not set", TOKENS.join(", "));
+        return Err(Failure::new(Exit::Error, format!("{told}: nothing was done"))
+            .help("make a fine-grained token with the repository permission Secrets: write (and Environments: write), and set KEYFORM_GITHUB_TOKEN")
+            .help("or take `[secrets.mirror]` out: copies are never the only place of a secret")
+            .into());
+    };
+    let failed = |error: MirrorError| {
+        let failure = Failure::new(Exit::Error, format!("{error}: nothing was done"));
+        match error.help() {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    };
+    let token = Secret::parse(Zeroizing::new(token)).map_err(|bad| Failure::new(Exit::Error, format!("the token for GitHub: {bad}")))?;
+    let github = Github::new(&variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned()), token).map_err(failed)?;
+    // One secret of each place: what is asked for is the place's key.
+    let places: BTreeSet<_> = copies.iter().map(|copy| (&copy.to.repo, &copy.to.environment)).collect();
+    for place in places {
+        let Some(copy) = copies.iter().find(|copy| (&copy.to.repo, &copy.to.environment) == place) else { continue };
+        github.reach(&copy.to).await.map_err(failed)?;
+    }
+    Ok(Some(github))
+}
+
+/// How copies are sent, but for what and where.
+pub struct Sender<'a> {
+    pub session: &'a Session,
+    pub store: &'a Store,
+    pub kept: &'a Kept,
+    /// Also what was sent before.
+    pub again: bool,
+    pub stop: &'a dyn Fn() -> bool,
+    pub on_event: &'a dyn Fn(Event),
+}
+
+impl Sender<'_> {
+    /// Sends the copies of what is recorded by now.
+    pub async fn send(&self, github: &Github, copies: &[Copy]) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
+        let recorded = self.store.snapshot().recorded;
+        let Sender { session, store, kept, again, stop, on_event } = *self;
+        let sending = Sending { mirror: github, ledger: store, kept, recorded: &recorded, again, stop, on_event };
+        let read = async |label: &Label, sink: &str| {
+            let sink = sinks::named(session, sink).map_err(|error| error.to_string())?;
+            sink.get(&sinks::entry(session, label)).await.map_err(|error| error.to_string())
+        };
+        mirror::send(&sending, copies, read).await
+    }
+}
+
+/// Every copy that the project wants of this keyset's secret key.
+pub fn wanted(session: &Session, label: &Label) -> Vec<Copy> {
+    let keyset = session.project.desired.keysets.get(label);
+    let copies = keyset.into_iter().flat_map(|keyset| keyset.mirrors.iter());
+    copies.map(|to| Copy { label: label.clone(), to: to.clone() }).collect()
+}

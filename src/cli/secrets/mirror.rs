@@ -1,0 +1,49 @@
+//! `secrets mirror`: copies of secrets to where the configuration wants them, again.
+
+use super::super::apply::{LockArgs, stop_on_signals};
+use super::super::error::{Exit, Failure};
+use super::super::mirrors::{self, Sender};
+use super::super::output::Output;
+use super::super::session::Session;
+use super::find;
+use crate::apply::{Outcome, Report};
+use crate::apply::mirror::{Copy, Kept};
+use crate::keyset::Label;
+use crate::render::report;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Labels of keysets; all of them if none is named
+    labels: Vec<String>,
+    #[command(flatten)]
+    lock: LockArgs,
+}
+
+pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    session.prepare_state_folder()?;
+    let (store, snapshot) = args.lock.open(session, "secrets mirror", output)?;
+    let labels: Vec<&Label> = if args.labels.is_empty() {
+        snapshot.recorded.keysets.keys().collect()
+    } else {
+        args.labels.iter().map(|text| find(&snapshot.recorded, text).map(|(label, _)| label)).collect::<anyhow::Result<_>>()?
+    };
+    let copies: Vec<Copy> = labels.into_iter().flat_map(|label| mirrors::wanted(session, label)).collect();
+    let Some(github) = mirrors::reach(&copies).await? else {
+        let failure = Failure::new(Exit::Error, "no `[secrets.mirror.github]` covers a keyset that is recorded: nothing was sent");
+        return Err(failure.into());
+    };
+    let stop = stop_on_signals(output)?;
+    let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
+    let sender = Sender { session, store: &store, kept: &Kept::default(), again: true, stop: &stop, on_event: &|_| {} };
+    let (steps, ended) = sender.send(&github, &copies).await;
+    store.fold()?;
+    let interrupted = stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
+    let report = Report { steps, interrupted, ledger_failed: ended.err().map(|error| error.to_string()) };
+    let exit = super::super::apply::exit_of(&report);
+    if output.is_json() {
+        output.json(&report::json(&report, exit as u8));
+    } else {
+        output.result(&report::lines(&report));
+    }
+    Ok(exit)
+}
