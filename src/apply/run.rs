@@ -85,7 +85,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
         let mut fresh = self.left_keysets(&mut open, place, &mut ended).await;
         let done: Vec<usize> = ended.iter().map(|(at, _)| *at).collect();
-        let keysets = self.actions.iter().enumerate().filter(|(n, a)| !a.is_app() && !matches!(a, Action::MirrorSecret { .. }) && !done.contains(&place(*n)));
+        let keysets = self
+            .actions
+            .iter()
+            .enumerate()
+            .filter(|(n, a)| !a.is_app() && !matches!(a, Action::MirrorSecret { .. }) && !done.contains(&place(*n)));
         let (rotations, others): (Vec<_>, Vec<_>) = keysets.partition(|(_, a)| matches!(a, Action::RotateSecret { .. }));
 
         let begun: Vec<(usize, &Action, Option<Fresh>)> =
@@ -165,7 +169,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             }
             Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => {
                 Ok(Outcome::Nothing)
-            },
+            }
         }
     }
 

@@ -42,18 +42,18 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 keyset.mirrors = mirrors.iter().filter_map(|mirror| mirror.target(label)).collect();
             }
             Some(Project {
-            desired: Desired {
-                project,
-                apps: apps
-                    .into_iter()
-                    .filter_map(|(label, (source, origin))| Some((label, DesiredApp { source: source?, origin })))
-                    .collect(),
-                keysets,
-            },
-            api: head.api,
-            secrets,
-            limits: head.limits,
-        })
+                desired: Desired {
+                    project,
+                    apps: apps
+                        .into_iter()
+                        .filter_map(|(label, (source, origin))| Some((label, DesiredApp { source: source?, origin })))
+                        .collect(),
+                    keysets,
+                },
+                api: head.api,
+                secrets,
+                limits: head.limits,
+            })
         }
         _ => None,
     };

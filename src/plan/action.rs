@@ -270,9 +270,7 @@ impl Action {
     pub fn is_app(&self) -> bool {
         match self {
             Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => true,
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => {
-                false
-            }
+            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => false,
         }
     }
 

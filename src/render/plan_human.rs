@@ -102,7 +102,11 @@ fn action(action: &Action, compact: bool) -> String {
             format!("{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n", words::rotation(why))
         }
         Action::MirrorSecret { label, to, why, origin: _ } => {
-            format!("{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n", terminal(&to.to_string()), words::mirroring(*why))
+            format!(
+                "{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n",
+                terminal(&to.to_string()),
+                words::mirroring(*why)
+            )
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ::keyform::protocol::{Kind, POINTS};
 use ::keyform::secrets::Envelope;
 
+use crate::support::github::StandIn;
 use crate::support::{Keyring, Sandbox, keyform, read_tree};
 
 /// Cases at once: they wait more than they work.
@@ -40,6 +41,8 @@ struct Case {
     killed_after: Option<Duration>,
     /// What is being done when it happens: the first apply, or a later one that changes and repairs.
     begin: Begin,
+    /// Copies go to a mirror.
+    mirrored: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +54,15 @@ enum Begin {
 
 impl Case {
     fn new() -> Case {
-        Case { store: Store::Age, parallelism: 4, faults: vec![], points: vec![], killed_after: None, begin: Begin::FromNothing }
+        Case {
+            store: Store::Age,
+            parallelism: 4,
+            faults: vec![],
+            points: vec![],
+            killed_after: None,
+            begin: Begin::FromNothing,
+            mirrored: false,
+        }
     }
     fn fault(mut self, fault: impl Into<String>) -> Case {
         self.faults.push(fault.into());
@@ -68,6 +79,7 @@ struct Stage<'k> {
     sandbox: Sandbox,
     keyring: Option<&'k Keyring>,
     identity: String,
+    github: Option<StandIn>,
 }
 
 impl<'k> Stage<'k> {
@@ -75,7 +87,8 @@ impl<'k> Stage<'k> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let identity = Envelope::new_key().expect("a key").expose_secret().to_owned();
         let args: Vec<&str> = case.faults.iter().flat_map(|fault| ["--fault", fault]).collect();
-        let stage = Stage { folder, sandbox: Sandbox::start(&args), keyring, identity };
+        let github = case.mirrored.then(StandIn::start);
+        let stage = Stage { folder, sandbox: Sandbox::start(&args), keyring, identity, github };
         stage.declare(case, number, 10);
         stage
     }
@@ -89,8 +102,12 @@ impl<'k> Stage<'k> {
             }
         };
         let keysets: String = LABELS.iter().map(|label| format!("[keyset.{label}]\napp = \"chat\"\nprofiles = [\"all\"]\n")).collect();
+        let mirror = match case.mirrored {
+            true => "[secrets.mirror.github]\nrepo = \"acme/chat\"\nname = \"PUBNUB_{label}\"\n",
+            false => "",
+        };
         let toml = format!(
-            "[project]\nname = \"crash-{number}\"\n{sinks}[app.chat]\nname = \"Chat\"\n\
+            "[project]\nname = \"crash-{number}\"\n{sinks}{mirror}[app.chat]\nname = \"Chat\"\n\
              [profile.all]\ntype = \"testing\"\npresence.interval = {interval}\n{keysets}"
         );
         std::fs::write(self.dir().join("keyform.toml"), toml).expect("the project is written");
@@ -103,6 +120,9 @@ impl<'k> Stage<'k> {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = keyform::command(args, self.dir(), self.keyring);
         command.envs(self.sandbox.env()).env("KEYFORM_AGE_IDENTITY", &self.identity).env_remove("KEYFORM_SANDBOX_SEED");
+        if let Some(github) = &self.github {
+            command.env("GITHUB_API_URL", &github.url).env("KEYFORM_GITHUB_TOKEN", "github_pat_of-this-test");
+        }
         command
     }
 
@@ -166,6 +186,14 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
         return Err(format!("not all secrets are sound: {doctor:#}"));
     }
     ended(&stage, stage.command(&["plan", "--detailed-exitcode"]), Some(0), "the plan after it")?;
+    for label in stage.github.iter().flat_map(|_| LABELS) {
+        let secret = stage.command(&["secrets", "get", "--no-newline", label]).output().expect("keyform runs").stdout;
+        let path = format!("/repos/acme/chat/actions/secrets/PUBNUB_{}", label.to_uppercase());
+        let copy = stage.github.as_ref().and_then(|github| github.stored(&path));
+        if secret.is_empty() || copy.map(String::into_bytes) != Some(secret) {
+            return Err(format!("the copy of the secret of {label} is not what the sink has"));
+        }
+    }
     if stage.dir().join("state/keyform.journal").exists() {
         return Err("the journal is still there".to_owned());
     }
@@ -259,7 +287,8 @@ fn killed_at_every_step_of_a_first_apply() {
     for name in names(Kind::Step).chain(names(Kind::Io)) {
         for nth in 1..=4 {
             for parallelism in [1, 4] {
-                cases.push(Case { parallelism, ..Case::new().point(format!("{name}#{nth}=kill")) });
+                let mirrored = parallelism == 4;
+                cases.push(Case { parallelism, mirrored, ..Case::new().point(format!("{name}#{nth}=kill")) });
             }
         }
     }

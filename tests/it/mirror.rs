@@ -111,7 +111,11 @@ fn a_copy_follows_its_secret() {
     place.sent();
     place.reader_ends(&["secrets", "mirror", "b"], 0, &["sent to github:acme/chat/PUBNUB_B", "sent to github:acme/chat/prod/KEY"]);
     assert_eq!(place.sent(), 2);
-    place.reader_ends(&["secrets", "mirror", "--format", "json"], 0, &["\"outcome\": \"mirrored\"", "\"to\": \"github:acme/chat/prod/KEY\""]);
+    place.reader_ends(
+        &["secrets", "mirror", "--format", "json"],
+        0,
+        &["\"outcome\": \"mirrored\"", "\"to\": \"github:acme/chat/prod/KEY\""],
+    );
     place.reader_ends(&["secrets", "mirror", "c"], 1, &["no keyset `c`"]);
     place.ends(&["plan", "--detailed-exitcode"], 0, &["Nothing to do"]);
 }

@@ -10,7 +10,9 @@ use keyform::keyset::views::{
 };
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
-use keyform::plan::{Action, Change, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make};
+use keyform::plan::{
+    Action, Change, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make,
+};
 use keyform::render::{plan_human, plan_json};
 use proptest::prelude::*;
 
@@ -116,7 +118,8 @@ impl World {
     fn keyset(&mut self, name: &str, app: &str) {
         let origin = self.line(&format!("[keyset.{name}]"));
         let app_origin = self.line(&format!("app = {app:?}"));
-        let keyset = DesiredKeyset { app: label(app), app_origin, settings: Default::default(), protect: false, mirrors: Box::default(), origin };
+        let keyset =
+            DesiredKeyset { app: label(app), app_origin, settings: Default::default(), protect: false, mirrors: Box::default(), origin };
         self.desired.keysets.insert(label(name), keyset);
         self.set(name, "name", text(name));
         self.set(name, "type", text("testing"));

@@ -6,8 +6,8 @@ use super::super::mirrors::{self, Sender};
 use super::super::output::Output;
 use super::super::session::Session;
 use super::find;
-use crate::apply::{Outcome, Report};
 use crate::apply::mirror::{Copy, Kept};
+use crate::apply::{Outcome, Report};
 use crate::keyset::Label;
 use crate::render::report;
 

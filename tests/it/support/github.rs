@@ -26,10 +26,12 @@ pub struct World {
     pub script: VecDeque<Response>,
 }
 
-/// Stopped with the runtime it was made in, or with the process.
+/// Stopped when dropped, or with the runtime it was made in.
 pub struct StandIn {
     pub url: String,
     pub world: Arc<Mutex<World>>,
+    #[expect(dead_code, reason = "held: the thread ends when it is gone")]
+    thread: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl StandIn {
@@ -47,7 +49,7 @@ impl StandIn {
             }
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
-        StandIn { url, world }
+        StandIn { url, world, thread: None }
     }
     /// In a thread of its own, for tests that are not async.
     pub fn start() -> StandIn {
@@ -55,8 +57,9 @@ impl StandIn {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                sender.send(StandIn::new().await).expect("somebody waits");
-                std::future::pending::<()>().await;
+                let (thread, gone) = tokio::sync::oneshot::channel();
+                sender.send(StandIn { thread: Some(thread), ..StandIn::new().await }).expect("somebody waits");
+                let _ = gone.await;
             });
         });
         receiver.recv().expect("it starts")
