@@ -76,8 +76,7 @@ impl StandIn {
     /// The usual answer to who asks for the key of this folder of secrets.
     pub fn public_key(&self, folder: &str) -> Response {
         let path = format!("{folder}/public-key");
-        let answer = self.world.lock().expect("not poisoned").answer(&Method::GET, &path, HeaderMap::new(), &[]);
-        answer
+        self.world.lock().expect("not poisoned").answer(&Method::GET, &path, HeaderMap::new(), &[])
     }
     /// GitHub changes its keys.
     pub fn rotate(&self) {
