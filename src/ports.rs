@@ -59,6 +59,8 @@ pub trait Api: Send + Sync {
     ) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
     /// `GET /v2/keysets/{id}/secret-keys?activeOnly=true`. Of each key no more than its public prefix.
     fn secret_keys(&self, id: &KeysetId) -> impl Future<Output = Result<Vec<ListedKey>, ApiError>> + Send;
+    /// How many seconds the server's clock is ahead of ours, as it told with its last answer; `None`: it does not tell.
+    fn clock_offset(&self) -> Option<i64>;
     /// `PATCH /v2/keysets/{id}/config`
     fn patch_config(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<Observed, ApiError>> + Send;
 }
@@ -183,6 +185,9 @@ pub enum Creation {
         body_digest: Box<str>,
         /// Keysets of that app that existed before: none of them can be the new one.
         known: BTreeSet<KeysetId>,
+        /// What was recorded under the label and is gone at the server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<KeysetId>,
     },
     /// A new secret key for a keyset that is recorded.
     #[serde(rename_all = "camelCase")]
@@ -191,6 +196,9 @@ pub enum Creation {
         id: KeysetId,
         /// Until when the key of before goes on working; `None`: nobody holds it, or it is to end at once.
         expires_at: Option<jiff::Timestamp>,
+        /// The key that was recorded when it began; `None`: none was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Fingerprint>,
     },
 }
 
@@ -314,6 +322,37 @@ pub trait Sink: Send + Sync {
     fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> impl Future<Output = Result<(), SinkError>> + Send;
     /// `None`: there is no such entry.
     fn get(&self, name: &SecretName) -> impl Future<Output = Result<Option<Secret>, SinkError>> + Send;
+    /// Whether there is such an entry, also where it cannot be read. `None`: nobody can tell.
+    fn has(&self, name: &SecretName) -> impl Future<Output = Result<Option<bool>, SinkError>> + Send {
+        async move {
+            match self.readable() {
+                true => self.get(name).await.map(|found| Some(found.is_some())),
+                false => Ok(None),
+            }
+        }
+    }
+}
+
+/// What a sink has under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    Nothing,
+    Secret(Fingerprint),
+    /// Something that cannot be read here.
+    Unread,
+    NotKnown,
+}
+
+/// What would be overwritten.
+pub async fn held<S: Sink>(sink: &S, name: &SecretName) -> Result<Held, SinkError> {
+    if sink.readable() {
+        return Ok(sink.get(name).await?.map_or(Held::Nothing, |secret| Held::Secret(secret.fingerprint())));
+    }
+    Ok(match sink.has(name).await? {
+        Some(true) => Held::Unread,
+        Some(false) => Held::Nothing,
+        None => Held::NotKnown,
+    })
 }
 
 /// The sink cannot be used. Texts come from keyform and the platform, never from an entry.
@@ -333,9 +372,22 @@ pub enum SinkError {
     Failed(String),
     #[error("the {sink} sink failed: {why}")]
     Broken { sink: &'static str, why: String },
+    /// `words` are the program's own, and go to people only: never into state or journal, which are committed and read by others.
+    #[error("the {sink} sink failed: {why}: {words}")]
+    Complaint { sink: &'static str, why: String, words: String },
     /// It takes secrets and gives none back, here.
     #[error("the {sink} sink cannot be read here: {why}")]
     WriteOnly { sink: &'static str, why: String },
+}
+
+impl SinkError {
+    /// For state and journal: without the words of a foreign program.
+    pub fn recorded(&self) -> String {
+        match self {
+            SinkError::Complaint { sink, why, .. } => format!("the {sink} sink failed: {why}"),
+            other => other.to_string(),
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------- Mirror
@@ -358,6 +410,8 @@ pub struct CopyFailed {
 /// The time, and waiting for it.
 pub trait Clock: Send + Sync {
     fn now(&self) -> jiff::Timestamp;
+    /// Since some moment; never goes back and is not set.
+    fn monotonic(&self) -> Duration;
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
@@ -373,12 +427,9 @@ impl<'a, S: Sink> Probed<'a, S> {
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
-    /// Fingerprint of the secret that a create under this name would overwrite; `None` also where nobody can tell.
-    pub async fn holds(&self, name: &SecretName) -> Result<Option<Fingerprint>, SinkError> {
-        if !self.0.readable() {
-            return Ok(None);
-        }
-        self.0.get(name).await.map(|found| found.map(|secret| secret.fingerprint()))
+    /// What a create under this name would overwrite.
+    pub async fn holds(&self, name: &SecretName) -> Result<Held, SinkError> {
+        held(self.0, name).await
     }
     pub fn readable(&self) -> bool {
         self.0.readable()
@@ -421,6 +472,16 @@ pub struct Opened {
 }
 
 impl Opened {
+    pub fn made(&self) -> &Made {
+        &self.made
+    }
+    /// The keyset that the answer is about.
+    pub fn keyset_id(&self) -> &KeysetId {
+        match &self.made {
+            Made::Keyset(live) => &live.id,
+            Made::SecretKey(id) => id,
+        }
+    }
     /// Which of the keyset's keys the answer told of.
     pub fn prefix(&self) -> Option<wire::KeyPrefix> {
         self.secret.as_ref().ok().and_then(Secret::prefix)
@@ -615,7 +676,10 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
         Err(why) => (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() }, false, None),
         Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
             Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false, Some(secret)),
-            Err(error) => (SecretRecord::Missing { why: error.to_string().into() }, kept, None),
+            Err(error) => {
+                tracing::warn!(label = %intent.what.label(), %error, "a secret could not be stored");
+                (SecretRecord::Missing { why: error.recorded().into() }, kept, None)
+            }
         },
     };
     protocol::reached(if rotates(&intent) { Point::RotateStored } else { Point::CreateStored });
@@ -685,13 +749,13 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
     Ok(keyset)
 }
 
-/// Records the new secret key of a keyset that is recorded as `keyset`.
+/// Records the secret key of a keyset that is recorded as `keyset`: a new one, or the one of a sealed create.
 pub async fn commit_rotation<L: Ledger>(ledger: &L, stored: Stored, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
-    let ends = stored.ends();
+    let (ends, rotated) = (stored.ends(), rotates(&stored.intent));
     let keyset = RecordedKeyset { secret: stored.secret, ..keyset.clone() };
     let label = stored.intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
-    protocol::reached(Point::RotateCommitted);
+    protocol::reached(if rotated { Point::RotateCommitted } else { Point::CreateCommitted });
     Ok(keyset)
 }
 
@@ -704,6 +768,23 @@ pub async fn lost_rotation<L: Ledger>(ledger: &L, unknown: Unknown, keyset: &Rec
     let label = intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) }).await?;
     Ok(keyset)
+}
+
+/// Records a secret that turned out to be in a sink already, and to be the account's current one.
+pub async fn found_secret<L: Ledger>(
+    ledger: &L,
+    label: &Label,
+    keyset: &RecordedKeyset,
+    secret: SecretRecord,
+) -> Result<RecordedKeyset, LedgerError> {
+    let keyset = RecordedKeyset { secret, ..keyset.clone() };
+    ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
+    Ok(keyset)
+}
+
+/// The secret that is recorded is not the account's current one, and the current one is in no hand.
+pub async fn no_longer<L: Ledger>(ledger: &L, label: &Label, keyset: &RecordedKeyset, why: &str) -> Result<RecordedKeyset, LedgerError> {
+    found_secret(ledger, label, keyset, SecretRecord::Missing { why: why.into() }).await
 }
 
 /// What was begun led to nothing, or what it led to is of no use to anybody.

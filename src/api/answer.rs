@@ -1,6 +1,6 @@
 //! From an HTTP response to bytes or a typed error. The text of a body never gets into an error: it may hold a secret.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
@@ -80,6 +80,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     // The server's own clock, where it tells it: ours may be off.
     let now = headers.get(reqwest::header::DATE).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
     at.duration_since(now?).ok()
+}
+
+/// Seconds that the server's clock is ahead of ours, if it tells its time.
+#[expect(clippy::disallowed_methods, reason = "two clocks are compared")]
+pub fn clock_offset(headers: &HeaderMap) -> Option<i64> {
+    let theirs = httpdate::parse_http_date(headers.get(reqwest::header::DATE)?.to_str().ok()?).ok()?;
+    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_secs()).ok());
+    Some(seconds(theirs)? - seconds(SystemTime::now())?)
 }
 
 /// The causes of an error in one line. The URL is left out: method and path are told anyway.

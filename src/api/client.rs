@@ -1,5 +1,6 @@
 //! The client.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -67,6 +68,8 @@ pub struct Client {
     tries: u32,
     first_pause: Duration,
     gate: Gate,
+    /// As [`Api::clock_offset`].
+    offset: Mutex<Option<i64>>,
 }
 
 impl Client {
@@ -95,7 +98,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
-        Ok(Client { http, key, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default() })
+        Ok(Client { http, key, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default(), offset: Mutex::default() })
     }
 
     /// GET and PATCH: repeated while it may help.
@@ -137,6 +140,9 @@ impl Client {
         let answer = match request.send().await {
             Ok(response) => {
                 tracing::debug!(%method, path, status = response.status().as_u16(), ms = begun.elapsed().as_millis() as u64, "answered");
+                if let Some(offset) = answer::clock_offset(response.headers()) {
+                    *self.offset.lock().unwrap_or_else(PoisonError::into_inner) = Some(offset);
+                }
                 answer::body(response, max, &self.key).await
             }
             Err(error) => {
@@ -157,6 +163,9 @@ impl Client {
 }
 
 impl Api for Client {
+    fn clock_offset(&self) -> Option<i64> {
+        *self.offset.lock().unwrap_or_else(PoisonError::into_inner)
+    }
     async fn apps_page(&self, page: u64) -> Result<AppPage, ApiError> {
         self.list(format!("/v2/apps?page={page}&limit={PAGE}")).await
     }

@@ -6,7 +6,7 @@ use super::mirror::Kept;
 use super::report::Event;
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Live, Recorded};
-use crate::ports::{Namespace, Open, Probed};
+use crate::ports::{Intent, Namespace, Probed};
 
 /// Everything that acts on the world. `sink` is there if anything is to be created.
 pub struct Ports<'a, A, L, E, S, C> {
@@ -14,6 +14,8 @@ pub struct Ports<'a, A, L, E, S, C> {
     pub ledger: &'a L,
     pub escrow: &'a E,
     pub sink: Option<Probed<'a, S>>,
+    /// All sinks there are, to read what an earlier run put there.
+    pub homes: &'a [S],
     pub clock: &'a C,
     pub kept: &'a Kept,
 }
@@ -24,8 +26,8 @@ pub struct Context<'a> {
     pub namespace: Namespace,
     pub recorded: &'a Recorded,
     pub live: &'a Live,
-    /// What earlier runs began and did not end.
-    pub open: Vec<Open>,
+    /// What earlier runs began and did not end, without an answer.
+    pub open: Vec<Intent>,
     /// Requests in flight, at least 1.
     pub parallelism: usize,
     /// How long a create whose answer was lost may take to show up in listings.

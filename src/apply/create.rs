@@ -62,28 +62,25 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 }
 
 /// A keyset that the listing shows to be the intent's own. Its secret is still to be made.
-pub async fn found<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
-    ports: &Ports<'_, A, L, E, S, C>,
+pub async fn found<A: Api, L: Ledger>(
+    api: &A,
+    ledger: &L,
     unknown: Unknown,
     mut live: LiveKeyset,
     settings: &[(FieldId, Value)],
 ) -> Result<(Outcome, Option<Box<RecordedKeyset>>), LedgerError> {
     // Without its configuration the next plan compares anew; the id must be recorded in any case.
-    if let Ok(config) = ports.api.config(&live.id).await {
+    if let Ok(config) = api.config(&live.id).await {
         live.observed.absorb(&config);
         live.with_config = true;
     }
-    settled(ports.ledger, ports::found(unknown, live), settings, true).await
+    settled(ledger, ports::found(unknown, live), settings, true).await
 }
 
 /// An app that the listing shows to be the intent's own.
-pub async fn found_app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
-    ports: &Ports<'_, A, L, E, S, C>,
-    unknown: Unknown,
-    app: LiveApp,
-) -> Result<Outcome, LedgerError> {
+pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) -> Result<Outcome, LedgerError> {
     let id = app.id.clone();
-    ports::found_app(ports.ledger, unknown, app).await.map(|()| Outcome::App { id })
+    ports::found_app(ledger, unknown, app).await.map(|()| Outcome::App { id })
 }
 
 /// Records a keyset that was made; `settings`: what was asked for.

@@ -3,6 +3,7 @@
 pub mod context;
 pub mod create;
 pub mod gate;
+pub mod leftovers;
 pub mod mirror;
 pub mod recover;
 pub mod refresh;
@@ -15,7 +16,8 @@ mod worker;
 
 pub use context::{Context, Ports};
 pub use gate::{Approved, Consent, approve};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, Recovery};
+pub use leftovers::Search;
 pub use refresh::refresh;
 pub use report::{Event, Outcome, Report, Step, Verb};
 pub use run::run;

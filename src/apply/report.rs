@@ -67,6 +67,12 @@ pub enum Outcome {
         id: KeysetId,
         secret: SecretRecord,
         waits: bool,
+        /// No new one was asked for: it was there already, in a sink or sealed in the journal.
+        found: bool,
+    },
+    /// An earlier intent turned out to have made this keyset, which is recorded now; its secret key is still to be had.
+    Found {
+        id: KeysetId,
     },
     /// A copy of its secret key is there.
     Mirrored {
@@ -130,7 +136,7 @@ impl Outcome {
     /// Done, with nothing that a person has to look at.
     pub fn is_good(&self) -> bool {
         match self {
-            Outcome::App { .. } | Outcome::Nothing | Outcome::Mirrored { .. } => true,
+            Outcome::App { .. } | Outcome::Nothing | Outcome::Found { .. } | Outcome::Mirrored { .. } => true,
             Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
             Outcome::Updated { differing } => differing.is_empty(),
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),

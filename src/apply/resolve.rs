@@ -3,15 +3,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::refresh;
+use super::report::Outcome;
 use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::{FieldId, KeysetId, Value};
-use crate::ports::{Api, ApiError, Clock, Creation, Fresh, Intent, Unknown, absent};
+use crate::ports::{Api, ApiError, Clock, Creation, Fresh, Unknown, absent};
 
-/// The server's clock may be behind ours by this much, in seconds.
-const CLOCK_SKEW: i64 = 300;
+/// How far a time that the server tells may be off, in seconds, after its clock was compared with ours.
+const SLACK: i64 = 10;
+/// How long an earlier run may have waited, after it wrote a create down, before it sent it: the server may have asked for that.
+const HELD_BACK: Duration = Duration::from_secs(600);
 /// Between two listings at first; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
@@ -34,15 +38,40 @@ pub enum Resolution<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Likeness {
     No,
-    /// It does not tell its name.
+    /// It does not tell its name, or was made at another time: somebody else may have made it.
     Perhaps,
     Yes,
 }
 
-/// A create whose answer is missing, and when the server may have heard of it last.
+/// A create whose answer is missing.
 pub struct Lost {
     pub unknown: Unknown,
-    pub since: jiff::Timestamp,
+    /// How long ago the server may have heard of it last.
+    age: Duration,
+    /// When the server may have carried it out, by our clock.
+    made: RangeInclusive<jiff::Timestamp>,
+}
+
+impl Lost {
+    /// Of this run: `since` by [`Clock::monotonic`].
+    pub fn now<C: Clock>(unknown: Unknown, clock: &C, since: Duration) -> Lost {
+        let made = unknown.intent().at..=clock.now();
+        Lost { unknown, age: clock.monotonic().saturating_sub(since), made }
+    }
+
+    /// Of an earlier run. `timeout`: how long a request may take.
+    pub fn earlier<C: Clock>(unknown: Unknown, clock: &C, timeout: Duration) -> Lost {
+        let (at, now) = (unknown.intent().at, clock.now());
+        let after = |wait: Duration| at.saturating_add(wait).map_or(now, |end| end.min(now));
+        let age = Duration::try_from(now.duration_since(after(timeout))).unwrap_or_default();
+        Lost { unknown, age, made: at..=after(timeout + HELD_BACK) }
+    }
+
+    /// Whether the server made something at a time at which it cannot have made this.
+    fn excludes(&self, made: jiff::Timestamp, offset: i64) -> bool {
+        let (made, first, last) = (made.as_second(), self.made.start().as_second(), self.made.end().as_second());
+        made < first + offset - SLACK || made > last + offset + SLACK
+    }
 }
 
 /// How long is waited, and until what.
@@ -63,8 +92,10 @@ pub async fn keysets<A: Api, C: Clock>(
     patience: Patience<'_>,
 ) -> Vec<Resolution<LiveKeyset>> {
     let list = async || refresh::keysets(api).await.map(|all| all.into_values().collect());
-    let likeness =
-        |intent: &Intent, keyset: &LiveKeyset| if taken.borrow().contains(&keyset.id) { Likeness::No } else { likeness(intent, keyset) };
+    let likeness = |lost: &Lost, keyset: &LiveKeyset| match taken.borrow().contains(&keyset.id) {
+        true => Likeness::No,
+        false => likeness(lost, keyset, api.clock_offset()),
+    };
     let found = |keyset: &LiveKeyset| {
         taken.borrow_mut().insert(keyset.id.clone());
     };
@@ -74,7 +105,7 @@ pub async fn keysets<A: Api, C: Clock>(
 /// The same for apps.
 pub async fn apps<A: Api, C: Clock>(api: &A, clock: &C, lost: Vec<Lost>, patience: Patience<'_>) -> Vec<Resolution<LiveApp>> {
     let list = async || refresh::apps(api).await.map(|all| all.into_values().collect());
-    let likeness = |intent: &Intent, app: &LiveApp| match &intent.what {
+    let likeness = |lost: &Lost, app: &LiveApp| match &lost.unknown.intent().what {
         Creation::App { name, known, .. } if app.name == *name && !known.contains(&app.id) => Likeness::Yes,
         _ => Likeness::No,
     };
@@ -86,16 +117,17 @@ async fn resolve<T: Clone, C: Clock>(
     lost: Vec<Lost>,
     patience: Patience<'_>,
     list: impl AsyncFn() -> Result<Vec<T>, ApiError>,
-    likeness: impl Fn(&Intent, &T) -> Likeness,
+    likeness: impl Fn(&Lost, &T) -> Likeness,
     id: impl Fn(&T) -> String,
     found: impl Fn(&T),
 ) -> Vec<Resolution<T>> {
     let mut done: Vec<(usize, Resolution<T>)> = Vec::new();
     let mut pending: Vec<(usize, Lost)> = lost.into_iter().enumerate().collect();
     let mut pause = FIRST_PAUSE;
+    let begin = clock.monotonic();
     while !pending.is_empty() {
         // Asked before the listing: what is not in it had this long to show up.
-        let now = clock.now();
+        let waited = clock.monotonic().saturating_sub(begin);
         let all = match list().await {
             Ok(all) => all,
             Err(error) => {
@@ -105,24 +137,24 @@ async fn resolve<T: Clone, C: Clock>(
         };
         let mut wait = Duration::ZERO;
         let mut left = Vec::new();
-        for (n, Lost { unknown, since }) in pending {
+        for (n, lost) in pending {
             let like: Vec<(Likeness, &T)> =
-                all.iter().map(|entry| (likeness(unknown.intent(), entry), entry)).filter(|(l, _)| *l != Likeness::No).collect();
-            let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+                all.iter().map(|entry| (likeness(&lost, entry), entry)).filter(|(l, _)| *l != Likeness::No).collect();
+            let age = lost.age + waited;
             match &like[..] {
                 [(Likeness::Yes, entry)] => {
                     found(entry);
-                    done.push((n, Resolution::Mine(unknown, Box::new((*entry).clone()))));
+                    done.push((n, Resolution::Mine(lost.unknown, Box::new((*entry).clone()))));
                 }
-                [] if age >= patience.settle => done.push((n, Resolution::Absent(absent(unknown)))),
-                [] if (patience.stop)() => done.push((n, Resolution::TooEarly(unknown))),
+                [] if age >= patience.settle => done.push((n, Resolution::Absent(absent(lost.unknown)))),
+                [] if (patience.stop)() => done.push((n, Resolution::TooEarly(lost.unknown))),
                 [] => {
                     wait = wait.max(patience.settle - age);
-                    left.push((n, Lost { unknown, since }));
+                    left.push((n, lost));
                 }
                 several => {
                     let ids = several.iter().map(|(_, entry)| id(entry)).collect();
-                    done.push((n, Resolution::Ambiguous(unknown, ids)));
+                    done.push((n, Resolution::Ambiguous(lost.unknown, ids)));
                 }
             }
         }
@@ -136,18 +168,33 @@ async fn resolve<T: Clone, C: Clock>(
     done.into_iter().map(|(_, resolution)| resolution).collect()
 }
 
-fn likeness(intent: &Intent, keyset: &LiveKeyset) -> Likeness {
-    let Creation::Keyset { app_id, name, r#type, known, .. } = &intent.what else { return Likeness::No };
+fn likeness(lost: &Lost, keyset: &LiveKeyset, offset: Option<i64>) -> Likeness {
+    let Creation::Keyset { app_id, name, r#type, known, .. } = &lost.unknown.intent().what else { return Likeness::No };
     let told = |field: &str| FieldId::find("keyset", field).and_then(|f| keyset.observed.get(f));
     // Responses mark name and type as optional: what is not told does not speak against it.
     let tells = |field: &str, text: &str| told(field).is_none_or(|value| *value == Value::Text(text.into()));
     let same = keyset.app_id == *app_id && !known.contains(&keyset.id) && tells("name", name) && tells("type", r#type);
-    match told("name") {
+    // Two clocks that were not compared say nothing.
+    let at_another_time = keyset.created_at.zip(offset).is_some_and(|(at, offset)| lost.excludes(at, offset));
+    match (told("name"), at_another_time) {
         _ if !same => Likeness::No,
-        // One of this name that was not there before the intent is newer than it, whatever the two clocks say.
-        Some(_) => Likeness::Yes,
-        None if keyset.created_at.is_none_or(|at| at.as_second() >= intent.at.as_second() - CLOCK_SKEW) => Likeness::Perhaps,
-        None => Likeness::No,
+        (None, true) => Likeness::No,
+        (Some(_), false) => Likeness::Yes,
+        // It has the name, and was made by somebody else, or nobody knows.
+        (Some(_), true) | (None, false) => Likeness::Perhaps,
+    }
+}
+
+/// How a step ends whose create could not be resolved.
+pub fn unresolved<T>(why: &str, noun: &str, resolution: &Resolution<T>) -> Outcome {
+    match resolution {
+        Resolution::Ambiguous(_, ids) => Outcome::Failed {
+            why: format!("{why}, and whether it made one of these {noun}, and which, cannot be told: {}", ids.join(", ")),
+            help: Some("delete or rename in the portal those that are not wanted, then apply again".to_owned()),
+        },
+        Resolution::NotAsked(_, error) => Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") },
+        Resolution::TooEarly(_) => Outcome::Unknown { why: format!("{why}; interrupted before it was certain that it was not made") },
+        Resolution::Mine(..) | Resolution::Absent(_) => Outcome::Unknown { why: why.to_owned() },
     }
 }
 
@@ -156,6 +203,7 @@ mod tests {
     use super::*;
     use crate::keyset::wire;
     use crate::keyset::{AppId, Label};
+    use crate::ports::{Intent, left_open};
 
     fn live(name: Option<&str>, created_at: &str) -> LiveKeyset {
         let mut json = serde_json::json!({
@@ -168,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_fast_does_not_hide_what_was_made() {
+    fn who_made_it_is_told_by_name_and_by_a_clock_that_was_compared() {
         let what = Creation::Keyset {
             label: Label::parse("chat").expect("a label"),
             app: Label::parse("app").expect("a label"),
@@ -177,13 +225,23 @@ mod tests {
             r#type: "testing".into(),
             body_digest: "".into(),
             known: BTreeSet::new(),
+            replaces: None,
         };
-        let intent = Intent { id: uuid::Uuid::nil(), at: "2026-05-01T12:00:00Z".parse().expect("a time"), what };
-        let before = "2026-05-01T10:00:00Z";
-        let like = |name, at| likeness(&intent, &live(name, at));
-        assert!(like(Some("chat"), before) == Likeness::Yes, "its name is new, so it is");
-        assert!(like(Some("other"), "2026-05-01T12:00:01Z") == Likeness::No);
-        assert!(like(None, before) == Likeness::No, "without a name only the time tells it apart");
-        assert!(like(None, "2026-05-01T12:00:01Z") == Likeness::Perhaps, "and that is not enough to take it");
+        let at = |text: &str| format!("2026-05-01T{text}Z").parse::<jiff::Timestamp>().expect("a time");
+        let intent = Intent { id: uuid::Uuid::nil(), at: at("12:00:00"), what };
+        let lost = Lost { unknown: left_open(intent), age: Duration::ZERO, made: at("12:00:00")..=at("12:01:00") };
+        let like = |name, time: &str, offset| likeness(&lost, &live(name, &format!("2026-05-01T{time}Z")), offset);
+        for time in ["11:59:55", "12:00:30", "12:01:05"] {
+            assert!(like(Some("chat"), time, Some(0)) == Likeness::Yes, "{time}");
+            assert!(like(Some("other"), time, Some(0)) == Likeness::No);
+            assert!(like(None, time, Some(0)) == Likeness::Perhaps, "without a name the time is not enough to take it");
+        }
+        for time in ["11:59:00", "12:02:00"] {
+            assert!(like(Some("chat"), time, Some(0)) == Likeness::Perhaps, "somebody else made one of that name: {time}");
+            assert!(like(None, time, Some(0)) == Likeness::No, "{time}");
+        }
+        // Our clock is two hours fast, and that is known, or it is not known.
+        assert!(like(Some("chat"), "10:00:30", Some(-7200)) == Likeness::Yes);
+        assert!(like(Some("chat"), "10:00:30", None) == Likeness::Yes);
     }
 }

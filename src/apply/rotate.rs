@@ -10,7 +10,7 @@ use super::report::Outcome;
 use super::resolve::Patience;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
-use crate::keyset::{KeysetId, Label};
+use crate::keyset::{KeysetId, Label, Secret};
 use crate::ports::{self, Api, Clock, Creation, Escrow, Intent, Item, Ledger, LedgerError, Posted, Probed, SecretName, Sink, Unknown};
 
 /// Requests of one rotation in one run.
@@ -35,23 +35,29 @@ enum Fate {
     NotKnown,
 }
 
-/// Rotates, stores and records. An answer that is lost is not the end of it: the key that it told of is in no hand, so it is
-/// replaced at once. `keyset` is the record before, and afterwards the one of now.
+/// Rotates, stores and records. An answer that is lost is not the end of it: another key is asked for, until one is in the sink.
+/// `keyset` is the record before, and afterwards the one of now. `older`: rotations whose end is not known; they end with
+/// the one that is recorded, and stay open if none is.
 pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
     keyset: &mut RecordedKeyset,
     order: &Order<'_>,
+    mut older: Vec<Unknown>,
 ) -> Result<Outcome, LedgerError> {
     let mut expires_at = order.expires_at;
     let mut why = String::new();
-    for n in 0..MOST_POSTS {
-        if n > 0 && (order.patience.stop)() {
+    for n in 1..=MOST_POSTS {
+        if n > 1 && (order.patience.stop)() {
             why.push_str("; interrupted before it was asked for again");
             break;
         }
         let before = permanent(ports.api, &keyset.id).await;
-        let what = Creation::SecretKey { label: order.label.clone(), id: keyset.id.clone(), expires_at };
+        let from = match &keyset.secret {
+            SecretRecord::Stored { fingerprint, .. } => Some(fingerprint.clone()),
+            SecretRecord::Missing { .. } => None,
+        };
+        let what = Creation::SecretKey { label: order.label.clone(), id: keyset.id.clone(), expires_at, from };
         let intent = Intent { id: uuid::Uuid::new_v4(), at: ports.clock.now(), what };
         let fresh = ports::intend(ports.ledger, intent).await?;
         let answered = match ports::rotate(ports.api, ports.ledger, fresh).await? {
@@ -60,7 +66,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             Posted::Unknown(unknown, error) => {
                 why = error.to_string();
                 let fate = fate(ports, &keyset.id, before.as_ref(), &order.patience).await;
-                expires_at = lost(ports, unknown, keyset, fate, expires_at).await?;
+                lost(ports, unknown, keyset, fate, &mut expires_at, &mut older).await?;
                 continue;
             }
         };
@@ -70,7 +76,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             Err((unknown, bad)) => {
                 why = format!("not an answer of the Admin API: {bad}");
                 let fate = fate(ports, &keyset.id, before.as_ref(), &order.patience).await;
-                expires_at = lost(ports, unknown, keyset, fate, expires_at).await?;
+                lost(ports, unknown, keyset, fate, &mut expires_at, &mut older).await?;
                 continue;
             }
         };
@@ -78,32 +84,107 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let mut stored = ports::store(sink, order.name, Some(&keyset.keys), opened).await;
         let (waits, key) = (stored.waits, stored.key.take());
         *keyset = ports::commit_rotation(ports.ledger, stored, keyset).await?;
-        ports.kept.keep(order.label, key);
+        for unknown in older.drain(..) {
+            ports::void(ports.ledger, unknown).await?;
+        }
         // A request of before that was given up may have been carried out since, and then it is the last one that counts.
         match (permanent(ports.api, &keyset.id).await, new) {
-            (Some(now), Some(new)) if now != new && n > 0 => {
+            (Some(now), Some(new)) if now != new && n > 1 => {
                 why = "another key took its place meanwhile".to_owned();
+                *keyset = ports::no_longer(ports.ledger, order.label, keyset, &why).await?;
                 expires_at = None;
             }
-            _ => return Ok(Outcome::Rotated { id: keyset.id.clone(), secret: keyset.secret.clone(), waits }),
+            _ => {
+                ports.kept.keep(order.label, key);
+                return Ok(Outcome::Rotated { id: keyset.id.clone(), secret: keyset.secret.clone(), waits, found: false });
+            }
         }
     }
     Ok(Outcome::Unknown { why })
 }
 
-/// What to make of a rotation that an earlier run began, without its answer.
-pub async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+/// A secret key for a keyset that has none on record, or that may have become another one: the one that the sink has already, or
+/// else a new one.
+pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
-    unknown: Unknown,
+    keyset: &mut RecordedKeyset,
+    order: &Order<'_>,
+    mut begun: Vec<Unknown>,
+) -> Result<Outcome, LedgerError> {
+    if let Some(outcome) = there_already(ports, sink, keyset, order, &mut begun).await? {
+        return Ok(outcome);
+    }
+    if begun.is_empty() {
+        return rotate(ports, sink, keyset, order, begun).await;
+    }
+    left(ports, sink, begun, keyset, order).await
+}
+
+/// A key that is in no record and in the sink: an earlier run put it there and could not write it down. It is taken if the
+/// account says that it is the current one; to end it would be to end one that somebody may have read.
+async fn there_already<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    sink: Probed<'_, S>,
+    keyset: &mut RecordedKeyset,
+    order: &Order<'_>,
+    begun: &mut Vec<Unknown>,
+) -> Result<Option<Outcome>, LedgerError> {
+    let known = match &keyset.secret {
+        // Somebody asks for another one, and nothing is in doubt.
+        SecretRecord::Stored { .. } if begun.is_empty() => return Ok(None),
+        SecretRecord::Stored { fingerprint, .. } => Some(fingerprint),
+        SecretRecord::Missing { .. } => None,
+    };
+    let Some((home, secret)) = held(ports, sink, keyset, order).await else { return Ok(None) };
+    if known == Some(&secret.fingerprint()) || secret.prefix().is_none() {
+        return Ok(None);
+    }
+    if permanent(ports.api, &keyset.id).await != secret.prefix() {
+        return Ok(None);
+    }
+    let record = SecretRecord::Stored { sink: home.into(), fingerprint: secret.fingerprint() };
+    *keyset = ports::found_secret(ports.ledger, order.label, keyset, record).await?;
+    for unknown in begun.drain(..) {
+        ports::void(ports.ledger, unknown).await?;
+    }
+    ports.kept.keep(order.label, Some(secret));
+    Ok(Some(Outcome::Rotated { id: keyset.id.clone(), secret: keyset.secret.clone(), waits: false, found: true }))
+}
+
+/// What the sink that the record names holds under the keyset's name, or else the sink of this run.
+async fn held<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    sink: Probed<'_, S>,
+    keyset: &RecordedKeyset,
+    order: &Order<'_>,
+) -> Option<(&'static str, Secret)> {
+    let home = match &keyset.secret {
+        SecretRecord::Stored { sink, .. } => ports.homes.iter().find(|home| *home.name() == **sink),
+        SecretRecord::Missing { .. } => None,
+    };
+    match home {
+        Some(home) => home.get(order.name).await.ok().flatten().map(|secret| (home.name(), secret)),
+        None => sink.get(order.name).await.ok().flatten().map(|secret| (sink.name(), secret)),
+    }
+}
+
+/// What to make of rotations that earlier runs began, without their answers, oldest first; at least one.
+async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    sink: Probed<'_, S>,
+    begun: Vec<Unknown>,
     keyset: &mut RecordedKeyset,
     order: &Order<'_>,
 ) -> Result<Outcome, LedgerError> {
+    let mut expires_at = order.expires_at;
     if let SecretRecord::Stored { fingerprint, .. } = &keyset.secret {
-        let old = sink.get(order.name).await.ok().flatten().filter(|secret| secret.fingerprint() == *fingerprint);
+        let old = held(ports, sink, keyset, order).await.map(|(_, secret)| secret).filter(|secret| secret.fingerprint() == *fingerprint);
         match fate(ports, &keyset.id, old.and_then(|secret| secret.prefix()).as_ref(), &order.patience).await {
             Fate::NotDone => {
-                ports::void(ports.ledger, unknown).await?;
+                for unknown in begun {
+                    ports::void(ports.ledger, unknown).await?;
+                }
                 return Ok(Outcome::Nothing);
             }
             Fate::NotKnown => {
@@ -115,29 +196,42 @@ pub async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
                 );
                 return Ok(Outcome::Failed { why, help: Some(help) });
             }
-            Fate::Done => {}
+            // Whose key it is that took the place of the recorded one is not told: it lives on for as long as was asked then.
+            Fate::Done => expires_at = begun.last().and_then(|last| asked_overlap(last.intent(), ports.clock.now())),
         }
     }
-    *keyset = ports::lost_rotation(ports.ledger, unknown, keyset).await?;
-    rotate(ports, sink, keyset, order).await
+    rotate(ports, sink, keyset, &Order { expires_at, patience: Patience { ..order.patience }, ..*order }, begun).await
 }
 
-/// Ends the intent of a lost rotation as its fate asks for; says how the next one is to treat the key of now.
+/// The overlap that a rotation asked for, from now on.
+fn asked_overlap(intent: &Intent, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    match &intent.what {
+        Creation::SecretKey { expires_at: Some(at), .. } => now.checked_add(at.duration_since(intent.at)).ok(),
+        _ => None,
+    }
+}
+
+/// What to do about a rotation whose answer is lost, and how the next one is to treat the key of now.
 async fn lost<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     unknown: Unknown,
     keyset: &mut RecordedKeyset,
     fate: Fate,
-    expires_at: Option<jiff::Timestamp>,
-) -> Result<Option<jiff::Timestamp>, LedgerError> {
-    // With an overlap, asking again with the same overlap is safe whatever happened.
-    if fate == Fate::NotDone || (fate == Fate::NotKnown && expires_at.is_some()) {
-        ports::void(ports.ledger, unknown).await?;
-        return Ok(expires_at);
+    expires_at: &mut Option<jiff::Timestamp>,
+    older: &mut Vec<Unknown>,
+) -> Result<(), LedgerError> {
+    if fate == Fate::NotDone {
+        return ports::void(ports.ledger, unknown).await;
+    }
+    if fate == Fate::NotKnown && expires_at.is_some() {
+        // Asking again with the same overlap is safe whatever happened; this one stays open until another is recorded.
+        older.push(unknown);
+        return Ok(());
     }
     // The key that was asked for is in no hand; the one of before lives as long as was asked.
     *keyset = ports::lost_rotation(ports.ledger, unknown, keyset).await?;
-    Ok(None)
+    *expires_at = None;
+    Ok(())
 }
 
 /// Watches the permanent key until it is another than `before` or has had the time to become one.

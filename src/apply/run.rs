@@ -1,7 +1,8 @@
-//! Carries an approved plan out: what earlier runs left, then apps, then keysets several at a time, then what got lost on the
-//! way, then secret keys.
+//! Carries an approved plan out: apps, then keysets several at a time, then what got lost on the way, then secret keys. What
+//! earlier runs left was looked for before the plan was made.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -11,16 +12,16 @@ use super::context::{Context, Ports};
 use super::create::{self, Tried};
 use super::gate::Approved;
 use super::report::{Outcome, Report, Step, Verb};
-use super::resolve::{self, Lost, Resolution};
+use super::resolve::{self, Lost, Resolution, unresolved};
 use super::rotate;
 use super::update;
 use super::worker::Worker;
 use crate::keyset::views::{LiveKeyset, RecordedApp, SecretRecord};
 use crate::keyset::wire::body;
 use crate::keyset::{AppId, Call, FieldId, Label, Value};
-use crate::plan::Action;
+use crate::plan::{Action, Reason};
 use crate::ports::{
-    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink, Unknown,
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Held, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink, Unknown,
 };
 
 /// Posts of one create in one run: the first, and one more after its absence was proved.
@@ -40,7 +41,7 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     let open = std::mem::take(&mut context.open);
     let worker = Worker::new(&context);
     let run = Run { ports, worker: &worker, requests: Semaphore::new(context.parallelism.max(1)), actions: &approved.plan().actions };
-    let steps = run.all(open.into_iter().map(|open| open.intent).collect()).await;
+    let steps = run.all(open).await;
     Report { steps, interrupted: worker.interrupted(), ledger_failed: worker.ledger_failed() }
 }
 
@@ -68,40 +69,26 @@ struct Order {
 /// How far a create got.
 enum Far {
     Ended(Ended),
-    Lost(Box<Order>, Unknown, String, jiff::Timestamp),
+    /// Its answer, at that time by the monotonic clock.
+    Lost(Box<Order>, Unknown, String, Duration),
 }
 
 impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     async fn all(&self, open: Vec<Intent>) -> Vec<(Step, Outcome)> {
-        // What nobody plans comes first in the report, then the plan in its order.
-        let unplanned = open.len();
-        let place = |n: usize| unplanned + n;
-        let mut open: Vec<Option<Intent>> = open.into_iter().map(Some).collect();
         let mut ended: Vec<Ended> = Vec::new();
-
         let mut apps: BTreeMap<Label, AppId> =
             self.worker.context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
-        self.apps(&mut open, place, &mut apps, &mut ended).await;
+        self.apps(&mut apps, &mut ended).await;
 
-        let mut fresh = self.left_keysets(&mut open, place, &mut ended).await;
-        let done: Vec<usize> = ended.iter().map(|(at, _)| *at).collect();
-        let keysets = self
-            .actions
-            .iter()
-            .enumerate()
-            .filter(|(n, a)| !a.is_app() && !matches!(a, Action::MirrorSecret { .. }) && !done.contains(&place(*n)));
-        let (rotations, others): (Vec<_>, Vec<_>) = keysets.partition(|(_, a)| matches!(a, Action::RotateSecret { .. }));
-
-        let begun: Vec<(usize, &Action, Option<Fresh>)> =
-            others.into_iter().map(|(n, action)| (place(n), action, fresh.remove(action.label()))).collect();
+        let keysets = |a: &&Action| matches!(a, Action::CreateKeyset { .. } | Action::UpdateKeyset { .. });
         let apps = &apps;
-        let far = stream::iter(begun)
-            .map(|(at, action, fresh)| async move { self.keyset(at, action, fresh, apps).await })
+        let far = stream::iter(self.actions.iter().enumerate().filter(|(_, a)| keysets(a)))
+            .map(|(at, action)| async move { self.keyset(at, action, apps).await })
             .buffer_unordered(under_way(self.worker.context.parallelism))
             .collect::<Vec<_>>()
             .await;
         self.look_for_the_lost(far, &mut ended).await;
-        self.secret_keys(&mut open, rotations.into_iter().map(|(n, action)| (place(n), action)), &mut ended).await;
+        self.secret_keys(open, &mut ended).await;
 
         ended.sort_by_key(|(at, _)| *at);
         ended.into_iter().map(|(_, step)| step).collect()
@@ -109,31 +96,17 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     // ------------------------------------------------------------------------------------------------------ apps
 
-    /// Few, and what follows needs them: one after the other. What nobody plans comes first: afterwards a create of this run
-    /// could be taken for it.
-    async fn apps(
-        &self,
-        open: &mut [Option<Intent>],
-        place: impl Fn(usize) -> usize,
-        apps: &mut BTreeMap<Label, AppId>,
-        ended: &mut Vec<Ended>,
-    ) {
-        let planned = |label: &Label| self.actions.iter().any(|a| matches!(a, Action::CreateApp { .. }) && a.label() == label);
-        for (at, slot) in open.iter_mut().enumerate() {
-            let Some(intent) = slot.take_if(|i| matches!(&i.what, Creation::App { label, .. } if !planned(label))) else { continue };
-            let step = Step { verb: Verb::Resolve, label: intent.what.label().clone() };
-            ended.push((at, self.step(step, self.app(Entered::Left(intent), None)).await));
-        }
-        for (n, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_app()) {
+    /// Few, and what follows needs them: one after the other.
+    async fn apps(&self, apps: &mut BTreeMap<Label, AppId>, ended: &mut Vec<Ended>) {
+        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_app()) {
             let label = action.label();
-            let left = open.iter_mut().find_map(|slot| slot.take_if(|i| matches!(&i.what, Creation::App { label: l, .. } if l == label)));
             let verb = match action {
                 Action::RenameApp { .. } => Verb::RenameApp,
                 Action::AdoptApp { .. } => Verb::AdoptApp,
                 _ => Verb::CreateApp,
             };
             let step = Step { verb, label: label.clone() };
-            let (step, outcome) = self.step(step, self.app_action(action, left)).await;
+            let (step, outcome) = self.step(step, self.app_action(action)).await;
             if !matches!(action, Action::RenameApp { .. }) {
                 // What the label stood for before is not what the plan puts keysets into.
                 apps.remove(label);
@@ -141,24 +114,21 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             if let Outcome::App { id } = &outcome {
                 apps.insert(label.clone(), id.clone());
             }
-            ended.push((place(n), (step, outcome)));
+            ended.push((at, (step, outcome)));
         }
     }
 
-    async fn app_action(&self, action: &Action, left: Option<Intent>) -> Result<Outcome, LedgerError> {
+    async fn app_action(&self, action: &Action) -> Result<Outcome, LedgerError> {
         let record = async |label: &Label, app: RecordedApp| {
             let id = app.id.clone();
             self.ports.ledger.append(Entry::App { label: label.clone(), app, intent: None }).await.map(|()| Outcome::App { id })
         };
         match action {
+            Action::CreateApp { reason: Reason::Unfinished { .. }, .. } => Ok(Outcome::Skipped { why: UNRESOLVED.to_owned() }),
             Action::CreateApp { label, name, .. } => {
                 let known = self.worker.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
                 let intent = self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
-                let entered = match left {
-                    Some(left) => Entered::Left(left),
-                    None => Entered::Fresh(ports::intend(self.ports.ledger, intent.clone()).await?),
-                };
-                self.app(entered, Some(&intent)).await
+                self.app(ports::intend(self.ports.ledger, intent).await?).await
             }
             Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
@@ -173,114 +143,51 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }
     }
 
-    /// Carries an app's create to its end: post what is fresh, look for what is lost, post again only what is proved absent.
-    /// `intent`: what is wanted now; `None`: nobody wants it any more.
-    async fn app(&self, mut entered: Entered, intent: Option<&Intent>) -> Result<Outcome, LedgerError> {
-        let mut posts = 0;
-        loop {
-            let (lost, why) = match entered {
-                Entered::Left(intent) => (self.left(intent), EARLIER.to_owned()),
-                Entered::Fresh(fresh) => {
-                    let Some(intent) = intent else {
-                        ports::withdraw(self.ports.ledger, fresh).await?;
-                        return Ok(Outcome::Nothing);
-                    };
-                    if posts == MOST_POSTS {
-                        return Ok(Outcome::Unknown { why: AGAIN.to_owned() });
-                    }
-                    posts += 1;
-                    let fresh = ports::renew(self.ports.ledger, fresh, intent).await?;
-                    match create::app(self.ports, fresh).await? {
-                        Tried::Done(outcome, _) => return Ok(outcome),
-                        Tried::Lost(unknown, why) => (Lost { unknown, since: self.ports.clock.now() }, why),
-                    }
-                }
+    /// Carries an app's create to its end: post it, look for it if its answer is lost, post again only what is proved absent.
+    async fn app(&self, mut fresh: Fresh) -> Result<Outcome, LedgerError> {
+        for posts in 1.. {
+            let (unknown, why) = match create::app(self.ports, fresh).await? {
+                Tried::Done(outcome, _) => return Ok(outcome),
+                Tried::Lost(unknown, why) => (unknown, why),
             };
+            let lost = Lost::now(unknown, self.ports.clock, self.ports.clock.monotonic());
             match resolve::apps(self.ports.api, self.ports.clock, vec![lost], self.worker.patience()).await.pop() {
-                Some(Resolution::Mine(unknown, app)) => return create::found_app(self.ports, unknown, *app).await,
+                Some(Resolution::Mine(unknown, app)) => return create::found_app(self.ports.ledger, unknown, *app).await,
                 // No new work after an interrupt, and another post is new work.
-                Some(Resolution::Absent(_)) if intent.is_some() && (self.worker.context.stop)() => return Ok(interrupted(&why)),
-                Some(Resolution::Absent(fresh)) => entered = Entered::Fresh(fresh),
+                Some(Resolution::Absent(_)) if (self.worker.context.stop)() => return Ok(interrupted(&why)),
+                Some(Resolution::Absent(_)) if posts == MOST_POSTS => return Ok(Outcome::Unknown { why: AGAIN.to_owned() }),
+                Some(Resolution::Absent(proof)) => fresh = proof,
                 Some(other) => return Ok(unresolved(&why, "apps", &other)),
                 None => return Ok(Outcome::Unknown { why }),
             }
         }
+        Ok(Outcome::Unknown { why: AGAIN.to_owned() })
     }
 
     // --------------------------------------------------------------------------------------------------- keysets
 
-    /// Looks for what earlier runs may have made. Gives back what is proved absent and planned.
-    async fn left_keysets(
-        &self,
-        open: &mut [Option<Intent>],
-        place: impl Fn(usize) -> usize,
-        ended: &mut Vec<Ended>,
-    ) -> BTreeMap<Label, Fresh> {
-        let (mut lost, mut about) = (Vec::new(), Vec::new());
-        for (at, slot) in open.iter_mut().enumerate() {
-            let Some(intent) = slot.take_if(|i| matches!(i.what, Creation::Keyset { .. })) else { continue };
-            let label = intent.what.label().clone();
-            let planned = self.actions.iter().position(|a| matches!(a, Action::CreateKeyset { .. }) && *a.label() == label);
-            let verb = if planned.is_some() { Verb::CreateKeyset } else { Verb::Resolve };
-            let (at, step) = (planned.map_or(at, &place), Step { verb, label });
-            // Looking for it begins nothing new, whatever the sink can do.
-            if let Err(skipped) = self.worker.begin(&Step { verb: Verb::Resolve, ..step.clone() }) {
-                ended.push((at, self.worker.end(step, skipped)));
-                continue;
-            }
-            self.worker.searching(&step);
-            lost.push(self.left(intent));
-            about.push((at, step, planned));
-        }
-        let mut fresh = BTreeMap::new();
-        let resolutions = resolve::keysets(self.ports.api, self.ports.clock, lost, &self.worker.taken, self.worker.patience()).await;
-        let mut found = Vec::new();
-        for ((at, step, planned), resolution) in about.into_iter().zip(resolutions) {
-            match resolution {
-                Resolution::Absent(proof) if planned.is_some() => _ = fresh.insert(step.label, proof),
-                // Nobody wants it any more: what is proved absent is not posted again.
-                Resolution::Absent(proof) => {
-                    let withdrawn = ports::withdraw(self.ports.ledger, proof).await.map(|()| Outcome::Nothing);
-                    ended.push((at, self.end(step, withdrawn)));
-                }
-                Resolution::Mine(unknown, live) => found.push((at, step, planned, unknown, *live)),
-                other => ended.push((at, self.worker.end(step, unresolved(EARLIER, "keysets", &other)))),
-            }
-        }
-        let done = stream::iter(found)
-            .map(|(at, step, planned, unknown, live)| async move {
-                let settings = planned.and_then(|n| self.actions.get(n)).map_or_else(Vec::new, settings);
-                let outcome = self.found(&step.label, unknown, live, &settings).await;
-                (at, self.end(step, outcome))
-            })
-            .buffer_unordered(self.worker.context.parallelism.max(1))
-            .collect::<Vec<_>>()
-            .await;
-        ended.extend(done);
-        fresh
-    }
-
-    /// One action of the plan. `proof`: an earlier run's create of it is proved absent.
-    async fn keyset(&self, at: usize, action: &Action, proof: Option<Fresh>, apps: &BTreeMap<Label, AppId>) -> Far {
+    /// One create or update of the plan.
+    async fn keyset(&self, at: usize, action: &Action, apps: &BTreeMap<Label, AppId>) -> Far {
         let label = action.label();
         let verb = if matches!(action, Action::CreateKeyset { .. }) { Verb::CreateKeyset } else { Verb::UpdateKeyset };
         let step = Step { verb, label: label.clone() };
-        let Action::CreateKeyset { app, .. } = action else {
+        let Action::CreateKeyset { app, reason, .. } = action else {
             return Far::Ended((at, self.step(step, self.update(action)).await));
         };
+        let skip = |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
+        if matches!(reason, Reason::Unfinished { .. }) {
+            return skip(UNRESOLVED.to_owned());
+        }
         if let Err(skipped) = self.worker.begin(&step) {
             return Far::Ended((at, self.worker.end(step, skipped)));
         }
-        let skip = |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
         let Some(app_id) = apps.get(app) else { return skip(format!("its app `{app}` could not be created")) };
         let Some(sink) = self.ports.sink else { return skip("no sink was probed for its secret".to_owned()) };
         let order = self.order(at, step.clone(), action, app, app_id);
-        if proof.is_none()
-            && let Some(refused) = self.would_overwrite(sink, &order).await
-        {
+        if let Some(refused) = self.would_overwrite(sink, &order).await {
             return Far::Ended((at, self.worker.end(step, refused)));
         }
-        self.post(sink, order, proof).await
+        self.post(sink, order, None).await
     }
 
     /// Writes the intent down and sends it, once, unless something speaks against it by now.
@@ -307,7 +214,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             }
             Ok(Tried::Lost(unknown, why)) => {
                 self.worker.searching(&order.step);
-                Far::Lost(Box::new(order), unknown, why, self.ports.clock.now())
+                Far::Lost(Box::new(order), unknown, why, self.ports.clock.monotonic())
             }
             Err(error) => Far::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error)))),
         }
@@ -321,7 +228,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 match one {
                     Far::Ended(end) => ended.push(end),
                     Far::Lost(order, unknown, why, since) => {
-                        lost.push(Lost { unknown, since });
+                        lost.push(Lost::now(unknown, self.ports.clock, since));
                         about.push((order, why));
                     }
                 }
@@ -366,14 +273,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         live: LiveKeyset,
         settings: &[(FieldId, Value)],
     ) -> Result<Outcome, LedgerError> {
-        let (mut outcome, keyset) = create::found(self.ports, unknown, live, settings).await?;
+        let (mut outcome, keyset) = create::found(self.ports.api, self.ports.ledger, unknown, live, settings).await?;
         let (Some(mut keyset), Some(sink)) = (keyset, self.ports.sink) else { return Ok(outcome) };
         self.worker.note(label, (*keyset).clone());
         // A secret key that nobody could keep helps nobody.
         if self.worker.stopped(Verb::RotateSecret).is_some() {
             return Ok(outcome);
         }
-        let rotated = rotate::rotate(self.ports, sink, &mut keyset, &self.rotation(label, &self.entry(label))).await?;
+        let rotated = rotate::repair(self.ports, sink, &mut keyset, &self.rotation(label, &self.entry(label)), Vec::new()).await?;
         self.worker.note(label, *keyset);
         if let Outcome::Created { secret, waits, .. } = &mut outcome {
             match rotated {
@@ -403,20 +310,15 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     // ----------------------------------------------------------------------------------------------- secret keys
 
     /// Makes the secret keys that are missing, and ends the rotations that earlier runs began.
-    async fn secret_keys<'p>(
-        &self,
-        open: &mut [Option<Intent>],
-        planned: impl Iterator<Item = (usize, &'p Action)>,
-        ended: &mut Vec<Ended>,
-    ) {
+    async fn secret_keys(&self, open: Vec<Intent>, ended: &mut Vec<Ended>) {
+        let planned = self.actions.iter().enumerate().filter(|(_, a)| matches!(a, Action::RotateSecret { .. }));
         let mut wanted: Vec<(usize, Verb, Label, Vec<Intent>)> =
             planned.map(|(at, action)| (at, Verb::RotateSecret, action.label().clone(), Vec::new())).collect();
-        for (at, slot) in open.iter_mut().enumerate() {
-            let Some(intent) = slot.take() else { continue };
+        for (n, intent) in open.into_iter().enumerate().filter(|(_, i)| matches!(i.what, Creation::SecretKey { .. })) {
             let label = intent.what.label().clone();
             match wanted.iter_mut().find(|(_, _, l, _)| *l == label) {
                 Some((.., intents)) => intents.push(intent),
-                None => wanted.push((at, Verb::Resolve, label, vec![intent])),
+                None => wanted.push((self.actions.len() + n, Verb::Resolve, label, vec![intent])),
             }
         }
         let done = stream::iter(wanted)
@@ -430,7 +332,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.extend(done);
     }
 
-    async fn secret_key(&self, label: &Label, mut left: Vec<Intent>) -> Result<Outcome, LedgerError> {
+    async fn secret_key(&self, label: &Label, left: Vec<Intent>) -> Result<Outcome, LedgerError> {
         let Some(mut keyset) = self.worker.record(label) else {
             for intent in left {
                 ports::void(self.ports.ledger, ports::left_open(intent)).await?;
@@ -440,16 +342,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let Some(sink) = self.ports.sink else { return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() }) };
         let name = self.entry(label);
         let order = self.rotation(label, &name);
-        let last = left.pop();
-        for intent in left {
-            // One began after it: then it had an end.
-            ports::void(self.ports.ledger, ports::left_open(intent)).await?;
-        }
         let _permit = self.requests.acquire().await;
-        let outcome = match last {
-            Some(intent) => rotate::left(self.ports, sink, ports::left_open(intent), &mut keyset, &order).await,
-            None => rotate::rotate(self.ports, sink, &mut keyset, &order).await,
-        };
+        let left: Vec<Unknown> = left.into_iter().map(ports::left_open).collect();
+        let outcome = rotate::repair(self.ports, sink, &mut keyset, &order, left).await;
         self.worker.note(label, keyset);
         outcome
     }
@@ -494,7 +389,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let digest = Sha256::digest(serde_json::Value::Object(request.clone()).to_string());
         let body_digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
         let label = step.label.clone();
-        let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known };
+        // A plan creates under a label that is recorded only if that one is gone.
+        let replaces = self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
+        let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known, replaces };
         Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
@@ -505,12 +402,18 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             return None;
         }
         let (project, label) = (&order.name.project, &order.step.label);
-        let found = match sink.holds(&order.name).await {
-            Ok(found) => found?,
+        let held = match sink.holds(&order.name).await {
+            Ok(held) => held,
             Err(error) => return Some(Outcome::Failed { why: error.to_string(), help: None }),
         };
         let ours = self.worker.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
-        if matches!(ours, Some(SecretRecord::Stored { fingerprint, .. }) if *fingerprint == found) {
+        let known = match (&held, ours) {
+            (Held::Nothing | Held::NotKnown, _) => true,
+            (Held::Secret(found), Some(SecretRecord::Stored { fingerprint, .. })) => fingerprint == found,
+            (Held::Unread, Some(SecretRecord::Stored { sink: home, .. })) => **home == *sink.name(),
+            _ => false,
+        };
+        if known {
             return None;
         }
         let sink = sink.name();
@@ -536,21 +439,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         Intent { id: uuid::Uuid::new_v4(), at: self.ports.clock.now(), what }
     }
 
-    /// What an earlier run began may have reached the server as long after as a request may take.
-    fn left(&self, intent: Intent) -> Lost {
-        let since = intent.at.saturating_add(self.worker.context.timeout).map_or(intent.at, |at| at.min(self.ports.clock.now()));
-        Lost { unknown: ports::left_open(intent), since }
-    }
 }
 
-/// Where an app's create enters.
-enum Entered {
-    Fresh(Fresh),
-    /// From an earlier run.
-    Left(Intent),
-}
-
-const EARLIER: &str = "an earlier run ended before its answer came";
+const UNRESOLVED: &str = "what became of an earlier create of it is not known: see above";
 const AGAIN: &str = "its answer was lost again and again";
 
 fn settings(action: &Action) -> Vec<(FieldId, Value)> {
@@ -562,16 +453,4 @@ fn settings(action: &Action) -> Vec<(FieldId, Value)> {
 
 fn interrupted(why: &str) -> Outcome {
     Outcome::Unknown { why: format!("{why}; interrupted before it was sent again") }
-}
-
-fn unresolved<T>(why: &str, noun: &str, resolution: &Resolution<T>) -> Outcome {
-    match resolution {
-        Resolution::Ambiguous(_, ids) => Outcome::Failed {
-            why: format!("{why}, and which of these {noun} it made cannot be told: {}", ids.join(", ")),
-            help: Some("delete or rename in the portal those that are not wanted, then apply again".to_owned()),
-        },
-        Resolution::NotAsked(_, error) => Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") },
-        Resolution::TooEarly(_) => Outcome::Unknown { why: format!("{why}; interrupted before it was certain that it was not made") },
-        Resolution::Mine(..) | Resolution::Absent(_) => Outcome::Unknown { why: why.to_owned() },
-    }
 }

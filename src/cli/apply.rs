@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +14,11 @@ use super::progress::Progress;
 use super::session::{ConnectOptions, Connection, Session};
 use super::{secrets, sinks};
 use crate::apply::mirror::{self, Kept};
-use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Report};
+use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Report, Search, Step};
 use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Action, Plan};
-use crate::ports::Creation;
+use crate::ports::{Creation, Intent};
 use crate::render::report;
 use crate::render::style::BOLD;
 use crate::secrets::{AnySink, Envelope};
@@ -91,18 +92,14 @@ async fn apply(
     snapshot: Snapshot,
 ) -> anyhow::Result<Exit> {
     let sinks = sinks::all(session)?;
-    let snapshot = if snapshot.open.iter().any(|open| open.sealed.is_some()) {
-        recover_first(output, session, store, snapshot, &sinks).await?
-    } else {
-        snapshot
-    };
+    let Earlier { steps: earlier, snapshot } = earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
     let plan = plan::make(session, &snapshot, Some(&live), &args.policy)?;
     if !plan.refusals.is_empty() {
         plan::show(&plan, session, global, output, Exit::Refused);
         return Ok(Exit::Refused);
     }
-    if plan.is_empty() && snapshot.open.is_empty() {
+    if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
         plan::show(&plan, session, global, output, Exit::Done);
         return Ok(Exit::Done);
     }
@@ -111,8 +108,11 @@ async fn apply(
         plan::show(&plan, session, global, output, Exit::Done);
     }
 
+    let unsealed = snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
+    let rotations: Vec<Intent> = unsealed.filter(|intent| matches!(intent.what, Creation::SecretKey { .. })).collect();
+
     // Before anybody is asked: a plan that cannot be carried out is no question.
-    let probed = if needs_sink(&plan, &snapshot) { Some(sinks::first_usable(&sinks).await?) } else { None };
+    let probed = if needs_sink(&plan, &rotations) { Some(sinks::first_usable(&sinks).await?) } else { None };
     let envelope = match probed {
         Some(sink) => sinks::envelope(session, sink).await?,
         None => Envelope::none(),
@@ -120,19 +120,20 @@ async fn apply(
     enough_room(session, &plan)?;
     let copies = mirror::planned(&plan.actions);
     let github = mirrors::reach(&copies).await?;
-    let consent = consent(args, session, output)?;
+    // What earlier runs began is not a question any more.
+    let consent = if plan.actions.is_empty() && rotations.is_empty() { Consent::Flag } else { consent(args, session, output)? };
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
     let progress = Progress::new(output, approved.plan().actions.len());
-    let kept = Kept::of(&copies);
-    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept };
+    let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
+    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept, homes: &homes };
     let context = Context {
         project: &session.project.desired.project,
         namespace: session.namespace(),
         recorded: &snapshot.recorded,
         live: &live,
-        open: snapshot.open.clone(),
+        open: rotations,
         parallelism: usize::from(args.connect.parallelism),
         settle: Duration::from_secs(args.settle),
         timeout: Duration::from_secs(args.connect.timeout),
@@ -149,6 +150,7 @@ async fn apply(
         done.ledger_failed = ended.err().map(|error| error.to_string());
     }
     progress.finish();
+    done.steps.splice(0..0, earlier);
     let exit = exit_of(&done);
     if output.is_json() {
         output.json(&report::json(&done, exit as u8));
@@ -168,35 +170,73 @@ pub fn exit_of(report: &Report) -> Exit {
     }
 }
 
-/// Also where an earlier run may have made a keyset, whose secret is still to be had.
-fn needs_sink(plan: &Plan, snapshot: &Snapshot) -> bool {
+/// Also where an earlier run may have made a secret key that is still to be had.
+fn needs_sink(plan: &Plan, rotations: &[Intent]) -> bool {
     let wants = |action: &Action| matches!(action, Action::CreateKeyset { .. } | Action::RotateSecret { .. });
-    plan.actions.iter().any(wants) || snapshot.open.iter().any(|open| !matches!(open.intent.what, Creation::App { .. }))
+    !rotations.is_empty() || plan.actions.iter().any(wants)
 }
 
-/// Puts the secrets of sealed answers where they belong, before anything is planned on top of what is not recorded yet.
-/// What could not be opened counts as lost from here on: it is looked for, and its secret is made anew.
-async fn recover_first(
+/// What earlier runs left, and the state after it was looked into.
+struct Earlier {
+    steps: Vec<(Step, Outcome)>,
+    snapshot: Snapshot,
+}
+
+/// Before anything is planned on top of what is not recorded yet: puts the secrets of sealed answers where they belong, and looks
+/// for what was made without an answer. An answer that cannot be opened counts as lost.
+async fn earlier_runs(
+    args: &Args,
     output: &Output,
     session: &Session,
+    connection: &Connection,
     store: &Store,
     snapshot: Snapshot,
     sinks: &[AnySink],
-) -> anyhow::Result<Snapshot> {
-    let steps = secrets::recover(session, store, &snapshot, sinks).await?;
-    for (step, outcome) in &steps {
-        if let Some(line) = report::event(&Event::Finished { step: step.clone(), outcome: outcome.clone() }) {
-            output.say(&line);
+) -> anyhow::Result<Earlier> {
+    let mut earlier = Earlier { steps: Vec::new(), snapshot };
+    let tell = |event: &Event| report::event(event).into_iter().for_each(|line| output.say(&line));
+    let mut lost = BTreeSet::new();
+    if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
+        let recovered = secrets::recover(session, store, &earlier.snapshot, sinks, Some(&connection.client)).await?;
+        for (step, outcome) in &recovered.steps {
+            tell(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
         }
+        lost = recovered.lost;
+        let looked_for = |label: &Label| {
+            earlier.snapshot.open.iter().any(|open| lost.contains(&open.intent.id) && open.intent.what.label() == label)
+        };
+        // What is looked for from here on has a step of its own.
+        let told = recovered.steps.into_iter().filter(|(step, outcome)| outcome.is_done() || !looked_for(&step.label));
+        earlier.steps.extend(told.collect::<Vec<_>>());
+        earlier.snapshot = store.snapshot();
     }
-    let mut snapshot = store.snapshot();
-    let lost = |label: &Label| steps.iter().any(|(step, outcome)| step.label == *label && matches!(outcome, Outcome::Failed { .. }));
-    for open in &mut snapshot.open {
-        if lost(open.intent.what.label()) {
-            open.sealed = None;
-        }
+    let creates: Vec<Intent> = earlier
+        .snapshot
+        .open
+        .iter()
+        .filter(|open| open.sealed.is_none() || lost.contains(&open.intent.id))
+        .map(|open| open.intent.clone())
+        .filter(|intent| !matches!(intent.what, Creation::SecretKey { .. }))
+        .collect();
+    if !creates.is_empty() {
+        let search = Search {
+            api: &connection.client,
+            ledger: store,
+            clock: &SystemClock,
+            recorded: &earlier.snapshot.recorded,
+            desired: &session.project.desired,
+            timeout: Duration::from_secs(args.connect.timeout),
+            settle: Duration::from_secs(args.settle),
+            on_event: &|event| tell(&event),
+        };
+        let steps = search.run(creates).await?;
+        earlier.steps.extend(steps);
+        earlier.snapshot = store.snapshot();
     }
-    Ok(snapshot)
+    for open in earlier.snapshot.open.iter_mut().filter(|open| lost.contains(&open.intent.id)) {
+        open.sealed = None;
+    }
+    Ok(earlier)
 }
 
 /// Bytes that one create leaves on disk at most: three journal records, a stanza of the state, a sealed file.

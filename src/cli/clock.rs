@@ -1,6 +1,7 @@
 //! The wall clock.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use crate::ports::Clock;
 
@@ -10,6 +11,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one clock")]
     fn now(&self) -> jiff::Timestamp {
         jiff::Timestamp::now()
+    }
+    #[expect(clippy::disallowed_methods, reason = "the one clock")]
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;

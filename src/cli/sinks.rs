@@ -112,6 +112,24 @@ pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::R
     Ok(Envelope::own(&ports::escrow_key(sink, &name, Envelope::new_key).await?)?)
 }
 
+/// As [`envelope`], and opens too what earlier runs sealed for other sinks.
+pub async fn opener(session: &Session, sink: Probed<'_, AnySink>, sinks: &[AnySink]) -> anyhow::Result<Envelope> {
+    let mut envelope = envelope(session, sink).await?.opens_with(identities()?);
+    let name = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
+    for other in sinks.iter().filter(|other| other.name() != sink.name() && other.name() != SinkKind::Age.name()) {
+        // One that cannot be asked has no key to give.
+        if let Ok(Some(key)) = other.get(&name).await {
+            envelope = envelope.opens_too(&key);
+        }
+    }
+    Ok(envelope)
+}
+
+/// Every sink that the project describes, to read what is in it, chosen or not.
+pub fn homes(session: &Session) -> Vec<AnySink> {
+    SinkKind::ALL.into_iter().filter_map(|kind| build(session, kind).ok()).collect()
+}
+
 /// The entry of a keyset's secret.
 pub fn entry(session: &Session, label: &crate::keyset::Label) -> SecretName {
     let namespace: Namespace = session.namespace();

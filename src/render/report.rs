@@ -99,8 +99,9 @@ pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
 fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
     let mut json = match outcome {
         Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
-        Outcome::Rotated { id, secret, waits } => {
-            serde_json::json!({"outcome": "rotated", "id": id, "secret": secret_json(secret, *waits)})
+        Outcome::Found { id } => serde_json::json!({"outcome": "found", "id": id}),
+        Outcome::Rotated { id, secret, waits, found } => {
+            serde_json::json!({"outcome": if *found { "kept" } else { "rotated" }, "id": id, "secret": secret_json(secret, *waits)})
         }
         Outcome::Created { id, keys, secret, waits, differing, found } => serde_json::json!({
             "outcome": "created", "id": id, "publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key,
@@ -196,10 +197,19 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         Outcome::Created { id, secret: SecretRecord::Missing { .. }, waits: true, .. } => {
             format!("{BAD}!{BAD:#} {subject} created, and its secret {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
         }
+        Outcome::Found { id } => {
+            format!("{GOOD}✓{GOOD:#} {subject}: it made keyset {id}, which is recorded now; its secret key is replaced, for nobody has it")
+        }
+        Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, found: true, .. } => {
+            format!("{GOOD}✓{GOOD:#} {subject} was there already and is recorded, secret in {sink} {DIM}(id {id}){DIM:#}")
+        }
         Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, .. } => {
             format!("{GOOD}✓{GOOD:#} {subject} replaced, secret in {sink} {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, waits } => {
+        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, found: true, .. } => {
+            format!("{BAD}!{BAD:#} {subject} {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, waits, .. } => {
             let where_ = if *waits { "waits in the journal, sealed" } else { "IS NOT STORED" };
             format!("{BAD}!{BAD:#} {subject} replaced, and the new one {BAD}{where_}{BAD:#} {DIM}(id {id}){DIM:#}")
         }
@@ -208,6 +218,7 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
         Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
+        Outcome::Nothing if step.verb == Verb::Recover => format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key"),
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
         Outcome::Failed { why, .. } => format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why)),
         Outcome::Unknown { why } => format!("{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}", terminal(why)),

@@ -228,6 +228,12 @@ impl Sink for AgeSink {
         .await
     }
 
+    /// It takes no key to see that there is a file.
+    async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {
+        let path = self.file(keyset(name)?);
+        blocking(move || disk::read_at_most(&path, FILE_MAX).map_err(failed).map(|found| Some(found.is_some()))).await
+    }
+
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let label = keyset(name)?.clone();
         let (path, project, with) = (self.file(&label), name.project.to_string(), self.with.clone());

@@ -35,6 +35,9 @@ impl Sink for AnySink {
     async fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
         each!(self, sink => sink.put(name, owner, secret).await)
     }
+    async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {
+        each!(self, sink => sink.has(name).await)
+    }
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         each!(self, sink => sink.get(name).await)
     }

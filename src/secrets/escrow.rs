@@ -38,6 +38,18 @@ impl Envelope {
         Envelope { to: None, with: Vec::new() }
     }
 
+    /// Opens what was sealed to this key too, as an earlier run with another sink did.
+    pub fn opens_too(mut self, key: &Secret) -> Envelope {
+        self.with.extend(x25519::Identity::from_str(key.expose_secret()).ok().map(Unseal::own));
+        self
+    }
+
+    /// The same with keys at hand.
+    pub fn opens_with(mut self, keys: Vec<Unseal>) -> Envelope {
+        self.with.extend(keys);
+        self
+    }
+
     /// A new key for [`Envelope::own`].
     pub fn new_key() -> Result<Secret, EscrowError> {
         use age::secrecy::ExposeSecret as _;

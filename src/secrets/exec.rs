@@ -22,6 +22,10 @@ const WORDS_MAX: usize = 500;
 /// Its exit code for an entry that is not there.
 const NOT_FOUND: i32 = 3;
 
+/// Variables that keyform gets and a sink needs none of.
+const NOT_ITS_BUSINESS: [&str; 5] =
+    ["PUBNUB_API_KEY", "PUBNUB_API_KEY_FILE", "KEYFORM_AGE_IDENTITY", "KEYFORM_AGE_IDENTITY_FILE", "KEYFORM_GITHUB_TOKEN"];
+
 /// Hands secrets to a program.
 pub struct ExecSink {
     command: Vec<String>,
@@ -123,7 +127,9 @@ impl ExecSink {
     async fn run(&self, question: &Question<'_>) -> Result<Option<Answer>, SinkError> {
         let Some((program, arguments)) = self.command.split_first() else { return Err(failed("there is no command")) };
         let path = if program.contains('/') { self.dir.join(program) } else { PathBuf::from(program) };
-        let mut child = Command::new(&path)
+        let mut command = Command::new(&path);
+        NOT_ITS_BUSINESS.iter().for_each(|name| _ = command.env_remove(name));
+        let mut child = command
             .args(arguments)
             .current_dir(&self.dir)
             .stdin(Stdio::piped())
@@ -165,24 +171,32 @@ impl ExecSink {
         let answer: Option<Answer> = serde_json::from_slice(&out).ok();
         match answer {
             Some(answer) if answer.ok && status.success() => Ok(Some(answer)),
-            Some(answer) if !answer.error.is_empty() => Err(failed(words(&answer.error, question))),
+            Some(answer) if !answer.error.is_empty() => Err(complaint_of(format!("`{program}` refused"), &answer.error, question)),
             _ => {
                 let last = String::from_utf8_lossy(&complaint);
                 let last = last.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
-                let said = if last.is_empty() { String::new() } else { format!(": {}", words(last, question)) };
-                Err(failed(format!("`{program}` ended with {status} and no answer that could be understood{said}")))
+                let why = format!("`{program}` ended with {status} and no answer that could be understood");
+                Err(if last.is_empty() { failed(why) } else { complaint_of(why, last, question) })
             }
         }
     }
 }
 
-/// What the program says, unless it repeats the secret.
-fn words(text: &str, question: &Question<'_>) -> String {
-    match question.secret {
-        Some(secret) if text.contains(secret) => "(withheld: it repeats the secret)".to_owned(),
-        _ if text.contains("sec-c-") || text.contains("AGE-SECRET-KEY-") => "(withheld: it repeats a secret)".to_owned(),
-        _ => text.trim().chars().take(WORDS_MAX).collect(),
+fn complaint_of(why: String, words: &str, question: &Question<'_>) -> SinkError {
+    SinkError::Complaint { sink: NAME, why, words: harmless(words, question) }
+}
+
+/// Characters of a secret in a row that are too many to be repeated.
+const PIECE: usize = 8;
+
+/// What the program says, unless it repeats the secret or a piece of it.
+fn harmless(text: &str, question: &Question<'_>) -> String {
+    let secret = question.secret.unwrap_or_default().as_bytes();
+    let repeats = secret.windows(PIECE).any(|piece| text.as_bytes().windows(PIECE).any(|window| window == piece));
+    if repeats || text.contains("sec-c-") || text.contains("AGE-SECRET-KEY-") {
+        return "(withheld: it repeats a secret)".to_owned();
     }
+    text.trim().chars().take(WORDS_MAX).collect()
 }
 
 impl Sink for ExecSink {

@@ -9,6 +9,7 @@ mod document;
 mod fold;
 mod journal;
 mod lock;
+mod merge;
 mod store;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::document::{self, Head};
 use super::fold::fold;
 use super::lock::{Holder, Lock};
+use super::merge::merge;
 use super::{Paths, Snapshot, StateError, io, journal};
 use crate::disk;
 use crate::keyset::ProjectName;
@@ -79,8 +80,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
     let mut open = Vec::new();
     let (mut dirty, mut stale) = (merged, false);
     if let Some(continues) = continues {
-        // One behind: a fold ended between the two files. Its records are in the state; its open intents are not.
-        let fits = continues.lineage == head.lineage && (continues.serial == head.serial || continues.serial + 1 == head.serial);
+        let fits = continues.lineage == head.lineage && continues.serial <= head.serial;
         if !fits && !entries.is_empty() {
             return Err(detached(paths, head.serial, continues.serial));
         }
@@ -91,8 +91,12 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             dirty |= !existed;
             // Also one that was begun and says nothing yet.
             stale = continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
-            for entry in entries {
-                dirty |= fold(&mut recorded, &mut open, entry);
+            if continues.serial == head.serial {
+                for entry in entries {
+                    dirty |= fold(&mut recorded, &mut open, entry);
+                }
+            } else {
+                dirty |= merge(&mut recorded, &mut open, entries);
             }
         }
     }

@@ -158,7 +158,7 @@ fn a_lost_answer_that_listings_cannot_explain_stays_open_until_they_can() {
     world.apply().exits(4).says("it is not known whether it was made").says("looking for it failed");
     assert!(world.dir().join("state/keyform.journal").exists(), "the intent stays in the journal");
     world.run(&["plan", "--refresh=none"]).exits(0).says("b");
-    world.apply().exits(0).says("keyset b found, with a new secret key");
+    world.apply().exits(0).says("earlier step for b: it made keyset").says("secret key of b replaced");
     world.is_converged();
 }
 
@@ -344,7 +344,7 @@ fn a_killed_apply_is_taken_up_by_the_next_one() {
     child.kill().expect("it is killed");
     child.wait().expect("it is gone");
     world.run(&["plan", "--refresh=none"]).exits(0).says("b");
-    world.apply().exits(0).says("keyset b found, with a new secret key");
+    world.apply().exits(0).says("earlier step for b: it made keyset").says("secret key of b replaced");
     world.is_converged();
 }
 

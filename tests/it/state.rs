@@ -219,16 +219,110 @@ fn a_journal_of_another_state_is_an_error() {
     let (store, _) = place.open();
     append(&store, vec![keyset("c", 3)]);
     drop(store);
-    // Somebody brought an older state back.
-    let older = place.state().replace("\"serial\": 1", "\"serial\": 7");
-    std::fs::write(place.paths().state, older).expect("written");
-    let before = place.files();
-    let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
-    assert!(error.contains("the state has serial 7, the journal continues 1"), "{error}");
-    assert_eq!(place.files(), before);
+    // Somebody brought another state, or an older one.
+    let good = place.state();
+    let lineage = place.read().lineage.to_string();
+    let other = good.replace(&lineage, &uuid::Uuid::from_u128(7).to_string());
+    for (state, serial) in [(other, 1), (good.replace("\"serial\": 1", "\"serial\": 0"), 0)] {
+        std::fs::write(place.paths().state, state).expect("written");
+        let before = place.files();
+        let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
+        assert!(error.contains(&format!("the state has serial {serial}, the journal continues 1")), "{error}");
+        assert_eq!(place.files(), before);
+    }
     std::fs::remove_file(place.paths().state).expect("removed");
     let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
     assert!(error.contains("the state has serial 0"), "{error}");
+}
+
+/// Somebody else's state is pulled while a run of ours has not ended: what each of the two knows is kept, and where they
+/// contradict each other the account is to be asked.
+#[test]
+fn a_state_that_went_on_elsewhere_is_merged() {
+    let secret = |digit: &str| SecretRecord::Stored {
+        sink: "keyring".into(),
+        fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).expect("a fingerprint"),
+    };
+    let missing = || SecretRecord::Missing { why: "lost".into() };
+    let rotation = |n: u128, id: u64| {
+        let id = KeysetId::parse(&id.to_string()).expect("an id");
+        Intent { what: Creation::SecretKey { label: label("b"), id, expires_at: None, from: None }, ..intent(n) }
+    };
+    let entry = |name: &str, id: u64, secret: SecretRecord, n: u128| Entry::Keyset {
+        label: label(name),
+        keyset: Box::new(recorded(id, secret)),
+        intent: Some(uuid::Uuid::from_u128(n)),
+    };
+    for ahead in [1, 2, 5] {
+        let place = Place::with_two();
+        let theirs = |secret: SecretRecord| {
+            // Theirs went on from the same state.
+            let other = Place::with_two();
+            std::fs::copy(place.paths().state, other.paths().state).expect("cloned");
+            for n in 0..ahead {
+                let (store, _) = other.open();
+                append(&store, vec![Entry::Keyset { label: label("b"), keyset: Box::new(recorded(2, secret.clone())), intent: None }, keyset(&format!("t{n}"), 50 + n)]);
+                store.fold().expect("folded");
+            }
+            other.state()
+        };
+        let (store, _) = place.open();
+        append(&store, vec![
+            Entry::Intend(intent(1)),
+            Entry::Intend(rotation(2, 2)),
+            entry("b", 2, missing(), 2),
+            keyset("mine", 9),
+        ]);
+        drop(store);
+        let pulled = theirs(secret("2"));
+        std::fs::write(place.paths().state, pulled).expect("pulled");
+        for _ in 0..2 {
+            let (_, snapshot) = place.open();
+            let names: Vec<&str> = snapshot.recorded.keysets.keys().map(|label| label.as_str()).filter(|name| !name.starts_with('t')).collect();
+            assert_eq!(names, ["a", "b", "mine"], "{ahead}");
+            assert_eq!(snapshot.recorded.keysets.len() as u64, 3 + ahead);
+            assert_eq!(snapshot.recorded.keysets[&label("b")].secret, secret("2"), "what they have is not overwritten");
+            let open: Vec<u128> = snapshot.open.iter().map(|open| open.intent.id.as_u128()).collect();
+            assert_eq!(open, [1, 2], "what was open stays open, and so is what contradicts");
+            let Creation::SecretKey { expires_at, .. } = &snapshot.open[1].intent.what else { panic!("a rotation") };
+            assert!(expires_at.is_some(), "nobody's key is ended at once");
+        }
+    }
+}
+
+#[test]
+fn two_keysets_of_one_label_are_for_a_person() {
+    let place = Place::with_two();
+    let made = |replaces: Option<&str>| Creation::Keyset {
+        label: label("c"),
+        app: label("app"),
+        app_id: AppId::parse("101").expect("an id"),
+        name: "c".into(),
+        r#type: "testing".into(),
+        body_digest: "".into(),
+        known: Default::default(),
+        replaces: replaces.map(|id| KeysetId::parse(id).expect("an id")),
+    };
+    for (replaces, kept, open) in [(None, "30", 1), (Some("30"), "3", 0)] {
+        let (store, _) = place.open();
+        let begun = Intent { what: made(replaces), ..intent(3) };
+        let mine = Entry::Keyset { label: label("c"), keyset: Box::new(recorded(3, stored())), intent: Some(begun.id) };
+        append(&store, vec![Entry::Intend(begun), mine]);
+        drop(store);
+        let journal = std::fs::read(place.paths().journal).expect("a journal");
+        let other = Place::with_two();
+        std::fs::copy(place.paths().state, other.paths().state).expect("cloned");
+        let (store, _) = other.open();
+        append(&store, vec![keyset("c", 30)]);
+        store.fold().expect("folded");
+        let folder = Place::with_two();
+        std::fs::write(folder.paths().state, other.state()).expect("pulled");
+        std::fs::write(folder.paths().journal, journal).expect("left behind");
+        let (_, snapshot) = folder.open();
+        assert_eq!(snapshot.recorded.keysets[&label("c")].id.as_str(), kept);
+        assert_eq!(snapshot.open.len(), open);
+        std::fs::remove_file(place.paths().journal).expect("for the next round");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::super::sinks;
 use super::find;
 use crate::keyset::Label;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
-use crate::ports::{self, Entry, Ledger, Owner, Probed, Sink};
+use crate::ports::{self, Entry, Held, Ledger, Owner, Probed, Sink};
 use crate::render::style::{BAD, GOOD};
 use crate::render::text::{count, terminal};
 use crate::secrets::AnySink;
@@ -19,6 +19,9 @@ pub struct Args {
     /// Where they go: keyring, age or exec
     #[arg(long, value_name = "SINK")]
     to: String,
+    /// Also where the other sink has something else under the same name
+    #[arg(long)]
+    overwrite: bool,
     /// Labels of keysets; all of them if none is named
     labels: Vec<String>,
     #[command(flatten)]
@@ -34,7 +37,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     } else {
         args.labels.iter().map(|text| find(&snapshot.recorded, text)).collect::<anyhow::Result<_>>()?
     };
-    let result = copy(session, &store, &snapshot, &target, &wanted).await;
+    let result = copy(session, &store, &snapshot, &target, args.overwrite, &wanted).await;
     store.fold()?;
     let done = result?;
     let failed = done.iter().filter(|(_, end)| end.is_err()).count();
@@ -74,6 +77,7 @@ async fn copy<'a>(
     store: &Store,
     snapshot: &Snapshot,
     target: &AnySink,
+    overwrite: bool,
     wanted: &[(&'a Label, &'a RecordedKeyset)],
 ) -> anyhow::Result<Vec<(&'a Label, Result<bool, String>)>> {
     if let Some(open) = snapshot.open.iter().find(|open| open.sealed.is_some()) {
@@ -86,13 +90,20 @@ async fn copy<'a>(
     probed.map_err(|error| Failure::new(Exit::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP))?;
     let mut done = Vec::new();
     for (label, keyset) in wanted {
-        let end = one(session, store, target, label, keyset).await;
+        let end = one(session, store, target, overwrite, label, keyset).await;
         done.push((*label, end.map_err(|error| error.to_string())));
     }
     Ok(done)
 }
 
-async fn one(session: &Session, store: &Store, target: &AnySink, label: &Label, keyset: &RecordedKeyset) -> anyhow::Result<bool> {
+async fn one(
+    session: &Session,
+    store: &Store,
+    target: &AnySink,
+    overwrite: bool,
+    label: &Label,
+    keyset: &RecordedKeyset,
+) -> anyhow::Result<bool> {
     let (from, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, .. } if **sink == *target.name() => return Ok(false),
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
@@ -104,6 +115,13 @@ async fn one(session: &Session, store: &Store, target: &AnySink, label: &Label, 
     let Some(secret) = secret else {
         anyhow::bail!("the {from} sink does not have the secret that the state records; `keyform secrets doctor` looks further")
     };
+    let there = ports::held(target, &name).await?;
+    if !overwrite && !matches!(&there, Held::Nothing | Held::NotKnown) && there != Held::Secret(fingerprint.clone()) {
+        anyhow::bail!(
+            "the {} sink has something under this name already, and it may be the only copy of it: --overwrite replaces it",
+            target.name()
+        );
+    }
     ports::put_and_compare(target, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), &secret).await?;
     let secret = SecretRecord::Stored { sink: target.name().into(), fingerprint: fingerprint.clone() };
     let keyset = RecordedKeyset { secret, ..keyset.clone() };

@@ -46,8 +46,14 @@ enum Finding {
     },
     /// Only the account could tell, and it says that another key is the current one.
     Stale,
+    /// The account could not be asked, or does not tell.
+    NotAsked,
     /// It is written to a place that gives nothing back here.
     Unreadable {
+        why: String,
+    },
+    /// Two truths, of which neither is to be overwritten.
+    Conflict {
         why: String,
     },
     Lost {
@@ -68,8 +74,11 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
                 findings.insert(open.intent.what.label().clone(), Finding::Repairable { how });
             }
         } else {
-            for (step, outcome) in recover(session, &store, &snapshot, &sinks).await? {
-                if matches!(outcome.secret(), Some((SecretRecord::Stored { .. }, _))) {
+            for (step, outcome) in recover(session, &store, &snapshot, &sinks, None).await?.steps {
+                if matches!(outcome.secret(), Some((SecretRecord::Missing { .. }, true))) {
+                    let how = "it is sealed in the journal, and its sink does not take it now; `keyform secrets recover` tries again".to_owned();
+                    findings.insert(step.label, Finding::Repairable { how });
+                } else if matches!(outcome.secret(), Some((SecretRecord::Stored { .. }, _))) {
                     findings
                         .insert(step.label, Finding::Repaired { how: "it was sealed in the journal, and is in its sink now".to_owned() });
                 } else if let Outcome::Failed { why, help } = outcome {
@@ -95,15 +104,15 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         let connection = session.connect(&args.connect).await?;
         for (label, id, prefix) in sound {
             let now: Option<KeyPrefix> = rotate::permanent(&connection.client, &id).await;
-            if let (Some(now), Some(prefix)) = (now, prefix)
-                && now != prefix
-            {
-                findings.insert(label, Finding::Stale);
+            match (now, prefix) {
+                (Some(now), Some(prefix)) if now != prefix => _ = findings.insert(label, Finding::Stale),
+                (None, _) => _ = findings.insert(label, Finding::NotAsked),
+                _ => {}
             }
         }
         connection.close().await?;
     }
-    let bad = findings.values().filter(|f| matches!(f, Finding::Lost { .. } | Finding::Stale | Finding::Repairable { .. })).count();
+    let bad = findings.values().filter(|f| matches!(f, Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale | Finding::NotAsked | Finding::Repairable { .. })).count();
     let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
     print(&findings, exit, bad, output);
     Ok(exit)
@@ -127,7 +136,8 @@ async fn look(
     let sink = sinks::named(session, home)?;
     let wrong = match sink.get(&name).await {
         Ok(Some(secret)) if secret.fingerprint() == *fingerprint => return Ok((Finding::Sound { sink: home.clone() }, Some(secret))),
-        Ok(Some(_)) => format!("the {home} sink holds another secret than the state records"),
+        // It may be the newer one, and the only copy of it.
+        Ok(Some(_)) => return Ok((Finding::Conflict { why: format!("the {home} sink holds another secret than the state records") }, None)),
         Ok(None) => format!("the {home} sink does not have it"),
         Err(error @ SinkError::WriteOnly { .. }) => return Ok((Finding::Unreadable { why: error.to_string() }, None)),
         Err(error) => return Err(error.into()),
@@ -179,8 +189,8 @@ fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &O
         let (status, message) = told(finding);
         let style = match finding {
             Finding::Sound { .. } | Finding::Repaired { .. } => GOOD,
-            Finding::Unreadable { .. } | Finding::Repairable { .. } => WARN,
-            Finding::Lost { .. } | Finding::Stale => BAD,
+            Finding::Unreadable { .. } | Finding::NotAsked | Finding::Repairable { .. } => WARN,
+            Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale => BAD,
         };
         text.push_str(&format!("{:width$}  {style}{status}{style:#}  {}\n", label.as_str(), terminal(&message)));
     }
@@ -196,6 +206,11 @@ fn told(finding: &Finding) -> (&'static str, String) {
         Finding::Stale => (
             "stale",
             "the account has another current key: somebody rotated it; `keyform secrets rotate` makes one that is stored".to_owned(),
+        ),
+        Finding::NotAsked => ("not asked", "the account did not tell which key is the current one".to_owned()),
+        Finding::Conflict { why } => (
+            "conflict",
+            format!("{why}, and nothing was changed: it may be the newer one; pull the newest state, or restore the entry from a backup"),
         ),
         Finding::Unreadable { why } => ("unreadable", why.clone()),
         Finding::Lost { why, then } => ("lost", format!("{why}; {then}")),

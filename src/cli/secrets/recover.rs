@@ -5,7 +5,9 @@ use super::super::error::Exit;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
-use crate::apply::{self, Outcome, Report, Step};
+use crate::api::Client;
+use crate::apply::{Recovered, Recovery, Report, rotate};
+use crate::keyset::KeysetId;
 use crate::render::report;
 use crate::secrets::AnySink;
 use crate::state::{Snapshot, Store};
@@ -14,9 +16,10 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
     session.prepare_state_folder()?;
     let (store, snapshot) = lock.open(session, "secrets recover", output)?;
     let sealed = snapshot.open.iter().any(|open| open.sealed.is_some());
-    let recovered = if sealed { recover(session, &store, &snapshot, &sinks::all(session)?).await } else { Ok(Vec::new()) };
+    let recovered =
+        if sealed { recover(session, &store, &snapshot, &sinks::all(session)?, None).await } else { Ok(Recovered::default()) };
     let folded = store.fold();
-    let report = Report { steps: recovered?, ..Report::default() };
+    let report = Report { steps: recovered?.steps, ..Report::default() };
     folded?;
     let exit = if report.all_good() { Exit::Done } else { Exit::Partial };
     if output.is_json() {
@@ -31,12 +34,23 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
     Ok(exit)
 }
 
-/// Stores and records what is sealed. Needs a sink, and no network.
-pub async fn recover(session: &Session, store: &Store, snapshot: &Snapshot, sinks: &[AnySink]) -> anyhow::Result<Vec<(Step, Outcome)>> {
+/// Stores and records what is sealed. Needs a sink; and where the state contradicts what is sealed, the account, if `api` is
+/// there to ask it.
+pub async fn recover(
+    session: &Session,
+    store: &Store,
+    snapshot: &Snapshot,
+    sinks: &[AnySink],
+    api: Option<&Client>,
+) -> anyhow::Result<Recovered> {
     let sink = sinks::first_usable(sinks).await?;
-    let envelope = sinks::envelope(session, sink).await?;
+    let envelope = sinks::opener(session, sink, sinks).await?;
     let desired = &session.project.desired;
-    let whose = (&desired.project, session.namespace());
-    let recovered = apply::recover(store, &envelope, sink, whose, &snapshot.recorded, desired, &snapshot.open).await;
-    Ok(recovered.map_err(anyhow::Error::from)?.steps)
+    let (project, namespace) = (&desired.project, session.namespace());
+    let recovery = Recovery { ledger: store, escrow: &envelope, sink, project, namespace, recorded: &snapshot.recorded, desired };
+    let current = async |id: &KeysetId| match api {
+        Some(api) => rotate::permanent(api, id).await,
+        None => None,
+    };
+    Ok(recovery.run(&snapshot.open, current).await?)
 }

@@ -1,8 +1,9 @@
 //! `secrets rotate`: a new secret key because somebody asks for one.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::apply::{LockArgs, duration, stop_on_signals};
+use super::super::apply::{LockArgs, duration, exit_of, stop_on_signals};
 use super::super::clock::SystemClock;
 use super::super::error::{Exit, Failure};
 use super::super::mirrors::{self, Sender};
@@ -10,10 +11,11 @@ use super::super::output::Output;
 use super::super::session::{ConnectOptions, Connection, Session};
 use super::super::sinks;
 use super::find;
+use super::recover::recover;
 use crate::apply::mirror::Kept;
 use crate::apply::resolve::Patience;
 use crate::apply::{Outcome, Ports, Report, Step, Verb, rotate};
-use crate::ports::{self, Api, Clock, Creation};
+use crate::ports::{self, Api, Clock, Creation, Open, Unknown};
 use crate::render::report;
 use crate::state::{Snapshot, Store};
 
@@ -77,35 +79,55 @@ async fn rotate(
         }
     }
     let sinks = sinks::all(session)?;
-    let sink = sinks::first_usable(&sinks).await?;
-    let envelope = sinks::envelope(session, sink).await?;
-    for open in &snapshot.open {
-        if matches!(&open.intent.what, Creation::SecretKey { label: l, .. } if l == label) {
-            // What it told of, if it was done, ends or expires with this one.
-            ports::void(store, ports::left_open(open.intent.clone())).await?;
+    let mut lost = BTreeSet::new();
+    let mut snapshot = snapshot.clone();
+    let sealed = |open: &Open| open.sealed.is_some() && open.intent.what.label().as_str() == args.label;
+    if snapshot.open.iter().any(sealed) {
+        // What is sealed may be the only copy of the present key.
+        let recovered = recover(session, store, &snapshot, &sinks, Some(api)).await?;
+        lost = recovered.lost;
+        snapshot = store.snapshot();
+        if snapshot.open.iter().any(|open| sealed(open) && !lost.contains(&open.intent.id)) {
+            let told = format!("the present key of `{}` is sealed in the journal and could not be stored: nothing was rotated", args.label);
+            let why = recovered.steps.iter().filter(|(step, _)| step.label.as_str() == args.label).map(|(step, outcome)| report::line(step, outcome));
+            return Err(Failure::new(Exit::Partial, told).help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string()).into());
         }
     }
+    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    let sink = sinks::first_usable(&sinks).await?;
+    let envelope = sinks::envelope(session, sink).await?;
+    // They end with the key that is recorded, and not before.
+    let begun = |open: &&Open| {
+        matches!(&open.intent.what, Creation::SecretKey { label: l, .. } if l == label)
+            && (open.sealed.is_none() || lost.contains(&open.intent.id))
+    };
+    let older: Vec<Unknown> = snapshot.open.iter().filter(begun).map(|open| ports::left_open(open.intent.clone())).collect();
     let stop = stop_on_signals(output)?;
     let clock = SystemClock;
     let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
     let copies = mirrors::wanted(session, label);
     let github = mirrors::reach(&copies).await?;
-    let kept = Kept::of(&copies);
-    let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept };
+    let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
+    let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept, homes: &homes };
     let mut keyset = keyset.clone();
     let name = sinks::entry(session, label);
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
     let order = rotate::Order { label, name: &name, expires_at, patience };
-    let outcome = rotate::rotate(&ports, sink, &mut keyset, &order).await?;
-    let mut report = Report { steps: vec![(Step { verb: Verb::RotateSecret, label: label.clone() }, outcome)], ..Report::default() };
+    let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
+    let ledger_failed = done.as_ref().err().map(ToString::to_string);
+    let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
+        why: format!("{error}: the key may have been replaced; the next apply finds out and stores it"),
+    });
+    let interrupted = stop() && !outcome.is_done();
+    let mut report = Report { steps: vec![(Step { verb: Verb::RotateSecret, label: label.clone() }, outcome)], interrupted, ledger_failed };
     if let Some(github) = &github {
         let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
         let (steps, ended) = sender.send(github, &copies).await;
         report.steps.extend(steps);
-        report.ledger_failed = ended.err().map(|error| error.to_string());
+        report.ledger_failed = report.ledger_failed.or(ended.err().map(|error| error.to_string()));
     }
-    let exit = if report.all_good() { Exit::Done } else { Exit::Partial };
+    let exit = exit_of(&report);
     if output.is_json() {
         output.json(&report::json(&report, exit as u8));
     } else {
