@@ -98,7 +98,15 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
-        Ok(Client { http, key, base, tries: options.tries.max(1), first_pause: options.first_pause, gate: Gate::default(), offset: Mutex::default() })
+        Ok(Client {
+            http,
+            key,
+            base,
+            tries: options.tries.max(1),
+            first_pause: options.first_pause,
+            gate: Gate::default(),
+            offset: Mutex::default(),
+        })
     }
 
     /// GET and PATCH: repeated while it may help.

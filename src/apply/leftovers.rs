@@ -80,9 +80,11 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
                 Err(error) => return Ok(Outcome::Unknown { why: format!("{WHY}; asking for the one that is recorded failed: {error}") }),
             }
         }
-        let settings: Vec<(FieldId, Value)> = self.desired.keysets.get(label).map_or_else(Vec::new, |keyset| {
-            keyset.settings.iter().map(|setting| (setting.field, setting.value.clone())).collect()
-        });
+        let settings: Vec<(FieldId, Value)> = self
+            .desired
+            .keysets
+            .get(label)
+            .map_or_else(Vec::new, |keyset| keyset.settings.iter().map(|setting| (setting.field, setting.value.clone())).collect());
         let id = live.id.clone();
         create::found(self.api, self.ledger, unknown, live, &settings).await.map(|_| Outcome::Found { id })
     }

@@ -16,8 +16,8 @@ mod worker;
 
 pub use context::{Context, Ports};
 pub use gate::{Approved, Consent, approve};
-pub use recover::{Recovered, Recovery};
 pub use leftovers::Search;
+pub use recover::{Recovered, Recovery};
 pub use refresh::refresh;
 pub use report::{Event, Outcome, Report, Step, Verb};
 pub use run::run;

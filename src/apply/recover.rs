@@ -45,11 +45,7 @@ enum Verdict {
 impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
     /// Opens what is sealed in `open`, stores the secrets, records the keysets. Of several answers about one keyset the last one
     /// counts. `current`: which of a keyset's keys is the current one, where the account can be asked.
-    pub async fn run(
-        &self,
-        open: &[Open],
-        current: impl AsyncFn(&KeysetId) -> Option<KeyPrefix>,
-    ) -> Result<Recovered, LedgerError> {
+    pub async fn run(&self, open: &[Open], current: impl AsyncFn(&KeysetId) -> Option<KeyPrefix>) -> Result<Recovered, LedgerError> {
         let mut recovered = Recovered::default();
         let sealed: Vec<(&Intent, &str)> = open.iter().filter_map(|open| Some((&open.intent, open.sealed.as_deref()?))).collect();
         for (n, (intent, answer)) in sealed.iter().enumerate() {

@@ -391,7 +391,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let label = step.label.clone();
         // A plan creates under a label that is recorded only if that one is gone.
         let replaces = self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
-        let what = Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known, replaces };
+        let what =
+            Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known, replaces };
         Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
@@ -438,7 +439,6 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     fn intent(&self, what: Creation) -> Intent {
         Intent { id: uuid::Uuid::new_v4(), at: self.ports.clock.now(), what }
     }
-
 }
 
 const UNRESOLVED: &str = "what became of an earlier create of it is not known: see above";

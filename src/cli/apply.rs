@@ -127,7 +127,8 @@ async fn apply(
     let stop = stop_on_signals(output)?;
     let progress = Progress::new(output, approved.plan().actions.len());
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
-    let ports = Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept, homes: &homes };
+    let ports =
+        Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept, homes: &homes };
     let context = Context {
         project: &session.project.desired.project,
         namespace: session.namespace(),
@@ -202,9 +203,8 @@ async fn earlier_runs(
             tell(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
         }
         lost = recovered.lost;
-        let looked_for = |label: &Label| {
-            earlier.snapshot.open.iter().any(|open| lost.contains(&open.intent.id) && open.intent.what.label() == label)
-        };
+        let looked_for =
+            |label: &Label| earlier.snapshot.open.iter().any(|open| lost.contains(&open.intent.id) && open.intent.what.label() == label);
         // What is looked for from here on has a step of its own.
         let told = recovered.steps.into_iter().filter(|(step, outcome)| outcome.is_done() || !looked_for(&step.label));
         earlier.steps.extend(told.collect::<Vec<_>>());

@@ -96,7 +96,8 @@ pub fn can_ask() -> bool {
 pub fn start_log(global: &Global) {
     use tracing_subscriber::EnvFilter;
     let default = match global.verbose {
-        0 => "off",
+        0 if global.quiet => "off",
+        0 => "keyform=warn",
         1 => "keyform=debug",
         _ => "keyform=trace,reqwest=debug,hyper_util=debug",
     };
@@ -104,7 +105,10 @@ pub fn start_log(global: &Global) {
     let color = global.color == Color::Always || (global.color == Color::Auto && std::io::stderr().is_terminal());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
     // A second start in one process (tests) keeps the first log.
-    let _ = log.with_target(true).try_init();
+    let _ = match global.verbose {
+        0 => log.with_target(false).without_time().try_init(),
+        _ => log.with_target(true).try_init(),
+    };
 }
 
 #[cfg(test)]

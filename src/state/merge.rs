@@ -74,7 +74,8 @@ fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: 
         // Two keysets of one label: what was made here is looked for, and a person chooses.
         return begun.filter(|intent| !replaces(intent, other)).cloned();
     }
-    if keyset.secret == other.secret || matches!((&keyset.secret, &other.secret), (SecretRecord::Missing { .. }, SecretRecord::Missing { .. }))
+    if keyset.secret == other.secret
+        || matches!((&keyset.secret, &other.secret), (SecretRecord::Missing { .. }, SecretRecord::Missing { .. }))
     {
         return None;
     }
@@ -86,6 +87,7 @@ fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: 
         return None;
     }
     let begun = begun?;
-    let what = Creation::SecretKey { label: label.clone(), id: other.id.clone(), expires_at: begun.at.checked_add(OVERLAP).ok(), from: None };
+    let what =
+        Creation::SecretKey { label: label.clone(), id: other.id.clone(), expires_at: begun.at.checked_add(OVERLAP).ok(), from: None };
     Some(Intent { id: begun.id, at: begun.at, what })
 }

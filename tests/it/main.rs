@@ -22,3 +22,4 @@ mod sinks;
 mod state;
 mod stories;
 mod support;
+mod survives;

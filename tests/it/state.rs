@@ -261,24 +261,26 @@ fn a_state_that_went_on_elsewhere_is_merged() {
             std::fs::copy(place.paths().state, other.paths().state).expect("cloned");
             for n in 0..ahead {
                 let (store, _) = other.open();
-                append(&store, vec![Entry::Keyset { label: label("b"), keyset: Box::new(recorded(2, secret.clone())), intent: None }, keyset(&format!("t{n}"), 50 + n)]);
+                append(
+                    &store,
+                    vec![
+                        Entry::Keyset { label: label("b"), keyset: Box::new(recorded(2, secret.clone())), intent: None },
+                        keyset(&format!("t{n}"), 50 + n),
+                    ],
+                );
                 store.fold().expect("folded");
             }
             other.state()
         };
         let (store, _) = place.open();
-        append(&store, vec![
-            Entry::Intend(intent(1)),
-            Entry::Intend(rotation(2, 2)),
-            entry("b", 2, missing(), 2),
-            keyset("mine", 9),
-        ]);
+        append(&store, vec![Entry::Intend(intent(1)), Entry::Intend(rotation(2, 2)), entry("b", 2, missing(), 2), keyset("mine", 9)]);
         drop(store);
         let pulled = theirs(secret("2"));
         std::fs::write(place.paths().state, pulled).expect("pulled");
         for _ in 0..2 {
             let (_, snapshot) = place.open();
-            let names: Vec<&str> = snapshot.recorded.keysets.keys().map(|label| label.as_str()).filter(|name| !name.starts_with('t')).collect();
+            let names: Vec<&str> =
+                snapshot.recorded.keysets.keys().map(|label| label.as_str()).filter(|name| !name.starts_with('t')).collect();
             assert_eq!(names, ["a", "b", "mine"], "{ahead}");
             assert_eq!(snapshot.recorded.keysets.len() as u64, 3 + ahead);
             assert_eq!(snapshot.recorded.keysets[&label("b")].secret, secret("2"), "what they have is not overwritten");

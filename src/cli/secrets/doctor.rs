@@ -76,7 +76,8 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         } else {
             for (step, outcome) in recover(session, &store, &snapshot, &sinks, None).await?.steps {
                 if matches!(outcome.secret(), Some((SecretRecord::Missing { .. }, true))) {
-                    let how = "it is sealed in the journal, and its sink does not take it now; `keyform secrets recover` tries again".to_owned();
+                    let how =
+                        "it is sealed in the journal, and its sink does not take it now; `keyform secrets recover` tries again".to_owned();
                     findings.insert(step.label, Finding::Repairable { how });
                 } else if matches!(outcome.secret(), Some((SecretRecord::Stored { .. }, _))) {
                     findings
@@ -112,7 +113,12 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         }
         connection.close().await?;
     }
-    let bad = findings.values().filter(|f| matches!(f, Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale | Finding::NotAsked | Finding::Repairable { .. })).count();
+    let bad = findings
+        .values()
+        .filter(|f| {
+            matches!(f, Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale | Finding::NotAsked | Finding::Repairable { .. })
+        })
+        .count();
     let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
     print(&findings, exit, bad, output);
     Ok(exit)
@@ -137,7 +143,9 @@ async fn look(
     let wrong = match sink.get(&name).await {
         Ok(Some(secret)) if secret.fingerprint() == *fingerprint => return Ok((Finding::Sound { sink: home.clone() }, Some(secret))),
         // It may be the newer one, and the only copy of it.
-        Ok(Some(_)) => return Ok((Finding::Conflict { why: format!("the {home} sink holds another secret than the state records") }, None)),
+        Ok(Some(_)) => {
+            return Ok((Finding::Conflict { why: format!("the {home} sink holds another secret than the state records") }, None));
+        }
         Ok(None) => format!("the {home} sink does not have it"),
         Err(error @ SinkError::WriteOnly { .. }) => return Ok((Finding::Unreadable { why: error.to_string() }, None)),
         Err(error) => return Err(error.into()),

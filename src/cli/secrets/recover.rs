@@ -16,8 +16,7 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
     session.prepare_state_folder()?;
     let (store, snapshot) = lock.open(session, "secrets recover", output)?;
     let sealed = snapshot.open.iter().any(|open| open.sealed.is_some());
-    let recovered =
-        if sealed { recover(session, &store, &snapshot, &sinks::all(session)?, None).await } else { Ok(Recovered::default()) };
+    let recovered = if sealed { recover(session, &store, &snapshot, &sinks::all(session)?, None).await } else { Ok(Recovered::default()) };
     let folded = store.fold();
     let report = Report { steps: recovered?.steps, ..Report::default() };
     folded?;

@@ -69,15 +69,8 @@ async fn rotate(
     store: &Store,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Exit> {
-    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    find(&snapshot.recorded, &args.label)?;
     let api = &connection.client;
-    if args.overlap.is_some() {
-        let expiring = api.secret_keys(&keyset.id).await?.iter().filter(|key| key.expires_at.is_some()).count();
-        if expiring >= EXPIRING_MAX {
-            let told = format!("`{label}` has {expiring} keys that wait for their end, and the API takes no more: nothing was done");
-            return Err(Failure::new(Exit::Refused, told).help("wait until one of them ends, or rotate with --now").into());
-        }
-    }
     let sinks = sinks::all(session)?;
     let mut lost = BTreeSet::new();
     let mut snapshot = snapshot.clone();
@@ -89,11 +82,24 @@ async fn rotate(
         snapshot = store.snapshot();
         if snapshot.open.iter().any(|open| sealed(open) && !lost.contains(&open.intent.id)) {
             let told = format!("the present key of `{}` is sealed in the journal and could not be stored: nothing was rotated", args.label);
-            let why = recovered.steps.iter().filter(|(step, _)| step.label.as_str() == args.label).map(|(step, outcome)| report::line(step, outcome));
-            return Err(Failure::new(Exit::Partial, told).help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string()).into());
+            let why = recovered
+                .steps
+                .iter()
+                .filter(|(step, _)| step.label.as_str() == args.label)
+                .map(|(step, outcome)| report::line(step, outcome));
+            return Err(Failure::new(Exit::Partial, told)
+                .help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string())
+                .into());
         }
     }
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    if args.overlap.is_some() {
+        let expiring = api.secret_keys(&keyset.id).await?.iter().filter(|key| key.expires_at.is_some()).count();
+        if expiring >= EXPIRING_MAX {
+            let told = format!("`{label}` has {expiring} keys that wait for their end, and the API takes no more: nothing was done");
+            return Err(Failure::new(Exit::Refused, told).help("wait until one of them ends, or rotate with --now").into());
+        }
+    }
     let sink = sinks::first_usable(&sinks).await?;
     let envelope = sinks::envelope(session, sink).await?;
     // They end with the key that is recorded, and not before.

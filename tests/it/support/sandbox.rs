@@ -36,11 +36,23 @@ impl Sandbox {
 
     /// `GET PATH` as JSON, with the key.
     pub fn get(&self, path: &str) -> serde_json::Value {
+        self.ask(reqwest::Method::GET, path, None)
+    }
+
+    /// `POST PATH`, as somebody else who has the key.
+    pub fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        self.ask(reqwest::Method::POST, path, Some(body))
+    }
+
+    fn ask(&self, method: reqwest::Method, path: &str, body: Option<&serde_json::Value>) -> serde_json::Value {
         let url = format!("{}{path}", self.endpoint);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let request = client.get(url).header("Authorization", API_KEY).header("PubNub-Version", "2026-03-23");
+            let mut request = client.request(method, url).header("Authorization", API_KEY).header("PubNub-Version", "2026-03-23");
+            if let Some(body) = body {
+                request = request.header("Content-Type", "application/json").body(body.to_string());
+            }
             let text = request.send().await.expect("it answers").text().await.expect("text");
             serde_json::from_str(&text).expect("JSON")
         })
