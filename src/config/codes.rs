@@ -64,6 +64,7 @@ codes! {
     UNKNOWN_KEYSET = "KF068" Error "the keyset is not declared" "`keysets` are labels of `[keyset.LABEL]` tables.";
     TOO_MANY_SECRETS = "KF069" Error "more secrets than GitHub keeps" "A repository has at most 100 secrets, and so has an environment.";
     MISSING_KEY = "KF070" Error "a key is missing" "A mirror needs to know where to, and under which name.";
+    SAME_FILE = "KF071" Error "two labels for one file" "The sink `age` names files after labels, and not every file system tells `A` from `a`.";
 
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";

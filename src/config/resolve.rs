@@ -231,6 +231,7 @@ impl Resolver<'_> {
         let place = |origin| place(self.sources, origin);
         rules::same_app(apps, place, &mut self.problems);
         rules::same_keyset(keysets, place, &mut self.problems);
+        rules::same_file(keysets, &head.secrets, place, &mut self.problems);
         rules::free_tier(keysets.len(), head, &mut self.problems);
     }
 

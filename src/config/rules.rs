@@ -142,6 +142,29 @@ pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
     }
 }
 
+/// No two keysets have one sealed file, wherever the project is checked out.
+pub(super) fn same_file(
+    keysets: &BTreeMap<Label, DesiredKeyset>,
+    secrets: &SecretsTable,
+    place: impl Fn(Origin) -> String,
+    problems: &mut Vec<Problem>,
+) {
+    let Given::Is(sinks) = &secrets.sinks else { return };
+    if sinks.iter().all(|(kind, _)| *kind != SinkKind::Age) {
+        return;
+    }
+    let mut files: BTreeMap<String, Origin> = BTreeMap::new();
+    for (label, keyset) in keysets {
+        if let Some(first) = files.insert(label.as_str().to_lowercase(), keyset.origin) {
+            let also = format!("but for upper and lower case the label at {}", place(first));
+            problems.push(
+                Problem::new(codes::SAME_FILE, keyset.origin, format!("`{label}.age` may be the file of another keyset"), also)
+                    .help("give one of them another label: the sink `age` names files after labels"),
+            );
+        }
+    }
+}
+
 /// No two managed apps have one name, no two labels mean one app.
 pub(super) fn same_app(apps: &Apps, place: impl Fn(Origin) -> String, problems: &mut Vec<Problem>) {
     let (mut names, mut ids) = (BTreeMap::new(), BTreeMap::new());
