@@ -1,5 +1,7 @@
 //! Wiring of the sinks: which there are, which one is used, what reads a secret back, and what seals the answers.
 
+use std::path::PathBuf;
+
 use zeroize::Zeroizing;
 
 use super::error::{Exit, Failure, SINK_HELP};
@@ -7,7 +9,7 @@ use super::session::{self, Session};
 use super::variables::variable;
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
 use crate::ports::{self, Item, Namespace, Probed, SecretName, Sink};
-use crate::secrets::{AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, Surroundings, Unseal};
+use crate::secrets::{AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, SealedSink, Surroundings, Unseal};
 
 /// A file with private keys that open what the sink `age` wrote.
 const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
@@ -15,31 +17,57 @@ const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
 const IDENTITY: &str = "KEYFORM_AGE_IDENTITY";
 /// Allows a keyring although `CI` is set.
 const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
+/// Where the keyring of this session keeps its files, if it is none of the desktop.
+const KEYRING_DIR: &str = "KEYFORM_KEYRING_DIR";
 /// Longest identity file, in bytes.
 const IDENTITY_MAX: u64 = 64 << 10;
 
+/// More keysets than a keyring is made for: beyond it their secrets are in files that one entry opens.
+const MANY: usize = 100;
+/// As the state names files that the keyring opens.
+const KEYRING_FILES: &str = "keyring-files";
+
 /// All sinks of the project, in its order of preference.
 pub fn all(session: &Session) -> anyhow::Result<Vec<AnySink>> {
-    session.project.secrets.sinks.iter().map(|kind| build(session, *kind)).collect()
+    let many = session.project.desired.keysets.len() > MANY;
+    let kinds = session.project.secrets.sinks.iter();
+    kinds
+        .map(|kind| match keyring_files(session) {
+            Some(files) if many && *kind == SinkKind::Keyring => Ok(files),
+            _ => build(session, *kind),
+        })
+        .collect()
 }
 
 /// The sink of that name, whether or not the project would still choose it.
 pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
-    let kinds = [SinkKind::Keyring, SinkKind::Age, SinkKind::Exec];
-    match kinds.into_iter().find(|kind| kind.name() == name) {
-        Some(kind) => build(session, kind),
-        None => Err(Failure::new(Exit::Error, format!("there is no sink `{name}`")).help("the sinks are keyring, age and exec").into()),
+    if name == KEYRING_FILES {
+        return keyring_files(session).ok_or_else(|| Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)").into());
     }
+    match SinkKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        Some(kind) => build(session, kind),
+        None => Err(Failure::new(Exit::Error, format!("there is no sink `{name}`"))
+            .help(format!("the sinks are keyring, {KEYRING_FILES}, age and exec"))
+            .into()),
+    }
+}
+
+/// `None`: there is no folder for the user's data.
+fn keyring_files(session: &Session) -> Option<AnySink> {
+    let key = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
+    Some(AnySink::Sealed(Box::new(SealedSink::new(keyring(), data_dir()?, key))))
+}
+
+fn keyring() -> KeyringSink {
+    let allowed_in_ci = variable(KEYRING_IN_CI).is_some_and(|v| v == "1");
+    KeyringSink::new(Surroundings { in_ci: session::in_ci(), allowed_in_ci, note: note() })
 }
 
 fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
     let missing = |table: &str| Failure::new(Exit::Error, format!("the sink `{}` needs the table `[secrets.{table}]`", kind.name()));
     let secrets = &session.project.secrets;
     Ok(match kind {
-        SinkKind::Keyring => {
-            let allowed_in_ci = variable(KEYRING_IN_CI).is_some_and(|v| v == "1");
-            AnySink::Keyring(KeyringSink::new(Surroundings { in_ci: session::in_ci(), allowed_in_ci }))
-        }
+        SinkKind::Keyring => AnySink::Keyring(keyring()),
         SinkKind::Age => {
             let AgeSettings { recipients, dir } = secrets.age.as_ref().ok_or_else(|| missing("age"))?;
             // What the sandbox gave out is not for the folder that is committed.
@@ -53,6 +81,17 @@ fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
             AnySink::Exec(ExecSink::new(command.clone(), dir, *timeout, project, session.namespace()))
         }
     })
+}
+
+/// Beside the keyring as far as that is known: `with-keyring` says where, and the user's own is among the user's data.
+pub fn note() -> Option<PathBuf> {
+    let folder = variable(KEYRING_DIR).map(PathBuf::from).or_else(data_dir)?;
+    Some(folder.join("keyring-users"))
+}
+
+/// keyform's folder among the user's data.
+fn data_dir() -> Option<PathBuf> {
+    dirs::data_dir().map(|data| data.join("keyform"))
 }
 
 fn readers(recipients: &[String]) -> anyhow::Result<Readers> {
@@ -127,7 +166,7 @@ pub async fn opener(session: &Session, sink: Probed<'_, AnySink>, sinks: &[AnySi
 
 /// Every sink that the project describes, to read what is in it, chosen or not.
 pub fn homes(session: &Session) -> Vec<AnySink> {
-    SinkKind::ALL.into_iter().filter_map(|kind| build(session, kind).ok()).collect()
+    SinkKind::ALL.into_iter().filter_map(|kind| build(session, kind).ok()).chain(keyring_files(session)).collect()
 }
 
 /// The entry of a keyset's secret.

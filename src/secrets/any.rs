@@ -3,11 +3,13 @@
 use super::age::AgeSink;
 use super::exec::ExecSink;
 use super::keyring::KeyringSink;
+use super::sealed::SealedSink;
 use crate::keyset::Secret;
 use crate::ports::{Owner, SecretName, Sink, SinkError};
 
 pub enum AnySink {
     Keyring(KeyringSink),
+    Sealed(Box<SealedSink>),
     Age(AgeSink),
     Exec(ExecSink),
 }
@@ -16,6 +18,7 @@ macro_rules! each {
     ($any:expr, $sink:ident => $call:expr) => {
         match $any {
             AnySink::Keyring($sink) => $call,
+            AnySink::Sealed($sink) => $call,
             AnySink::Age($sink) => $call,
             AnySink::Exec($sink) => $call,
         }

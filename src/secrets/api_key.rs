@@ -1,5 +1,6 @@
 //! The API key of `keyform login`, one an endpoint, so that a key never goes to another server than it was given for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -16,13 +17,12 @@ pub struct ApiKeyStore {
     worker: Worker,
 }
 
-impl Default for ApiKeyStore {
-    fn default() -> Self {
-        ApiKeyStore::with_deadline(DEADLINE)
-    }
-}
-
 impl ApiKeyStore {
+    /// `note`: as [`super::Surroundings::note`].
+    pub fn new(note: Option<PathBuf>) -> ApiKeyStore {
+        ApiKeyStore { worker: Worker::new(DEADLINE).with_note(note) }
+    }
+
     /// `deadline`: for one call.
     pub fn with_deadline(deadline: Duration) -> ApiKeyStore {
         ApiKeyStore { worker: Worker::new(deadline) }

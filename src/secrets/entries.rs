@@ -3,9 +3,12 @@
 //! An error of the keyring crates may hold the bytes of an entry (`BadEncoding`, `BadDataFormat`), so none of them is
 //! ever formatted: they are told apart by variant, here, and dropped.
 
+use std::path::PathBuf;
+
 use keyring::{Entry, Error};
 use zeroize::Zeroizing;
 
+use super::daemons::{self, Claim};
 use super::probe;
 use crate::ports::SinkError;
 
@@ -14,9 +17,18 @@ use crate::ports::SinkError;
 pub(super) struct Entries {
     /// Whether this thread has looked at the keyring and opened it.
     open: bool,
+    /// The file beside the keyring in which its service is noted; `None`: there is no place for it.
+    note: Option<PathBuf>,
+    /// Made before the first write.
+    claim: Option<Claim>,
 }
 
 impl Entries {
+    /// `note`: the file in which the service that writes is noted, against two of them.
+    pub(super) fn with_note(note: Option<PathBuf>) -> Entries {
+        Entries { note, ..Entries::default() }
+    }
+
     /// Finds out whether what is written can be read back and survives a restart. Writes, reads and deletes a canary.
     pub(super) fn probe(&mut self) -> Result<(), SinkError> {
         self.open()?;
@@ -39,7 +51,10 @@ impl Entries {
     }
 
     pub(super) fn put(&mut self, service: &str, user: &str, text: &str) -> Result<(), SinkError> {
-        self.call(|| Entry::new(service, user)?.set_password(text))
+        self.claim()?;
+        self.call(|| Entry::new(service, user)?.set_password(text))?;
+        self.claim.iter().for_each(Claim::wrote);
+        Ok(())
     }
 
     /// `None`: there is no such entry.
@@ -49,7 +64,19 @@ impl Entries {
 
     /// Whether there was such an entry.
     pub(super) fn delete(&mut self, service: &str, user: &str) -> Result<bool, SinkError> {
+        self.claim()?;
         self.call(|| some_entry(Entry::new(service, user)?.delete_credential()).map(|found| found.is_some()))
+    }
+
+    /// Nothing is written through a service beside which another one writes to the same keyring.
+    fn claim(&mut self) -> Result<(), SinkError> {
+        if let (None, Some(note)) = (&self.claim, &self.note)
+            && let Some(pid) = probe::service()
+            && let Some((daemon, started)) = daemons::identify(pid)
+        {
+            self.claim = Some(daemons::claim(note, &daemon, started)?);
+        }
+        Ok(())
     }
 
     fn call<T>(&mut self, call: impl Fn() -> keyring::Result<T>) -> Result<T, SinkError> {
@@ -70,6 +97,8 @@ impl Entries {
     /// Looks at the keyring, without causing a prompt, and opens a new connection to it.
     fn open(&mut self) -> Result<(), SinkError> {
         self.open = false;
+        // The service may be another one by now.
+        self.claim = None;
         probe::look()?;
         probe::reopen().map_err(in_our_words)?;
         self.open = true;

@@ -24,8 +24,8 @@ pub struct Envelope {
 impl Envelope {
     /// Sealed to a key of its own, which the sink keeps.
     pub fn own(key: &Secret) -> Result<Envelope, EscrowError> {
-        let identity = x25519::Identity::from_str(key.expose_secret()).map_err(|_| EscrowError::NoKey)?;
-        Ok(Envelope { to: Some(Readers::one(identity.to_public())), with: vec![Unseal::own(identity)] })
+        let (to, with) = key_pair(key)?;
+        Ok(Envelope { to: Some(to), with: vec![with] })
     }
 
     /// Sealed to those who read the secrets; opened with what is at hand, which may be nothing.
@@ -56,6 +56,12 @@ impl Envelope {
         let text = x25519::Identity::generate().to_string();
         Secret::parse(Zeroizing::new(text.expose_secret().to_owned())).map_err(|_| EscrowError::NoKey)
     }
+}
+
+/// Both halves of a key that [`Envelope::new_key`] made.
+pub(super) fn key_pair(key: &Secret) -> Result<(Readers, Unseal), EscrowError> {
+    let identity = x25519::Identity::from_str(key.expose_secret()).map_err(|_| EscrowError::NoKey)?;
+    Ok((Readers::one(identity.to_public()), Unseal::own(identity)))
 }
 
 impl Escrow for Envelope {

@@ -6,6 +6,7 @@
 //! | those of its sandbox | `keyform-sandbox:PROJECT` | label |
 //! | what opens the escrow | the same | `escrow key` |
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -18,12 +19,14 @@ use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError};
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the caller knows of the machine it runs on.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// A CI job, whose machine is thrown away with everything in its keyring, however persistent that claims to be.
     pub in_ci: bool,
     /// Somebody has said that the keyring outlives the job.
     pub allowed_in_ci: bool,
+    /// The file in which is noted through which service the keyring is written; `None`: there is no place for it.
+    pub note: Option<PathBuf>,
 }
 
 /// Keeps secrets in the keyring of the operating system.
@@ -39,7 +42,7 @@ impl KeyringSink {
 
     /// `deadline`: for one call, the probe being one.
     pub fn with_deadline(surroundings: Surroundings, deadline: Duration) -> KeyringSink {
-        KeyringSink { worker: Worker::new(deadline), surroundings }
+        KeyringSink { worker: Worker::new(deadline).with_note(surroundings.note.clone()), surroundings }
     }
 
     /// Reading needs no such consent: what is there is there.

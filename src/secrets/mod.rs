@@ -13,12 +13,14 @@
 mod age;
 mod any;
 mod api_key;
+mod daemons;
 mod entries;
 mod escrow;
 mod exec;
 mod github;
 mod keyring;
 mod probe;
+mod sealed;
 mod worker;
 
 pub use age::{AgeSink, BadIdentity, Readers, Unseal};
@@ -27,4 +29,5 @@ pub use api_key::{ApiKeyStore, parse_key_file};
 pub use escrow::Envelope;
 pub use exec::ExecSink;
 pub use github::{Github, MirrorError};
+pub use sealed::SealedSink;
 pub use keyring::{KeyringSink, Surroundings};

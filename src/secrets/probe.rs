@@ -3,7 +3,7 @@
 //! On Linux and the BSDs D-Bus is asked, in an order that never causes a prompt. The store's own `persistence()` answers
 //! "until deleted" there even for a collection kept in memory, where every write succeeds and is gone at logout.
 
-pub(super) use platform::{NO_STORE, UNLOCK, look, platform_failure, reopen};
+pub(super) use platform::{NO_STORE, UNLOCK, look, platform_failure, reopen, service};
 
 /// The service name of entries that belong to no project: the API key, and the canary.
 pub(super) const SERVICE: &str = "keyform";
@@ -60,6 +60,13 @@ mod platform {
             Ok(true) => Err(SinkError::Locked(UNLOCK.into())),
             Err(e) => Err(platform_failure(&e)),
         }
+    }
+
+    /// The process id of the service; `None`: the bus does not tell.
+    pub(in crate::secrets) fn service() -> Option<u32> {
+        let bus = Connection::session().ok()?;
+        let name = NAME.try_into().ok()?;
+        DBusProxy::new(&bus).ok()?.get_connection_unix_process_id(name).ok()
     }
 
     /// A new connection for the entries made from now on: the old one is dead once the service was restarted, and the
@@ -128,6 +135,11 @@ mod platform {
             CredentialPersistence::UntilDelete => Ok(()),
             _ => Err(SinkError::Volatile("entries are gone after a logout or restart".into())),
         }
+    }
+
+    /// There is one keyring of the system, and no service of one's own.
+    pub(in crate::secrets) fn service() -> Option<u32> {
+        None
     }
 
     /// There is no service that could be restarted below the store.

@@ -3,6 +3,7 @@
 //! A call can block for ever: a stopped service, a prompt that nobody answers. There is no timeout below, and a thread
 //! cannot be ended from outside, so a thread that is late is left behind and the next call gets a new one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -26,11 +27,17 @@ pub(super) struct Worker {
     /// that the deadline counts the call and not the queue before it.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     stuck: Arc<AtomicUsize>,
+    note: Option<PathBuf>,
 }
 
 impl Worker {
     pub(super) fn new(deadline: Duration) -> Worker {
-        Worker { deadline, jobs: Mutex::new(None), stuck: Arc::default() }
+        Worker { deadline, jobs: Mutex::new(None), stuck: Arc::default(), note: None }
+    }
+
+    /// As [`Entries::with_note`].
+    pub(super) fn with_note(self, note: Option<PathBuf>) -> Worker {
+        Worker { note, ..self }
     }
 
     /// Runs `call` on the thread. `Hanging` when it takes longer than the deadline; what it does after that is lost.
@@ -44,7 +51,7 @@ impl Worker {
         }
         let thread = match &mut *jobs {
             Some(thread) => thread,
-            none => none.insert(start(Arc::clone(&self.stuck))?),
+            none => none.insert(start(Arc::clone(&self.stuck), self.note.clone())?),
         };
         let (reply, answer) = oneshot::channel();
         // Nobody listens any more when the deadline has passed: the result has no other place to go.
@@ -70,10 +77,10 @@ impl Worker {
     }
 }
 
-fn start(stuck: Arc<AtomicUsize>) -> Result<mpsc::Sender<Job>, SinkError> {
+fn start(stuck: Arc<AtomicUsize>, note: Option<PathBuf>) -> Result<mpsc::Sender<Job>, SinkError> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let work = move || {
-        let mut entries = Entries::default();
+        let mut entries = Entries::with_note(note);
         while let Ok(job) = jobs.recv() {
             job(&mut entries);
         }

@@ -12,6 +12,7 @@ mod github;
 mod house;
 mod leaks;
 mod login;
+mod many;
 mod mirror;
 mod plan;
 mod readme;

@@ -118,6 +118,37 @@ fn a_service_that_dies_after_the_probe_is_an_error_at_once() {
 }
 
 #[test]
+fn two_services_on_one_file_are_refused() {
+    let mut first = Keyring::start();
+    let mut one = Driver::on(&first);
+    assert_eq!(one.ask("put account chat-prod sec-c-one"), "ok");
+    // Another session of the same user, at the same time and afterwards.
+    let mut second = Keyring::beside(&first);
+    for _ in 0..2 {
+        let mut other = Driver::on(&second);
+        refused(&other.ask("put account chat-dev sec-c-two"), "Failed", "two services have one keyring file");
+        refused(&other.ask("probe"), "Failed", "two services have one keyring file");
+        assert_eq!(Driver::on(&first).ask("put account chat-dev sec-c-two"), "ok", "several runs on one service are fine");
+        drop(std::mem::replace(&mut one, Driver::on(&first)));
+    }
+    // Reading harms nobody.
+    assert_eq!(Driver::on(&second).ask("get account chat-prod"), "some sec-c-one");
+    // Of two that were there at the same time, one is left: what the other wrote since is not in its memory.
+    assert_eq!(one.ask("put account chat-late sec-c-late"), "ok");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(one.ask("put account chat-late sec-c-later"), "ok");
+    drop(one);
+    first.kill_daemon();
+    refused(&Driver::on(&second).ask("put account chat-dev sec-c-three"), "Failed", "since this one read it");
+    second.kill_daemon();
+    second.start_daemon();
+    assert_eq!(Driver::on(&second).ask("put account chat-dev sec-c-three"), "ok");
+    for (label, secret) in [("chat-prod", "sec-c-one"), ("chat-dev", "sec-c-three"), ("chat-late", "sec-c-later")] {
+        assert_eq!(Driver::on(&second).ask(&format!("get account {label}")), format!("some {secret}"));
+    }
+}
+
+#[test]
 fn a_keyring_that_cannot_be_written_is_an_error() {
     let keyring = Keyring::start();
     let mut driver = Driver::on(&keyring);
@@ -264,7 +295,10 @@ fn driver() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let sink = |in_ci, allowed_in_ci| KeyringSink::with_deadline(Surroundings { in_ci, allowed_in_ci }, DEADLINE);
+    // Beside the keyring's file, as for a user's own.
+    let note = std::env::var_os("XDG_DATA_HOME").map(|data| std::path::PathBuf::from(data).join("keyform/keyring-users"));
+    let sink =
+        |in_ci, allowed_in_ci| KeyringSink::with_deadline(Surroundings { in_ci, allowed_in_ci, note: note.clone() }, DEADLINE);
     let (desktop, ci, allowed) = (sink(false, false), sink(true, false), sink(true, true));
     let keys = ApiKeyStore::with_deadline(DEADLINE);
     for line in std::io::stdin().lines() {

@@ -16,7 +16,7 @@ use crate::state::{Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where they go: keyring, age or exec
+    /// Where they go: keyring, keyring-files, age or exec
     #[arg(long, value_name = "SINK")]
     to: String,
     /// Also where the other sink has something else under the same name

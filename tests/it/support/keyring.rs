@@ -30,6 +30,15 @@ impl Keyring {
         keyring
     }
 
+    /// Another session of the same user: a bus and a service of its own, on the same file.
+    pub fn beside(first: &Keyring) -> Keyring {
+        let mut keyring = Keyring::without_service();
+        std::fs::remove_dir(keyring.dir.path().join("data")).expect("empty");
+        std::os::unix::fs::symlink(first.dir.path().join("data"), keyring.dir.path().join("data")).expect("the same folder");
+        keyring.start_daemon();
+        keyring
+    }
+
     /// A session bus on which nobody offers secrets.
     pub fn without_service() -> Keyring {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -110,6 +119,11 @@ impl Keyring {
     /// The file that holds the secrets, encrypted. Exists after the first start.
     pub fn file(&self) -> std::path::PathBuf {
         self.dir.path().join("data/keyrings/login.keyring")
+    }
+
+    /// The user's data, as far as programs below this keyring see it.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     /// How many items the default collection has, by the service's own word.
