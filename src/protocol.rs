@@ -1,8 +1,8 @@
 //! The steps of the never-lose protocol, by name: where a crash may fall, and what the next run makes of it.
 //!
 //! The table is the one list: the reference prints it, and the crash tests go through it. In debug builds the process can be
-//! ended, or a write be made to fail, at any of them: `KEYFORM_FAILPOINT=NAME[#N]=kill|enospc|eio|torn`, N being the Nth time
-//! it is reached (`kill`) or the first time it fails (the others, which go on failing). Release builds have none of it.
+//! ended, or a write be made to fail, at any of them: `KEYFORM_FAILPOINT=NAME[#N]=kill|panic|enospc|eio|torn`, N being the Nth
+//! time it is reached (`kill`, `panic`) or the first time it fails (the others, which go on failing). Release builds have none of it.
 
 use std::io;
 
@@ -106,6 +106,8 @@ mod armed {
     #[derive(Clone, Copy, PartialEq)]
     enum Deed {
         Kill,
+        /// As a mistake in the program would.
+        Panic,
         Tear,
         /// An error of the operating system, by number.
         Fail(i32),
@@ -126,7 +128,7 @@ mod armed {
             return None;
         }
         let seen = armed.seen.fetch_add(1, Ordering::SeqCst) + 1;
-        Some((armed, if armed.deed == Deed::Kill { seen == armed.nth } else { seen >= armed.nth }))
+        Some((armed, if matches!(armed.deed, Deed::Kill | Deed::Panic) { seen == armed.nth } else { seen >= armed.nth }))
     }
 
     /// What is mistyped must not look like a test that passed.
@@ -137,6 +139,7 @@ mod armed {
             let point = POINTS.iter().find(|(_, row)| row.name == name)?.0;
             let deed = match deed {
                 "kill" => Deed::Kill,
+                "panic" => Deed::Panic,
                 "torn" => Deed::Tear,
                 "enospc" => Deed::Fail(28),
                 "eio" => Deed::Fail(5),
@@ -150,6 +153,7 @@ mod armed {
     pub fn act(point: Point) -> io::Result<()> {
         match armed(point) {
             Some((Armed { deed: Deed::Kill, .. }, true)) => die(),
+            Some((Armed { deed: Deed::Panic, .. }, true)) => panic!("KEYFORM_FAILPOINT asks for it"),
             Some((Armed { deed: Deed::Fail(number), .. }, true)) => Err(io::Error::from_raw_os_error(*number)),
             _ => Ok(()),
         }

@@ -42,7 +42,8 @@ pub fn all(session: &Session) -> anyhow::Result<Vec<AnySink>> {
 /// The sink of that name, whether or not the project would still choose it.
 pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
     if name == KEYRING_FILES {
-        return keyring_files(session).ok_or_else(|| Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)").into());
+        return keyring_files(session)
+            .ok_or_else(|| Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)").into());
     }
     match SinkKind::ALL.into_iter().find(|kind| kind.name() == name) {
         Some(kind) => build(session, kind),

@@ -29,5 +29,5 @@ pub use api_key::{ApiKeyStore, parse_key_file};
 pub use escrow::Envelope;
 pub use exec::ExecSink;
 pub use github::{Github, MirrorError};
-pub use sealed::SealedSink;
 pub use keyring::{KeyringSink, Surroundings};
+pub use sealed::SealedSink;

@@ -43,6 +43,10 @@ struct Case {
     begin: Begin,
     /// Copies go to a mirror.
     mirrored: bool,
+    /// No file may get longer than so many KiB in the first run, as on a disk that is full.
+    room: Option<u32>,
+    /// Another apply is begun at the same time as the first, and waits for it.
+    beside: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +54,10 @@ enum Begin {
     FromNothing,
     /// All is applied already; the keysets change.
     Update,
+    /// All is applied already; one gets a new secret key, and the one of before works on for a day or ends at once.
+    Rotate {
+        overlap: bool,
+    },
 }
 
 impl Case {
@@ -62,6 +70,8 @@ impl Case {
             killed_after: None,
             begin: Begin::FromNothing,
             mirrored: false,
+            room: None,
+            beside: false,
         }
     }
     fn fault(mut self, fault: impl Into<String>) -> Case {
@@ -126,6 +136,11 @@ impl<'k> Stage<'k> {
         command
     }
 
+    fn rotate(&self, overlap: bool) -> Command {
+        let how: &[&str] = if overlap { &["--overlap", "24h"] } else { &["--now"] };
+        self.command(&[&["secrets", "rotate", "b", "--settle", "1", "--timeout", "2"], how].concat())
+    }
+
     fn apply(&self, case: &Case) -> Command {
         let mut command = self.command(&["apply", "--yes", "--settle", "1", "--timeout", "2"]);
         command.args(["--parallelism", &case.parallelism.to_string()]);
@@ -133,21 +148,68 @@ impl<'k> Stage<'k> {
     }
 }
 
+/// The keyring that was proved to work goes away in the middle of an apply.
+fn play_without_keyring(after: Duration, locked: bool, number: usize) -> Result<Played, String> {
+    let mut keyring = Keyring::start();
+    // One after the other, each a tenth of a second: the moment falls somewhere between the probe and the last secret.
+    let case = Case { store: Store::Keyring, parallelism: 1, ..Case::new().fault("POST /v2/keysets$=delay:100") };
+    let stage = Stage::new(&case, None, number);
+    let command = |keyring: &Keyring| {
+        let mut command = stage.apply(&case);
+        command.envs(keyring.env());
+        command
+    };
+    let child = command(&keyring).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+    let begun = Instant::now();
+    let journal = stage.dir().join("state/keyform.journal");
+    while !journal.exists() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(after);
+    if locked {
+        keyring.lock()
+    } else {
+        keyring.kill_daemon()
+    }
+    let output = child.wait_with_output().expect("keyform ends");
+    no_secret(&output)?;
+    let failed = usize::from(output.status.code() != Some(0));
+    keyring.kill_daemon();
+    keyring.start_daemon();
+    let played = Played { failed, killed: 0 };
+    ended(&stage, command(&keyring), Some(0), "the apply after it")?;
+    judge(&case, &Stage { keyring: Some(&keyring), ..stage }).map(|()| played)
+}
+
 /// What a case did, or why it is a failure.
 fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played, String> {
     let stage = Stage::new(case, keyring, number);
-    if case.begin == Begin::Update {
-        ended(&stage, stage.apply(case), Some(0), "the apply before")?;
-        stage.declare(case, number, 20);
+    match case.begin {
+        Begin::FromNothing => {}
+        Begin::Update => {
+            ended(&stage, stage.apply(case), Some(0), "the apply before")?;
+            stage.declare(case, number, 20);
+        }
+        Begin::Rotate { .. } => drop(ended(&stage, stage.apply(case), Some(0), "the apply before")?),
     }
     let mut played = Played::default();
-    let crashes = case.points.len().max(usize::from(case.killed_after.is_some() || !case.faults.is_empty()));
+    let crashes = case.points.len().max(usize::from(case.killed_after.is_some() || case.room.is_some() || !case.faults.is_empty()));
     for n in 0..crashes {
-        let mut command = stage.apply(case);
+        let mut command = match case.begin {
+            Begin::Rotate { overlap } => stage.rotate(overlap),
+            Begin::FromNothing | Begin::Update => stage.apply(case),
+        };
+        if let Some(room) = case.room {
+            command = with_room(&command, room);
+        }
         if let Some(point) = case.points.get(n) {
             command.env("KEYFORM_FAILPOINT", point);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+        let beside = case.beside.then(|| {
+            let mut second = stage.apply(case);
+            second.args(["--lock-timeout", "30s"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs")
+        });
         if let Some(after) = case.killed_after {
             std::thread::sleep(after);
             let _ = child.kill();
@@ -156,10 +218,23 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
         played.killed += usize::from(output.status.code().is_none());
         played.failed += usize::from(output.status.code().is_some_and(|code| code != 0));
         no_secret(&output)?;
+        if let Some(beside) = beside {
+            let output = beside.wait_with_output().expect("keyform ends");
+            no_secret(&output)?;
+            // Whichever came first, the other one found what it left.
+            if output.status.code() != Some(0) {
+                return Err(format!("the one beside it: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
+            }
+        }
     }
     for _ in 0..RUNS {
         ended(&stage, stage.apply(case), Some(0), "the apply after it")?;
     }
+    judge(case, &stage).map(|()| played)
+}
+
+/// Whether everything is as if nothing had happened.
+fn judge(case: &Case, stage: &Stage<'_>) -> Result<(), String> {
     // Lists that are late are meant for keyform, not for the judge.
     for _ in case.faults.iter().filter(|fault| fault.contains("late-list")) {
         (0..5).for_each(|_| drop(stage.sandbox.get("/v2/keysets")));
@@ -179,13 +254,13 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
         }
     }
     // Each secret is in its sink, is the one that was stored, and the account's current one.
-    let doctor = ended(&stage, stage.command(&["secrets", "doctor", "--check", "--live", "--format", "json"]), Some(0), "the doctor")?;
+    let doctor = ended(stage, stage.command(&["secrets", "doctor", "--check", "--live", "--format", "json"]), Some(0), "the doctor")?;
     let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).map_err(|e| e.to_string())?;
     let sound = doctor["keysets"].as_array().into_iter().flatten().filter(|k| k["status"] == "sound").count();
     if sound != LABELS.len() {
         return Err(format!("not all secrets are sound: {doctor:#}"));
     }
-    ended(&stage, stage.command(&["plan", "--detailed-exitcode"]), Some(0), "the plan after it")?;
+    ended(stage, stage.command(&["plan", "--detailed-exitcode"]), Some(0), "the plan after it")?;
     for label in stage.github.iter().flat_map(|_| LABELS) {
         let secret = stage.command(&["secrets", "get", "--no-newline", label]).output().expect("keyform runs").stdout;
         let path = format!("/repos/acme/chat/actions/secrets/PUBNUB_{}", label.to_uppercase());
@@ -202,7 +277,19 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
             return Err(format!("{} holds a secret", path.display()));
         }
     }
-    Ok(played)
+    Ok(())
+}
+
+/// The same command, where no file gets longer than that: a write beyond it fails instead of ending the process.
+fn with_room(command: &Command, kib: u32) -> Command {
+    let mut limited = Command::new("bash");
+    limited
+        .args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\""), "limited"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.current_dir(command.get_current_dir().expect("a project"));
+    limited
 }
 
 #[derive(Default)]
@@ -231,16 +318,74 @@ fn no_secret(output: &Output) -> Result<(), String> {
 
 /// Plays all of them, several at once; says what went wrong in any.
 fn play_all(what: &str, cases: &[Case]) -> Played {
+    each(what, cases, |case, number, keyring: &mut Option<Keyring>| {
+        let keyring = (case.store == Store::Keyring).then(|| &*keyring.get_or_insert_with(Keyring::start));
+        play(case, keyring, number)
+    })
+}
+
+/// What can be seen of the processes from outside while they run.
+#[derive(Default)]
+struct Watch {
+    /// Threads that have no more cases.
+    idle: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+/// Counts its thread as idle when it ends, however it ends.
+struct Idle<'a>(&'a AtomicUsize);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    /// No secret is in an argument, and no process that has come to its senses would leave a core file.
+    fn run(&self) {
+        let mut seen = std::collections::BTreeMap::new();
+        while self.idle.load(Ordering::Relaxed) < AT_ONCE {
+            for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+                let path = entry.path();
+                let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
+                if keyform::holds_secret(&line) {
+                    self.wrong.lock().expect("nobody panics with it").push("an argument holds a secret".to_owned());
+                }
+                if !line.starts_with(env!("CARGO_BIN_EXE_keyform").as_bytes()) || line.windows(7).any(|word| word == b"sandbox") {
+                    continue;
+                }
+                let begun = *seen.entry(path.clone()).or_insert_with(Instant::now);
+                let limits = std::fs::read_to_string(path.join("limits")).unwrap_or_default();
+                let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+                if begun.elapsed() > Duration::from_millis(400) && core.is_some_and(|core| core.split_whitespace().next() != Some("0")) {
+                    self.wrong.lock().expect("nobody panics with it").push(format!("it would leave a core file: {core:?}"));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Several at once. Each thread keeps what its cases share.
+fn each<C: Sync + std::fmt::Debug, K: Default>(
+    what: &str,
+    cases: &[C],
+    play: impl Fn(&C, usize, &mut K) -> Result<Played, String> + Sync,
+) -> Played {
     let begun = Instant::now();
     let (next, all) = (AtomicUsize::new(0), Mutex::new((Played::default(), Vec::new())));
+    let watched = Watch::default();
     std::thread::scope(|scope| {
+        scope.spawn(|| watched.run());
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let keyring = cases.iter().any(|case| case.store == Store::Keyring).then(Keyring::start);
+                let _idle = Idle(&watched.idle);
+                let mut kept = K::default();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(number) else { return };
-                    let played = play(case, keyring.as_ref().filter(|_| case.store == Store::Keyring), number);
+                    let played = play(case, number, &mut kept);
                     let mut all = all.lock().expect("nobody panics with it");
                     match played {
                         Ok(Played { killed, failed }) => {
@@ -253,7 +398,8 @@ fn play_all(what: &str, cases: &[Case]) -> Played {
             });
         }
     });
-    let (played, wrong) = all.into_inner().expect("nobody panics with it");
+    let (played, mut wrong) = all.into_inner().expect("nobody panics with it");
+    wrong.extend(watched.wrong.into_inner().expect("nobody panics with it"));
     println!(
         "{what}: {} cases in {:.0} s, {} runs killed, {} failed",
         cases.len(),
@@ -354,6 +500,75 @@ fn changes_survive_it_too() {
     }
     let played = play_all("changes", &cases);
     assert!(played.killed >= 15, "{}", played.killed);
+}
+
+#[test]
+fn no_room_for_longer_files() {
+    let mut cases = Vec::new();
+    for kib in 0..=24 {
+        for parallelism in [1, 4] {
+            cases.push(Case { room: Some(kib), parallelism, ..Case::new() });
+        }
+        cases.push(Case { room: Some(kib), begin: Begin::Update, ..Case::new() });
+        cases.push(Case { room: Some(kib), begin: Begin::Rotate { overlap: false }, ..Case::new() });
+    }
+    let played = play_all("files that cannot grow", &cases);
+    assert!(played.failed >= 30, "most of these are too short: {}", played.failed);
+}
+
+#[test]
+fn a_mistake_in_the_program_ends_like_a_crash_and_shows_nothing() {
+    let mut cases = Vec::new();
+    for name in names(Kind::Step).chain(names(Kind::Io)) {
+        cases.push(Case::new().point(format!("{name}#1=panic")));
+        cases.push(Case::new().fault(LOST[0]).point(format!("{name}#3=panic")));
+    }
+    let played = play_all("panics", &cases);
+    assert!(played.failed >= 25, "most of these points are passed: {}", played.failed);
+}
+
+#[test]
+fn two_at_once() {
+    let mut cases = Vec::new();
+    for name in names(Kind::Step).chain(names(Kind::Io)) {
+        for fault in [None, Some(LOST[0])] {
+            let case = Case { beside: true, ..Case::new().point(format!("{name}#2=kill")) };
+            cases.push(fault.into_iter().fold(case, Case::fault));
+        }
+    }
+    let played = play_all("two at once", &cases);
+    assert!(played.killed >= 10, "most of these points are passed: {}", played.killed);
+}
+
+#[test]
+fn rotations_survive_it_too() {
+    let mut cases = Vec::new();
+    for overlap in [false, true] {
+        let rotate = || Case { begin: Begin::Rotate { overlap }, ..Case::new() };
+        for name in names(Kind::Step).filter(|name| name.starts_with("rotate")).chain(names(Kind::Io)) {
+            cases.push(rotate().point(format!("{name}#1=kill")));
+            // The answer to the first request is lost, or it was never made.
+            for fault in ["cut-after", "cut-before", "truncate-after"] {
+                cases.push(rotate().fault(format!("POST /v2/keysets/#1={fault}")).point(format!("{name}#1=kill")));
+            }
+            // Nothing is answered at all until the process ends.
+            cases.push(rotate().fault("POST /v2/keysets/#1-3=cut-after").point(format!("{name}#2=kill")));
+        }
+        for name in names(Kind::Io) {
+            cases.push(rotate().point(format!("{name}#1=enospc")));
+        }
+    }
+    let played = play_all("rotations", &cases);
+    assert!(played.killed >= 60, "most of these points are passed: {}", played.killed);
+}
+
+#[test]
+fn the_keyring_goes_away_between_probe_and_write() {
+    let cases: Vec<(u64, bool)> = (0..15).flat_map(|n| [(n * 35, false), (n * 35, true)]).collect();
+    let played = each("the keyring is killed or locked", &cases, |(after, locked), number, (): &mut ()| {
+        play_without_keyring(Duration::from_millis(*after), *locked, number)
+    });
+    assert!(played.failed >= 15, "most of these moments fall into the run: {}", played.failed);
 }
 
 #[test]

@@ -297,8 +297,7 @@ fn driver() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     // Beside the keyring's file, as for a user's own.
     let note = std::env::var_os("XDG_DATA_HOME").map(|data| std::path::PathBuf::from(data).join("keyform/keyring-users"));
-    let sink =
-        |in_ci, allowed_in_ci| KeyringSink::with_deadline(Surroundings { in_ci, allowed_in_ci, note: note.clone() }, DEADLINE);
+    let sink = |in_ci, allowed_in_ci| KeyringSink::with_deadline(Surroundings { in_ci, allowed_in_ci, note: note.clone() }, DEADLINE);
     let (desktop, ci, allowed) = (sink(false, false), sink(true, false), sink(true, true));
     let keys = ApiKeyStore::with_deadline(DEADLINE);
     for line in std::io::stdin().lines() {
