@@ -1,34 +1,11 @@
 //! `keyform secrets rotate`, `copy`, `doctor` and the sinks `age` and `exec`, through the binary.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use ::keyform::secrets::Envelope;
 
-use crate::support::{Sandbox, keyform};
-
-/// Keeps what it is given in a file beside it: what an adapter has to do, in a few lines.
-const PROGRAM: &str = r#"#!/usr/bin/env python3
-import json, os, sys
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "vault.json")
-asked = json.load(sys.stdin)
-kept = json.load(open(path)) if os.path.exists(path) else {}
-name = asked.get("item", "") + ":" + asked.get("label", "")
-answer = {"ok": True}
-if asked["op"] == "probe":
-    answer.update(readable=True, persistent=True)
-elif asked["op"] == "put":
-    kept[name] = asked["secret"][::-1]
-elif name not in kept:
-    print(json.dumps({"ok": False, "error": "not found"}))
-    sys.exit(3)
-elif asked["op"] == "get":
-    answer["secret"] = kept[name][::-1]
-else:
-    del kept[name]
-json.dump(kept, open(path, "w"))
-print(json.dumps(answer))
-"#;
+use crate::support::{Sandbox, keyform, program};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -48,9 +25,7 @@ impl Place {
             parsed.to_public()
         );
         std::fs::write(place.dir().join("keyform.toml"), toml).expect("the project is written");
-        let program = place.dir().join("program");
-        std::fs::write(&program, PROGRAM).expect("the program is written");
-        assert!(Command::new("chmod").arg("+x").arg(&program).status().expect("chmod runs").success());
+        program::write(place.dir());
         place
     }
     fn dir(&self) -> &Path {

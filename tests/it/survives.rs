@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ::keyform::secrets::Envelope;
 use serde_json::json;
 
-use crate::support::{Sandbox, keyform, read_tree};
+use crate::support::{Sandbox, keyform, program, read_tree};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -387,37 +387,8 @@ fn a_full_disk_after_the_sink_has_the_key_costs_nothing() {
     }
 }
 
-/// Keeps what it is given in a file beside it, and complains at length if told to.
-const PROGRAM: &str = r#"#!/usr/bin/env python3
-import json, os, sys
-here = os.path.dirname(os.path.abspath(__file__))
-path = os.path.join(here, "vault.json")
-asked = json.load(sys.stdin)
-kept = json.load(open(path)) if os.path.exists(path) else {}
-name = asked.get("item", "") + ":" + asked.get("label", "")
-answer = {"ok": True}
-if asked["op"] == "probe":
-    answer.update(readable=True, persistent=True)
-elif asked["op"] == "put":
-    if os.path.exists(os.path.join(here, "complain")) and asked["item"] == "keyset":
-        print("Traceback: put(secret=%s) env=%s" % (asked["secret"][6:], sorted(os.environ.items())), file=sys.stderr)
-        sys.exit(1)
-    kept[name] = asked["secret"][::-1]
-elif name not in kept:
-    print(json.dumps({"ok": False, "error": "not found"}))
-    sys.exit(3)
-elif asked["op"] == "get":
-    answer["secret"] = kept[name][::-1]
-else:
-    del kept[name]
-json.dump(kept, open(path, "w"))
-print(json.dumps(answer))
-"#;
-
 fn with_program(place: &Place, sinks: &str) {
-    let program = place.dir.join("program");
-    std::fs::write(&program, PROGRAM).expect("the program is written");
-    assert!(Command::new("chmod").arg("+x").arg(&program).status().expect("chmod runs").success());
+    program::write(&place.dir);
     place.configure(&format!("sinks = {sinks}\nexec.command = [\"./program\"]"), &[("a", "a")]);
 }
 

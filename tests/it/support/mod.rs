@@ -3,6 +3,7 @@
 pub mod github;
 pub mod keyform;
 mod keyring;
+pub mod program;
 pub mod sandbox;
 mod tree;
 
