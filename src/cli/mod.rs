@@ -2,6 +2,7 @@
 
 mod apply;
 mod clock;
+mod drift;
 mod endpoint;
 mod error;
 mod init;
@@ -66,6 +67,10 @@ struct Global {
 enum Format {
     Human,
     Json,
+    /// For comments and issues; with `drift`
+    Markdown,
+    /// Annotations of GitHub Actions; with `drift`
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,6 +90,8 @@ enum Command {
     Plan(plan::Args),
     /// Carry the plan out: create what is missing, update what changed, store the secrets
     Apply(apply::Args),
+    /// Show what is not as declared, and who changed it; changes nothing
+    Drift(drift::Args),
     /// Look after secrets
     Secrets(secrets::Args),
     /// Store the API key in the keyring of the operating system
@@ -146,11 +153,16 @@ fn no_core_dumps() {
 
 async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
+    if matches!(global.format, Format::Markdown | Format::Github) && !matches!(cli.command, Command::Drift(_)) {
+        let failure = error::Failure::new(Exit::Error, "only `keyform drift` has this format: nothing was done");
+        return Err(failure.help("the formats of every command are human and json").into());
+    }
     match &cli.command {
         Command::Init(args) => init::run(global, args, output),
         Command::Validate(args) => validate::run(global, args, output),
         Command::Plan(args) => plan::run(global, args, output).await,
         Command::Apply(args) => apply::run(global, args, output).await,
+        Command::Drift(args) => drift::run(global, args, output).await,
         Command::Secrets(args) => secrets::run(global, args, output).await,
         Command::Login(args) => login::login(global, args, output).await,
         Command::Logout(args) => login::logout(global, args, output).await,

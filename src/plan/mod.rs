@@ -4,9 +4,11 @@ mod action;
 mod apps;
 mod check;
 mod diff;
+mod drift;
 mod guard;
 mod make;
 
 pub use action::{Action, Change, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
 pub use check::check;
+pub use drift::{Drift, Finding, Who, drift};
 pub use make::{Inputs, make};

@@ -1,5 +1,6 @@
 //! Values to text.
 
+pub mod drift;
 pub mod plan_human;
 pub mod plan_json;
 mod plan_words;

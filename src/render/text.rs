@@ -23,6 +23,21 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A code span of Markdown, fit for a table's cell: nothing in it is a link, a mention, HTML or the end of the cell.
+pub fn markdown(text: &str) -> String {
+    let text = terminal(text).replace('|', "\\|");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // A blank at each end is taken off again by whoever reads it, and keeps backticks apart from the fence.
+    format!("{fence} {text} {fence}")
+}
+
+/// A value in a workflow command of GitHub Actions; `property`: before the `::`, where more characters have a meaning.
+pub fn github(text: &str, property: bool) -> String {
+    let text = terminal(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    if property { text.replace(':', "%3A").replace(',', "%2C") } else { text }
+}
+
 /// `1 keyset`, `2 keysets`.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
@@ -44,5 +59,13 @@ mod tests {
         assert_eq!(terminal("\u{1b}[31mred\n"), "\\u{1b}[31mred\\u{a}");
         assert_eq!(terminal("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(terminal(&"x".repeat(10_000)).chars().count(), 501);
+    }
+
+    #[test]
+    fn markdown_and_workflows_see_text_and_nothing_else() {
+        assert_eq!(markdown("a"), "` a `");
+        assert_eq!(markdown("a | b\n`c` ``d"), "``` a \\| b\\u{a}`c` ``d ```");
+        assert_eq!(github("50%: a,b\n::error::x", false), "50%25: a,b\\u{a}::error::x");
+        assert_eq!(github("a,b:c", true), "a%2Cb%3Ac");
     }
 }

@@ -7,6 +7,7 @@ mod apply;
 mod config;
 mod contract;
 mod crash;
+mod drift;
 mod examples;
 mod github;
 mod house;

@@ -11,7 +11,8 @@ use keyform::keyset::views::{
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
 use keyform::plan::{
-    Action, Change, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, check, make,
+    Action, Change, Drift, Finding, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Who,
+    check, drift, make,
 };
 use keyform::render::{plan_human, plan_json};
 use proptest::prelude::*;
@@ -184,6 +185,9 @@ impl World {
         assert_eq!(check(&plan, &inputs), Vec::<String>::new(), "the plan breaks its own rules: {plan:#?}");
         assert_eq!(make(&inputs), plan, "the same inputs give the same plan");
         plan
+    }
+    fn drift(&self) -> Drift {
+        drift(&self.desired, &self.recorded, &self.live(), true)
     }
     fn offline(&self) -> Plan {
         World { refresh: false, ..self.clone() }.plan()
@@ -694,6 +698,56 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
 }
 
 #[test]
+fn drift_says_who_it_was() {
+    let mut world = World::matching();
+    assert!(world.drift().is_empty());
+    let (interval, debounce) = (field("presence.interval"), field("presence.debounce"));
+    world.set("dev", "presence.interval", Value::Int(30));
+    world.apply();
+    let whos = |world: &World| -> Vec<(FieldId, Who)> {
+        let who = |finding: &Finding| match finding {
+            Finding::Field { field, who, .. } => (*field, *who),
+            other => panic!("{other:?}"),
+        };
+        world.drift().findings.iter().map(who).collect()
+    };
+    let mut both = world.clone();
+    world.change_outside("dev", interval, Value::Int(40));
+    assert_eq!(whos(&world), [(interval, Who::Account)]);
+    both.set("dev", "presence.interval", Value::Int(50));
+    assert_eq!(whos(&both), [(interval, Who::Toml)]);
+    both.change_outside("dev", interval, Value::Int(60));
+    assert_eq!(whos(&both), [(interval, Who::Both)]);
+    both.change_outside("dev", interval, Value::Int(50));
+    assert_eq!(whos(&both), [], "the account has what is declared, whoever put it there");
+    // Declared since, and the server has a value of its own.
+    let mut server = World::matching();
+    server.set("dev", "presence.debounce", Value::Int(3));
+    assert_eq!(whos(&server), [(debounce, Who::Server)]);
+}
+
+#[test]
+fn drift_tells_of_what_is_gone_moved_and_unmanaged() {
+    let mut world = World::matching();
+    world.delete_outside("dev");
+    let id = world.id("prod");
+    world.server.keysets.get_mut(&id).unwrap().app_id = app_id("88");
+    world.foreign_app("88", "Elsewhere");
+    world.app("later", "Later");
+    world.keyset("new", "later");
+    let tags = |drift: &Drift| -> Vec<String> {
+        drift.findings.iter().map(|finding| format!("{finding:?}").split([' ', '{']).next().unwrap().to_owned()).collect()
+    };
+    let drift = world.drift();
+    assert_eq!(tags(&drift), ["AppNotApplied", "Gone", "NotApplied", "Moved", "AppUnmanaged"]);
+    assert_eq!(drift.in_order, 2, "the two apps");
+    world.undeclare("prod");
+    assert_eq!(tags(&world.drift()), ["AppNotApplied", "Gone", "NotApplied", "NotDeclared", "AppUnmanaged"]);
+    world.recorded.keysets.remove(&label("prod"));
+    assert_eq!(tags(&world.drift()), ["AppNotApplied", "Gone", "NotApplied", "Unmanaged", "AppUnmanaged"]);
+}
+
+#[test]
 fn targets_take_their_apps_along_and_nothing_else() {
     let mut world = World::matching();
     world.app("new", "New");
@@ -848,6 +902,7 @@ proptest! {
             }
         }
         prop_assert!(world.plan().is_empty());
+        prop_assert_eq!(world.drift().findings, vec![]);
     }
 
     #[test]
@@ -864,6 +919,9 @@ proptest! {
         let now = some_value(*f, seed);
         prop_assume!(now != *was);
         world.change_outside(name, *f, now.clone());
+        let drift = world.drift();
+        let [Finding::Field { label: of, field, who, declared, live, .. }] = &drift.findings[..] else { panic!("{drift:#?}") };
+        prop_assert_eq!((of.as_str(), *field, *who, declared, live), (name.as_str(), *f, Who::Account, was, &now));
         let plan = world.plan();
         prop_assert_eq!(plan.notes.len(), 1);
         let [Action::UpdateKeyset { label, changes, .. }] = &plan.actions[..] else { panic!("{plan:#?}") };

@@ -46,18 +46,20 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "",
     "init",
     "validate",
     "plan",
     "apply",
+    "drift",
     "secrets",
     "secrets list",
     "secrets get",
     "secrets doctor",
     "secrets recover",
     "secrets rotate",
+    "secrets mirror",
     "secrets copy",
     "login",
     "logout",

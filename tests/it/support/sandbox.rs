@@ -44,6 +44,11 @@ impl Sandbox {
         self.ask(reqwest::Method::POST, path, Some(body))
     }
 
+    /// `PATCH PATH`, as somebody in the portal would.
+    pub fn patch(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        self.ask(reqwest::Method::PATCH, path, Some(body))
+    }
+
     fn ask(&self, method: reqwest::Method, path: &str, body: Option<&serde_json::Value>) -> serde_json::Value {
         let url = format!("{}{path}", self.endpoint);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,0 +1,37 @@
+//! `drift`: what is not as declared, applied or known, and who changed it.
+
+use super::error::Exit;
+use super::output::Output;
+use super::plan;
+use super::session::{ConnectOptions, Session};
+use super::{Format, Global};
+use crate::plan::drift;
+use crate::render::drift as render;
+use crate::state;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Say nothing of keysets and apps that nobody manages
+    #[arg(long)]
+    managed_only: bool,
+    #[command(flatten)]
+    connect: ConnectOptions,
+}
+
+/// Changes nothing, takes no lock.
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let connection = session.connect(&args.connect).await?;
+    let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
+    connection.close().await?;
+    let drift = drift(&session.project.desired, &snapshot.recorded, &live?, !args.managed_only);
+    let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
+    match global.format {
+        Format::Human => output.result(&render::human(&drift, &session.sources)),
+        Format::Json => output.json(&render::json(&drift, &session.sources, exit as u8)),
+        Format::Markdown => output.raw(&render::for_markdown(&drift, &session.sources)),
+        Format::Github => output.raw(&render::for_github(&drift, &session.sources)),
+    }
+    Ok(exit)
+}
