@@ -28,10 +28,10 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let drift = drift(&session.project.desired, &snapshot.recorded, &live?, !args.managed_only);
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
-        Format::Human => output.result(&render::human(&drift, &session.sources)),
         Format::Json => output.json(&render::json(&drift, &session.sources, exit as u8)),
         Format::Markdown => output.raw(&render::for_markdown(&drift, &session.sources)),
         Format::Github => output.raw(&render::for_github(&drift, &session.sources)),
+        _ => output.result(&render::human(&drift, &session.sources)),
     }
     Ok(exit)
 }

@@ -4,6 +4,7 @@ mod apply;
 mod clock;
 mod drift;
 mod endpoint;
+mod env;
 mod error;
 mod init;
 mod key;
@@ -67,10 +68,14 @@ struct Global {
 enum Format {
     Human,
     Json,
-    /// For comments and issues; with `drift`
+    /// For comments and issues
     Markdown,
-    /// Annotations of GitHub Actions; with `drift`
+    /// For GitHub Actions: annotations, variables
     Github,
+    /// `NAME=value`
+    Dotenv,
+    /// `export NAME='value'`
+    Shell,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,6 +97,10 @@ enum Command {
     Apply(apply::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
+    /// Print a keyset's keys as variables: dotenv, shell, json or github
+    Env(env::EnvArgs),
+    /// Run a command with a keyset's keys in its environment
+    Run(env::RunArgs),
     /// Look after secrets
     Secrets(secrets::Args),
     /// Store the API key in the keyring of the operating system
@@ -134,12 +143,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// As it was found, for the program that `run` becomes.
+#[cfg(unix)]
+static CORE_LIMIT: std::sync::OnceLock<rustix::process::Rlimit> = std::sync::OnceLock::new();
+
 /// A core file would hold the secrets that are in memory.
 fn no_core_dumps() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let hard = getrlimit(Resource::Core).maximum;
+        let before = getrlimit(Resource::Core);
+        let hard = before.maximum;
+        let _ = CORE_LIMIT.set(before);
         if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: hard }) {
             tracing::debug!(%error, "core dumps could not be turned off");
         }
@@ -153,9 +168,15 @@ fn no_core_dumps() {
 
 async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
-    if matches!(global.format, Format::Markdown | Format::Github) && !matches!(cli.command, Command::Drift(_)) {
-        let failure = error::Failure::new(Exit::Error, "only `keyform drift` has this format: nothing was done");
-        return Err(failure.help("the formats of every command are human and json").into());
+    let formats: &[Format] = match &cli.command {
+        Command::Drift(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
+        Command::Env(_) => &[Format::Human, Format::Json, Format::Dotenv, Format::Shell, Format::Github],
+        _ => &[Format::Human, Format::Json],
+    };
+    if !formats.contains(&global.format) {
+        let names: Vec<String> = formats.iter().filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned())).collect();
+        let failure = error::Failure::new(Exit::Error, "the command does not have this format: nothing was done");
+        return Err(failure.help(format!("it has {}", names.join(", "))).into());
     }
     match &cli.command {
         Command::Init(args) => init::run(global, args, output),
@@ -163,6 +184,8 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(global, args, output).await,
         Command::Apply(args) => apply::run(global, args, output).await,
         Command::Drift(args) => drift::run(global, args, output).await,
+        Command::Env(args) => env::env(global, args, output).await,
+        Command::Run(args) => env::run(global, args, output).await,
         Command::Secrets(args) => secrets::run(global, args, output).await,
         Command::Login(args) => login::login(global, args, output).await,
         Command::Logout(args) => login::logout(global, args, output).await,

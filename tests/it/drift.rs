@@ -134,5 +134,5 @@ fn a_listing_that_cannot_be_trusted_is_no_drift() {
     place.ends(&["drift"], 0);
     let output = place.run(&["plan", "--format", "markdown"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("only `keyform drift` has this format"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the command does not have this format"));
 }

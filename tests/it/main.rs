@@ -8,6 +8,7 @@ mod config;
 mod contract;
 mod crash;
 mod drift;
+mod env;
 mod examples;
 mod github;
 mod house;

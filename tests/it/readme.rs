@@ -46,13 +46,15 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "",
     "init",
     "validate",
     "plan",
     "apply",
     "drift",
+    "env",
+    "run",
     "secrets",
     "secrets list",
     "secrets get",
@@ -74,7 +76,8 @@ fn every_command_and_flag_is_documented() {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).filter(|a| !a.is_empty()).collect();
         let done = keyform_command(&args);
         for word in done.split_whitespace() {
-            let flag = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            // `--flag[=<VALUE>]` is `--flag`.
+            let flag = word.split('[').next().unwrap_or(word).trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
             if flag.starts_with("--") && !["--help", "--version", "--dir", "--verbose", "--quiet"].contains(&flag) {
                 assert!(text.contains(flag), "`{command}` has {flag}, and the README does not");
             }

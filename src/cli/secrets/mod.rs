@@ -21,6 +21,7 @@ use crate::render::text::nearest;
 use crate::state;
 
 pub use recover::recover;
+pub use show::secret_of;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -67,7 +68,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
 }
 
 /// The keyset of that label, or the nearest there is.
-fn find<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
+pub fn find<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
     recorded.keysets.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
         let failure = Failure::new(Exit::Error, format!("no keyset `{text}` in the state"));
         anyhow!(match nearest(text, recorded.keysets.keys().map(Label::as_str)) {

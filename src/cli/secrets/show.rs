@@ -45,6 +45,16 @@ fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
 
 pub async fn get(session: &Session, recorded: &Recorded, text: &str, no_newline: bool, output: &Output) -> anyhow::Result<Exit> {
     let (label, keyset) = find(recorded, text)?;
+    let secret = secret_of(session, label, keyset).await?;
+    output.raw(secret.expose_secret());
+    if !no_newline {
+        output.raw("\n");
+    }
+    Ok(Exit::Done)
+}
+
+/// The keyset's secret key, the very one that was stored; or why it is not to be had.
+pub async fn secret_of(session: &Session, label: &Label, keyset: &RecordedKeyset) -> anyhow::Result<Secret> {
     let (sink, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Missing { why } => {
@@ -62,9 +72,5 @@ pub async fn get(session: &Session, recorded: &Recorded, text: &str, no_newline:
             .help("another clone of this project may have written it; nothing was printed")
             .into());
     }
-    output.raw(secret.expose_secret());
-    if !no_newline {
-        output.raw("\n");
-    }
-    Ok(Exit::Done)
+    Ok(secret)
 }
