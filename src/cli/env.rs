@@ -121,7 +121,6 @@ pub async fn env(global: &Global, args: &EnvArgs, output: &Output) -> anyhow::Re
 }
 
 /// Into the file that the workflow's next steps get their variables from; the secret is masked in the log first.
-#[expect(clippy::disallowed_methods, reason = "the one file that GitHub Actions names")]
 fn to_github(variables: &[Variable], output: &Output) -> anyhow::Result<Exit> {
     use anyhow::Context as _;
     let path = variable("GITHUB_ENV").ok_or_else(|| {

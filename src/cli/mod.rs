@@ -18,6 +18,7 @@ mod schema;
 mod secrets;
 mod session;
 mod sinks;
+mod state;
 mod validate;
 mod variables;
 
@@ -97,6 +98,8 @@ enum Command {
     Apply(apply::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
+    /// Look at what is recorded, and change the record alone
+    State(state::Args),
     /// Print a keyset's keys as variables: dotenv, shell, json or github
     Env(env::EnvArgs),
     /// Run a command with a keyset's keys in its environment
@@ -184,6 +187,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(global, args, output).await,
         Command::Apply(args) => apply::run(global, args, output).await,
         Command::Drift(args) => drift::run(global, args, output).await,
+        Command::State(args) => state::run(global, args, output).await,
         Command::Env(args) => env::env(global, args, output).await,
         Command::Run(args) => env::run(global, args, output).await,
         Command::Secrets(args) => secrets::run(global, args, output).await,

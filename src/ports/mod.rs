@@ -228,6 +228,11 @@ pub enum Entry {
         keyset: Box<RecordedKeyset>,
         intent: Option<uuid::Uuid>,
     },
+    /// Nothing is recorded under the label of an app or keyset any more. What it stood for is left alone.
+    Forgotten {
+        label: Label,
+        app: bool,
+    },
 }
 
 /// Where it is written down. When `append` returns `Ok`, the record survives a power cut.

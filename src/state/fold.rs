@@ -29,6 +29,8 @@ pub fn fold(recorded: &mut Recorded, open: &mut Vec<Open>, entry: Entry) -> bool
             recorded.keysets.insert(label, *keyset);
             (changed, intent)
         }
+        Entry::Forgotten { label, app: true } => (recorded.apps.remove(&label).is_some(), None),
+        Entry::Forgotten { label, app: false } => (recorded.keysets.remove(&label).is_some(), None),
     };
     if let Some(ended) = ended {
         open.retain(|open| open.intent.id != ended);

@@ -20,6 +20,7 @@ enum Record {
     Void { intent: uuid::Uuid },
     App { label: Label, intent: Option<uuid::Uuid>, app: AppStanza },
     Keyset { label: Label, intent: Option<uuid::Uuid>, keyset: Box<KeysetStanza> },
+    Forgotten { label: Label, app: bool },
 }
 
 /// The first line: which state the journal continues.
@@ -35,6 +36,7 @@ pub fn encode(entry: Entry) -> serde_json::Result<Vec<u8>> {
         Entry::Void { intent } => Record::Void { intent },
         Entry::App { label, app, intent } => Record::App { label, intent, app: app.into() },
         Entry::Keyset { label, keyset, intent } => Record::Keyset { label, intent, keyset: Box::new((*keyset).into()) },
+        Entry::Forgotten { label, app } => Record::Forgotten { label, app },
     })
 }
 
@@ -73,6 +75,7 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
             (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),
             (Record::Sealed { intent, answer }, Some(_)) => entries.push(Entry::Sealed { intent, answer }),
             (Record::Void { intent }, Some(_)) => entries.push(Entry::Void { intent }),
+            (Record::Forgotten { label, app }, Some(_)) => entries.push(Entry::Forgotten { label, app }),
             (Record::App { label, intent, app }, Some(_)) => entries.push(Entry::App { label, app: app.into(), intent }),
             (Record::Keyset { label, intent, keyset }, Some(_)) => {
                 entries.push(Entry::Keyset { label, keyset: Box::new((*keyset).into()), intent });

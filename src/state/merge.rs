@@ -20,8 +20,10 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
     let mut intents: BTreeMap<uuid::Uuid, Intent> = BTreeMap::new();
     let mut ended: BTreeMap<Label, Intent> = BTreeMap::new();
     let mut mine = Recorded::default();
+    let mut forgotten: Vec<Label> = Vec::new();
     for entry in entries {
         match &entry {
+            Entry::Forgotten { label, app: false } => forgotten.push(label.clone()),
             Entry::Intend(intent) => _ = intents.insert(intent.id, intent.clone()),
             Entry::Keyset { label, intent: Some(id), .. } => {
                 if let Some(intent) = intents.get(id) {
@@ -57,6 +59,14 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
             && let (SecretRecord::Stored { .. }, SecretRecord::Missing { .. }) = (&keyset.secret, &other.secret)
         {
             other.secret = keyset.secret;
+            changed = true;
+        }
+    }
+    for label in forgotten {
+        // It got another label here. One that was only forgotten is known there, and stays known.
+        let elsewhere = |id| recorded.keysets.iter().any(|(other, keyset)| *other != label && keyset.id == id);
+        if recorded.keysets.get(&label).is_some_and(|keyset| elsewhere(keyset.id.clone())) {
+            recorded.keysets.remove(&label);
             changed = true;
         }
     }

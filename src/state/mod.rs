@@ -16,11 +16,16 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{self, DiskError};
 use crate::keyset::ProjectName;
-use crate::keyset::views::Recorded;
+use crate::keyset::views::{Recorded, RecordedKeyset};
 use crate::ports::Open;
 
 pub use lock::Holder;
 pub use store::{Store, read};
+
+/// What the state file says of a keyset. Holds no secret.
+pub fn stanza(keyset: &RecordedKeyset) -> serde_json::Value {
+    serde_json::to_value(document::KeysetStanza::from(keyset.clone())).unwrap_or_default()
+}
 
 /// Where the files of one state are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,7 @@ mod secrets;
 mod secrets_commands;
 mod sinks;
 mod state;
+mod state_commands;
 mod stories;
 mod support;
 mod survives;

@@ -46,13 +46,18 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "validate",
     "plan",
     "apply",
     "drift",
+    "state",
+    "state list",
+    "state show",
+    "state mv",
+    "state rm",
     "env",
     "run",
     "secrets",

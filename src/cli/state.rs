@@ -1,0 +1,234 @@
+//! `state list|show|mv|rm`: what is recorded, and changes to the record alone. The account is not asked.
+
+use clap::Subcommand;
+
+use super::Global;
+use super::apply::LockArgs;
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::secrets::find;
+use super::session::Session;
+use super::sinks;
+use crate::keyset::Label;
+use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
+use crate::ports::{self, Entry, Held, Ledger, Owner, Sink};
+use crate::render::style::{BOLD, GOOD};
+use crate::render::text::nearest;
+use crate::state::{self, Snapshot, Store};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List what is recorded: apps and keysets, with their ids
+    List,
+    /// Print what is recorded of one keyset, as JSON; holds no secret
+    Show {
+        /// The keyset's label
+        label: String,
+    },
+    /// Give a keyset or app another label, as a renamed table in TOML needs it; its secret goes along
+    Mv {
+        /// The label of now
+        from: String,
+        /// The new label
+        to: String,
+        /// Labels of apps, not of keysets
+        #[arg(long)]
+        app: bool,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    /// Forget a keyset or app; what it stands for is left alone in the account
+    Rm {
+        /// The label
+        label: String,
+        /// The label of an app, not of a keyset
+        #[arg(long)]
+        app: bool,
+        /// Also where nothing else would tell where its secret is
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+}
+
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    match &args.command {
+        Verb::List => list(&read(&session)?, output),
+        Verb::Show { label } => show(&read(&session)?, label, output),
+        Verb::Mv { from, to, app, lock } => {
+            let (store, snapshot) = open(&session, lock, "state mv", output)?;
+            let to = Label::parse(to).map_err(|bad| Failure::new(Exit::Error, format!("`{to}`: {bad}")))?;
+            let moved =
+                if *app { move_app(&store, &snapshot, from, &to).await } else { move_keyset(&session, &store, &snapshot, from, &to).await };
+            store.fold()?;
+            said(output, "mv", &moved?)
+        }
+        Verb::Rm { label, app, force, lock } => {
+            let (store, snapshot) = open(&session, lock, "state rm", output)?;
+            let removed = remove(&store, &snapshot, label, *app, *force).await;
+            store.fold()?;
+            said(output, "rm", &removed?)
+        }
+    }
+}
+
+fn read(session: &Session) -> anyhow::Result<Recorded> {
+    Ok(state::read(&session.state_paths(), &session.project.desired.project)?.recorded)
+}
+
+fn open(session: &Session, lock: &LockArgs, command: &str, output: &Output) -> anyhow::Result<(Store, Snapshot)> {
+    session.prepare_state_folder()?;
+    lock.open(session, command, output)
+}
+
+fn said(output: &Output, verb: &str, text: &str) -> anyhow::Result<Exit> {
+    output.result(&format!("{GOOD}✓{GOOD:#} {text}\n"));
+    if output.is_json() {
+        output.json(&serde_json::json!({"format_version": 1, "kind": format!("state_{verb}"), "exit_code": 0, "message": text}));
+    }
+    Ok(Exit::Done)
+}
+
+fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
+    if output.is_json() {
+        let apps: Vec<_> =
+            recorded.apps.iter().map(|(label, app)| serde_json::json!({"label": label, "id": app.id, "managed": app.managed})).collect();
+        let keysets: Vec<_> = recorded
+            .keysets
+            .iter()
+            .map(|(label, keyset)| serde_json::json!({"label": label, "id": keyset.id, "app": keyset.app}))
+            .collect();
+        let json = serde_json::json!({"format_version": 1, "kind": "state", "exit_code": 0, "apps": apps, "keysets": keysets});
+        output.json(&json);
+        return Ok(Exit::Done);
+    }
+    let labels = recorded.apps.keys().chain(recorded.keysets.keys());
+    let width = labels.map(|label| label.as_str().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (label, app) in &recorded.apps {
+        text.push_str(&format!("app     {BOLD}{:width$}{BOLD:#}  {}\n", label.as_str(), app.id));
+    }
+    for (label, keyset) in &recorded.keysets {
+        text.push_str(&format!("keyset  {BOLD}{:width$}{BOLD:#}  {}  in app {}\n", label.as_str(), keyset.id, keyset.app));
+    }
+    output.result(if text.is_empty() { "Nothing is recorded.\n" } else { &text });
+    Ok(Exit::Done)
+}
+
+fn show(recorded: &Recorded, label: &str, output: &Output) -> anyhow::Result<Exit> {
+    let (label, keyset) = find(recorded, label)?;
+    let mut json = state::stanza(keyset);
+    json["label"] = label.as_str().into();
+    output.json(&json);
+    Ok(Exit::Done)
+}
+
+/// What was begun under a label and has no end yet would be lost with it.
+fn nothing_begun(snapshot: &Snapshot, label: &Label, app: bool) -> anyhow::Result<()> {
+    let about = |open: &&ports::Open| open.intent.what.label() == label && matches!(open.intent.what, ports::Creation::App { .. }) == app;
+    match snapshot.open.iter().find(about) {
+        None => Ok(()),
+        Some(_) => Err(Failure::new(Exit::Refused, format!("something was begun for `{label}` and has no end yet: nothing was changed"))
+            .help("`keyform apply` finds out what became of it")
+            .into()),
+    }
+}
+
+fn free<T>(all: &std::collections::BTreeMap<Label, T>, to: &Label) -> anyhow::Result<()> {
+    if all.contains_key(to) {
+        let failure = Failure::new(Exit::Refused, format!("`{to}` is recorded already: nothing was changed"));
+        return Err(failure.help(format!("move that one away first, or forget it: keyform state rm {to}")).into());
+    }
+    Ok(())
+}
+
+async fn move_keyset(session: &Session, store: &Store, snapshot: &Snapshot, from: &str, to: &Label) -> anyhow::Result<String> {
+    let (from, keyset) = find(&snapshot.recorded, from)?;
+    free(&snapshot.recorded.keysets, to)?;
+    nothing_begun(snapshot, from, false)?;
+    let mut note = String::new();
+    if let SecretRecord::Stored { sink, fingerprint } = &keyset.secret {
+        // Sinks know secrets by label: the record must not go where its secret does not.
+        let home = sinks::named(session, sink)?;
+        let secret = home.get(&sinks::entry(session, from)).await?.filter(|secret| secret.fingerprint() == *fingerprint);
+        let Some(secret) = secret else {
+            let failure = Failure::new(
+                Exit::Refused,
+                format!("the {sink} sink does not have the secret of `{from}` that is recorded: nothing was changed"),
+            );
+            return Err(failure.help("`keyform secrets doctor` looks further").into());
+        };
+        let name = sinks::entry(session, to);
+        let there = ports::held(&home, &name).await?;
+        if !matches!(there, Held::Nothing) && there != Held::Secret(fingerprint.clone()) {
+            let failure =
+                Failure::new(Exit::Refused, format!("the {sink} sink has another secret for `{to}` already: nothing was changed"));
+            return Err(failure
+                .help("it may be the only copy of another keyset's; choose another label, or delete it with the sink's own tool")
+                .into());
+        }
+        ports::put_and_compare(&home, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), &secret).await?;
+        note = format!("; its secret is in {sink} under the new label, and the old entry stays until you delete it");
+    }
+    // Between the two records it has both labels, which loses nothing.
+    let moved: RecordedKeyset = keyset.clone();
+    store.append(Entry::Keyset { label: to.clone(), keyset: Box::new(moved), intent: None }).await?;
+    store.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
+    Ok(format!("keyset {from} is recorded as {to}{note}"))
+}
+
+async fn move_app(store: &Store, snapshot: &Snapshot, from: &str, to: &Label) -> anyhow::Result<String> {
+    let (from, app) = find_app(&snapshot.recorded, from)?;
+    free(&snapshot.recorded.apps, to)?;
+    nothing_begun(snapshot, from, true)?;
+    store.append(Entry::App { label: to.clone(), app: app.clone(), intent: None }).await?;
+    for (label, keyset) in snapshot.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from) {
+        let keyset = RecordedKeyset { app: to.clone(), ..keyset.clone() };
+        store.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None }).await?;
+    }
+    store.append(Entry::Forgotten { label: from.clone(), app: true }).await?;
+    Ok(format!("app {from} is recorded as {to}"))
+}
+
+async fn remove(store: &Store, snapshot: &Snapshot, label: &str, app: bool, force: bool) -> anyhow::Result<String> {
+    if app {
+        let (label, app) = find_app(&snapshot.recorded, label)?;
+        nothing_begun(snapshot, label, true)?;
+        let keysets = snapshot.recorded.keysets.values().filter(|keyset| keyset.app == *label).count();
+        if keysets > 0 {
+            let failure = Failure::new(Exit::Refused, format!("{keysets} recorded keysets are in app `{label}`: nothing was changed"));
+            return Err(failure.help("forget these first").into());
+        }
+        store.append(Entry::Forgotten { label: label.clone(), app: true }).await?;
+        return Ok(format!("app {label} ({}) is forgotten, and left alone in the account", app.id));
+    }
+    let (label, keyset) = find(&snapshot.recorded, label)?;
+    nothing_begun(snapshot, label, false)?;
+    if let (SecretRecord::Stored { sink, fingerprint }, false) = (&keyset.secret, force) {
+        let told = format!(
+            "only the state tells that the secret of `{label}` (keyset {}) is in {sink}, and which one it is ({fingerprint}): nothing was changed",
+            keyset.id
+        );
+        return Err(Failure::new(Exit::Refused, told).help("--force forgets it all the same; the entry in the sink stays").into());
+    }
+    store.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
+    Ok(format!("keyset {label} ({}) is forgotten, and left alone in the account", keyset.id))
+}
+
+fn find_app<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
+    recorded.apps.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
+        let failure = Failure::new(Exit::Error, format!("no app `{text}` in the state"));
+        anyhow::anyhow!(match nearest(text, recorded.apps.keys().map(Label::as_str)) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure.help("`keyform state list` shows what there is"),
+        })
+    })
+}
