@@ -1,20 +1,21 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Global;
 use super::clock::SystemClock;
-use super::error::{Exit, Failure};
+use super::error::{Exit, Failure, exit_of};
+use super::lock::LockArgs;
 use super::mirrors::{self, Sender};
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs};
 use super::progress::Progress;
 use super::session::{ConnectOptions, Connection, Session};
+use super::signals::stop_on_signals;
 use super::{secrets, sinks};
 use crate::apply::mirror::{self, Kept};
-use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Report, Search, Step};
+use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, Step};
 use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Action, Plan};
@@ -22,7 +23,7 @@ use crate::ports::{Creation, Intent};
 use crate::render::report;
 use crate::render::style::BOLD;
 use crate::secrets::{AnySink, Envelope};
-use crate::state::{Holder, Snapshot, Store};
+use crate::state::{Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -38,33 +39,6 @@ pub struct Args {
     settle: u64,
     #[command(flatten)]
     lock: LockArgs,
-}
-
-/// Flags of the commands that write.
-#[derive(Debug, clap::Args)]
-pub struct LockArgs {
-    /// Wait so long for another run to end, such as 90s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
-    lock_timeout: Duration,
-}
-
-/// `5m`, `90s`, `1h 30m`; without a unit it would not be known what is meant.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.ok_or_else(|| "expected a duration such as 90s, 5m or 24h".to_owned())
-}
-
-impl LockArgs {
-    /// Takes the lock and opens the state for writing.
-    pub fn open(&self, session: &Session, command: &str, output: &Output) -> anyhow::Result<(Store, Snapshot)> {
-        let wait = self.lock_timeout;
-        let told = |holder: &Holder| {
-            if !wait.is_zero() {
-                output.say(&format!("Waiting up to {} s for another run: {holder}", wait.as_secs()));
-            }
-        };
-        Ok(Store::open_within(&session.state_paths(), &session.project.desired.project, command, wait, &told)?)
-    }
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
@@ -159,16 +133,6 @@ async fn apply(
         output.result(&report::human(&done));
     }
     Ok(exit)
-}
-
-pub fn exit_of(report: &Report) -> Exit {
-    if report.interrupted {
-        Exit::Interrupted
-    } else if report.all_good() {
-        Exit::Done
-    } else {
-        Exit::Partial
-    }
 }
 
 /// Also where an earlier run may have made a secret key that is still to be had.
@@ -277,55 +241,4 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
         return Ok(Consent::Person);
     }
     Err(Failure::new(Exit::Refused, "not applied: the answer was not `yes`").into())
-}
-
-/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. Nothing is lost by that: what was begun
-/// is in the journal, and the next apply takes it up.
-pub fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    let output = *output;
-    let mut signals = Signals::new()?;
-    tokio::spawn(async move {
-        loop {
-            signals.next().await;
-            if seen.swap(true, Ordering::SeqCst) {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-            output.say(
-                "Stopping: requests in flight are finished and recorded. Once more ends at once; the next apply takes up what was begun.",
-            );
-        }
-    });
-    Ok(stop)
-}
-
-#[cfg(unix)]
-struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
-    }
-    async fn next(&mut self) {
-        tokio::select! { _ = self.0.recv() => {}, _ = self.1.recv() => {} }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals)
-    }
-    async fn next(&mut self) {
-        // Without a console there is nobody to interrupt.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::apply::Report;
 use crate::ports::{ApiError, SinkError};
 use crate::render::style::{BAD, BOLD};
 use crate::render::text::terminal;
@@ -25,6 +26,17 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
+    }
+}
+
+/// What a run ends with that did what it could.
+pub fn exit_of(report: &Report) -> Exit {
+    if report.interrupted {
+        Exit::Interrupted
+    } else if report.all_good() {
+        Exit::Done
+    } else {
+        Exit::Partial
     }
 }
 

@@ -145,7 +145,7 @@ pub fn client(endpoint: String, version: ApiVersion, key: Secret, options: &Conn
 }
 
 pub fn api_key_store() -> ApiKeyStore {
-    ApiKeyStore::new(super::sinks::note())
+    ApiKeyStore::new(super::places::note())
 }
 
 pub fn in_ci() -> bool {

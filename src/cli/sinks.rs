@@ -1,10 +1,9 @@
 //! Wiring of the sinks: which there are, which one is used, what reads a secret back, and what seals the answers.
 
-use std::path::PathBuf;
-
 use zeroize::Zeroizing;
 
 use super::error::{Exit, Failure, SINK_HELP};
+use super::places::{data_dir, note};
 use super::session::{self, Session};
 use super::variables::variable;
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
@@ -17,8 +16,6 @@ const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
 const IDENTITY: &str = "KEYFORM_AGE_IDENTITY";
 /// Allows a keyring although `CI` is set.
 const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
-/// Where the keyring of this session keeps its files, if it is none of the desktop.
-const KEYRING_DIR: &str = "KEYFORM_KEYRING_DIR";
 /// Longest identity file, in bytes.
 const IDENTITY_MAX: u64 = 64 << 10;
 
@@ -82,17 +79,6 @@ fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
             AnySink::Exec(ExecSink::new(command.clone(), dir, *timeout, project, session.namespace()))
         }
     })
-}
-
-/// Beside the keyring as far as that is known: `with-keyring` says where, and the user's own is among the user's data.
-pub fn note() -> Option<PathBuf> {
-    let folder = variable(KEYRING_DIR).map(PathBuf::from).or_else(data_dir)?;
-    Some(folder.join("keyring-users"))
-}
-
-/// keyform's folder among the user's data.
-fn data_dir() -> Option<PathBuf> {
-    dirs::data_dir().map(|data| data.join("keyform"))
 }
 
 fn readers(recipients: &[String]) -> anyhow::Result<Readers> {

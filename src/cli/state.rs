@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::Global;
-use super::apply::LockArgs;
 use super::error::{Exit, Failure};
+use super::lock::LockArgs;
 use super::output::Output;
 use super::secrets::find;
 use super::session::Session;

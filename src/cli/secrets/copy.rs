@@ -1,7 +1,7 @@
 //! `secrets copy`: from the sinks that have the secrets to another one.
 
-use super::super::apply::LockArgs;
 use super::super::error::{Exit, Failure, SINK_HELP};
+use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::apply::LockArgs;
 use super::super::error::Exit;
+use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;

@@ -1,10 +1,12 @@
 //! `secrets mirror`: copies of secrets to where the configuration wants them, again.
 
-use super::super::apply::{LockArgs, stop_on_signals};
+use super::super::error::exit_of;
 use super::super::error::{Exit, Failure};
+use super::super::lock::LockArgs;
 use super::super::mirrors::{self, Sender};
 use super::super::output::Output;
 use super::super::session::Session;
+use super::super::signals::stop_on_signals;
 use super::find;
 use crate::apply::mirror::{Copy, Kept};
 use crate::apply::{Outcome, Report};
@@ -39,7 +41,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     store.fold()?;
     let interrupted = stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
     let report = Report { steps, interrupted, ledger_failed: ended.err().map(|error| error.to_string()) };
-    let exit = super::super::apply::exit_of(&report);
+    let exit = exit_of(&report);
     if output.is_json() {
         output.json(&report::json(&report, exit as u8));
     } else {

@@ -11,8 +11,8 @@ use anyhow::anyhow;
 use clap::Subcommand;
 
 use super::Global;
-use super::apply::LockArgs;
 use super::error::{Exit, Failure};
+use super::lock::LockArgs;
 use super::output::Output;
 use super::session::Session;
 use crate::keyset::Label;

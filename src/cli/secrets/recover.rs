@@ -1,7 +1,7 @@
 //! `secrets recover`: what an interrupted run left sealed in the journal.
 
-use super::super::apply::LockArgs;
 use super::super::error::Exit;
+use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;

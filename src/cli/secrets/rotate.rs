@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::apply::{LockArgs, duration, exit_of, stop_on_signals};
 use super::super::clock::SystemClock;
+use super::super::error::exit_of;
 use super::super::error::{Exit, Failure};
+use super::super::lock::{LockArgs, duration};
 use super::super::mirrors::{self, Sender};
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Connection, Session};
+use super::super::signals::stop_on_signals;
 use super::super::sinks;
 use super::find;
 use super::recover::recover;
