@@ -34,6 +34,16 @@ pub fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError> 
     sync_folder(folder)
 }
 
+/// As `write`, for a file that is not keyform's own: it keeps its mode.
+pub fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let mode = std::fs::metadata(path).map(|meta| meta.permissions()).map_err(at("cannot look at", path))?;
+    let mut file = tempfile::Builder::new().prefix(".keyform-").tempfile_in(folder).map_err(at("cannot write beside", path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().set_permissions(mode)).map_err(at("cannot write", path))?;
+    file.as_file().sync_all().map_err(at("cannot sync", path))?;
+    file.persist(path).map_err(|error| at("cannot replace", path)(error.error))?;
+    sync_folder(folder)
+}
+
 /// Makes renames and removals in the folder durable.
 pub fn sync_folder(folder: &Path) -> Result<(), DiskError> {
     sync(folder).map_err(at("cannot sync folder", folder))

@@ -1,5 +1,6 @@
 //! The verbs that act, written against ports only. Nothing here decides what to do: that is in the plan.
 
+pub mod adopt;
 pub mod context;
 pub mod create;
 pub mod gate;

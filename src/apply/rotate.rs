@@ -55,7 +55,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let before = permanent(ports.api, &keyset.id).await;
         let from = match &keyset.secret {
             SecretRecord::Stored { fingerprint, .. } => Some(fingerprint.clone()),
-            SecretRecord::Missing { .. } => None,
+            SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
         };
         let what = Creation::SecretKey { label: order.label.clone(), id: keyset.id.clone(), expires_at, from };
         let intent = Intent { id: uuid::Uuid::new_v4(), at: ports.clock.now(), what };
@@ -132,9 +132,9 @@ async fn there_already<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<Option<Outcome>, LedgerError> {
     let known = match &keyset.secret {
         // Somebody asks for another one, and nothing is in doubt.
-        SecretRecord::Stored { .. } if begun.is_empty() => return Ok(None),
+        SecretRecord::Stored { .. } | SecretRecord::Unknown if begun.is_empty() => return Ok(None),
         SecretRecord::Stored { fingerprint, .. } => Some(fingerprint),
-        SecretRecord::Missing { .. } => None,
+        SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
     };
     let Some((home, secret)) = held(ports, sink, keyset, order).await else { return Ok(None) };
     if known == Some(&secret.fingerprint()) || secret.prefix().is_none() {
@@ -161,7 +161,7 @@ async fn held<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Option<(&'static str, Secret)> {
     let home = match &keyset.secret {
         SecretRecord::Stored { sink, .. } => ports.homes.iter().find(|home| *home.name() == **sink),
-        SecretRecord::Missing { .. } => None,
+        SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
     };
     match home {
         Some(home) => home.get(order.name).await.ok().flatten().map(|secret| (home.name(), secret)),
@@ -178,8 +178,15 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
 ) -> Result<Outcome, LedgerError> {
     let mut expires_at = order.expires_at;
-    if let SecretRecord::Stored { fingerprint, .. } = &keyset.secret {
-        let old = held(ports, sink, keyset, order).await.map(|(_, secret)| secret).filter(|secret| secret.fingerprint() == *fingerprint);
+    let recorded = match &keyset.secret {
+        SecretRecord::Stored { fingerprint, .. } => Some(Some(fingerprint)),
+        // Which key was the one before is not known either.
+        SecretRecord::Unknown => Some(None),
+        SecretRecord::Missing { .. } => None,
+    };
+    if let Some(fingerprint) = recorded {
+        let old = held(ports, sink, keyset, order).await.map(|(_, secret)| secret);
+        let old = old.filter(|secret| Some(&secret.fingerprint()) == fingerprint);
         match fate(ports, &keyset.id, old.and_then(|secret| secret.prefix()).as_ref(), &order.patience).await {
             Fate::NotDone => {
                 for unknown in begun {

@@ -1,5 +1,6 @@
 //! The command line: arguments, one file per command, errors to exit codes, wiring of the ports.
 
+mod adopt;
 mod apply;
 mod clock;
 mod drift;
@@ -99,6 +100,8 @@ enum Command {
     Plan(plan::Args),
     /// Carry the plan out: create what is missing, update what changed, store the secrets
     Apply(apply::Args),
+    /// Take over keysets that exist: writes TOML and state, changes nothing in the account
+    Adopt(adopt::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
     /// Look at what is recorded, and change the record alone
@@ -189,6 +192,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(global, args, output),
         Command::Plan(args) => plan::run(global, args, output).await,
         Command::Apply(args) => apply::run(global, args, output).await,
+        Command::Adopt(args) => adopt::run(global, args, output).await,
         Command::Drift(args) => drift::run(global, args, output).await,
         Command::State(args) => state::run(global, args, output).await,
         Command::Env(args) => env::env(global, args, output).await,

@@ -209,6 +209,9 @@ impl Declared {
     pub fn get(&self, field: FieldId) -> Option<&Setting> {
         self.0.binary_search_by_key(&field, |s| s.field).ok().map(|at| &self.0[at])
     }
+    pub fn unset(&mut self, field: FieldId) {
+        self.0.retain(|setting| setting.field != field);
+    }
     pub fn iter(&self) -> impl Iterator<Item = &Setting> {
         self.0.iter()
     }

@@ -83,6 +83,8 @@ pub enum SecretRecord {
     Stored { sink: Box<str>, fingerprint: Fingerprint },
     /// The API handed it out and it could not be stored, or the answer was lost.
     Missing { why: Box<str> },
+    /// The keyset was adopted: whoever made it may have its secret key, and keyform never had it.
+    Unknown,
 }
 
 /// What the API says now. Complete, or it would not exist.

@@ -45,7 +45,8 @@ fn order(plan: &Plan, notes: &mut Vec<String>) {
 fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<String>) {
     match inputs.recorded.keysets.get(label) {
         Some(keyset) if keyset.id == *id => {
-            if matches!(keyset.secret, SecretRecord::Stored { .. }) && !inputs.open.secret_keys.contains_key(label) {
+            if matches!(keyset.secret, SecretRecord::Stored { .. } | SecretRecord::Unknown) && !inputs.open.secret_keys.contains_key(label)
+            {
                 notes.push(format!("the secret of {label} is stored and would be rotated"));
             }
         }

@@ -187,6 +187,10 @@ impl<'a> Keysets<'_, 'a> {
 
     /// Copies that are wanted and are not there as they should be. `renewed`: its secret key is about to be another one.
     fn mirrors(&mut self, label: &Label, keyset: &DesiredKeyset, recorded: Option<&RecordedKeyset>, renewed: bool) {
+        if !renewed && recorded.is_some_and(|recorded| matches!(recorded.secret, SecretRecord::Unknown)) {
+            // There is nothing to copy until somebody asks for a new one.
+            return;
+        }
         for to in &keyset.mirrors {
             let now = recorded.and_then(|recorded| match &recorded.secret {
                 SecretRecord::Stored { fingerprint, .. } if !renewed => Some(fingerprint),
@@ -208,8 +212,9 @@ impl<'a> Keysets<'_, 'a> {
         }
         match (self.inputs.open.secret_keys.get(label), secret) {
             (_, SecretRecord::Missing { why }) => Some(Rotation::Missing { why: why.clone() }),
-            (Some(since), SecretRecord::Stored { .. }) => Some(Rotation::Unfinished { since: *since }),
-            (None, SecretRecord::Stored { .. }) => None,
+            (Some(since), SecretRecord::Stored { .. } | SecretRecord::Unknown) => Some(Rotation::Unfinished { since: *since }),
+            // Somebody may be using one that keyform never had.
+            (None, SecretRecord::Stored { .. } | SecretRecord::Unknown) => None,
         }
     }
 

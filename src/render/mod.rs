@@ -1,5 +1,6 @@
 //! Values to text.
 
+pub mod adopt;
 pub mod drift;
 pub mod plan_human;
 pub mod plan_json;

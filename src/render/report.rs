@@ -128,6 +128,7 @@ fn secret_json(secret: &SecretRecord, waits: bool) -> serde_json::Value {
         SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
         SecretRecord::Missing { why } if waits => serde_json::json!({"status": "sealed", "why": why}),
         SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+        SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     }
 }
 
@@ -194,7 +195,7 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
             };
             format!("{GOOD}✓{GOOD:#} {subject} {done}, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}")
         }
-        Outcome::Created { id, secret: SecretRecord::Missing { .. }, waits: true, .. } => {
+        Outcome::Created { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, waits: true, .. } => {
             format!("{BAD}!{BAD:#} {subject} created, and its secret {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
         }
         Outcome::Found { id } => {
@@ -206,14 +207,14 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, .. } => {
             format!("{GOOD}✓{GOOD:#} {subject} replaced, secret in {sink} {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, found: true, .. } => {
+        Outcome::Rotated { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, found: true, .. } => {
             format!("{BAD}!{BAD:#} {subject} {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Rotated { id, secret: SecretRecord::Missing { .. }, waits, .. } => {
+        Outcome::Rotated { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, waits, .. } => {
             let where_ = if *waits { "waits in the journal, sealed" } else { "IS NOT STORED" };
             format!("{BAD}!{BAD:#} {subject} replaced, and the new one {BAD}{where_}{BAD:#} {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Created { id, secret: SecretRecord::Missing { .. }, .. } => {
+        Outcome::Created { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, .. } => {
             format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),

@@ -200,6 +200,7 @@ pub struct KeysetStanza {
 enum SecretStanza {
     Stored { sink: Box<str>, fingerprint: Fingerprint },
     Missing { why: Box<str> },
+    Unknown,
 }
 
 impl From<RecordedKeyset> for KeysetStanza {
@@ -209,6 +210,7 @@ impl From<RecordedKeyset> for KeysetStanza {
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
             SecretRecord::Missing { why } => SecretStanza::Missing { why },
+            SecretRecord::Unknown => SecretStanza::Unknown,
         };
         KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors }
     }
@@ -219,6 +221,7 @@ impl From<KeysetStanza> for RecordedKeyset {
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
             SecretStanza::Missing { why } => SecretRecord::Missing { why },
+            SecretStanza::Unknown => SecretRecord::Unknown,
         };
         RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret, mirrors }
     }

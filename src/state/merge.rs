@@ -56,7 +56,7 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
             *other = keyset;
             changed = true;
         } else if keyset.id == other.id
-            && let (SecretRecord::Stored { .. }, SecretRecord::Missing { .. }) = (&keyset.secret, &other.secret)
+            && let (SecretRecord::Stored { .. }, SecretRecord::Missing { .. } | SecretRecord::Unknown) = (&keyset.secret, &other.secret)
         {
             other.secret = keyset.secret;
             changed = true;
@@ -91,7 +91,7 @@ fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: 
     }
     let fingerprint = |keyset: &RecordedKeyset| match &keyset.secret {
         SecretRecord::Stored { fingerprint, .. } => Some(fingerprint.clone()),
-        SecretRecord::Missing { .. } => None,
+        SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
     };
     if fingerprint(keyset) == fingerprint(other) {
         return None;

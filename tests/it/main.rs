@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests own their files and environment")]
 
+mod adopt;
 mod api;
 mod apply;
 mod config;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use keyform::apply::adopt::{Adoption, record};
 use keyform::config::{Source, Sources};
 use keyform::keyset::field::{Kind, Life};
 use keyform::keyset::views::{
@@ -14,6 +15,7 @@ use keyform::plan::{
     Action, Change, Drift, Finding, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Who,
     check, drift, make,
 };
+use keyform::render::adopt::{self, Found};
 use keyform::render::{plan_human, plan_json};
 use proptest::prelude::*;
 
@@ -930,6 +932,52 @@ proptest! {
         prop_assert_eq!(real, vec![(*f, Some(now), was.clone())]);
         world.apply();
         prop_assert!(world.plan().is_empty());
+    }
+
+    /// Whatever an account has, taking it over leaves nothing to do, and takes over nothing twice.
+    #[test]
+    fn what_is_adopted_needs_nothing(sketch in a_sketch(), edit in (a_field(), any::<u8>())) {
+        let app = LiveApp { id: app_id("1"), name: "Chat \u{1f600} \"x\"".into() };
+        let keyset = |n: u8, fields: &[(FieldId, u8)]| {
+            let values: Vec<(FieldId, Value)> = fields.iter().map(|(f, seed)| (*f, some_value(*f, *seed))).collect();
+            let mut observed = observed_of([(field("name"), &text(&format!("k {n}"))), (field("type"), &text("testing"))]);
+            observed.absorb(&observed_of(values.iter().map(|(f, v)| (*f, v))));
+            let keys = PublicKeys { publish_key: "pub-c-x".into(), subscribe_key: "sub-c-x".into() };
+            LiveKeyset { id: keyset_id(&format!("ks-{n}")), app_id: app.id.clone(), keys, created_at: None, observed, with_config: true }
+        };
+        let keysets: Vec<LiveKeyset> = sketch.iter().map(|(n, fields)| (*n, fields)).collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter().map(|(n, fields)| keyset(n, fields)).collect();
+        let none = std::collections::BTreeMap::new();
+        let found = || Found { apps: vec![&app], keysets: keysets.iter().collect(), known_apps: &none, taken: Default::default() };
+        let declaration = adopt::declare(&found());
+        prop_assert_eq!(&declaration.toml, &adopt::declare(&found()).toml);
+        let source = Source::new("keyform.toml", format!("[project]\nname = \"p\"\n{}", declaration.toml));
+        let loaded = keyform::config::read(Sources { files: vec![source] });
+        let errors: Vec<_> = loaded.problems.iter().filter(|p| p.severity == keyform::config::Severity::Error).collect();
+        prop_assert!(errors.is_empty(), "{:?}\n{}", errors, declaration.toml);
+        let project = loaded.project.expect("without errors");
+        let mut recorded = Recorded::default();
+        for (label, id) in &declaration.apps {
+            recorded.apps.insert(label.clone(), RecordedApp { id: id.clone(), name: app.name.clone(), managed: true });
+        }
+        for (label, id) in &declaration.keysets {
+            let live = keysets.iter().find(|k| k.id == *id).expect("it is one of them");
+            recorded.keysets.insert(label.clone(), record(&Adoption { label, desired: &project.desired.keysets[label], live }));
+        }
+        prop_assert_eq!(recorded.keysets.len(), keysets.len());
+        let mut live = Live { apps: [(app.id.clone(), app.clone())].into(), keysets: keysets.iter().map(|k| (k.id.clone(), k.clone())).collect() };
+        let (open, policy) = (OpenCreates::default(), Policy::default());
+        let plan = make(&Inputs { desired: &project.desired, recorded: &recorded, live: Some(&live), open: &open, policy: &policy });
+        prop_assert!(plan.is_empty(), "{:#?}\n{}", plan, declaration.toml);
+        prop_assert_eq!(drift(&project.desired, &recorded, &live, true).findings, vec![]);
+        // What nobody declared may change afterwards.
+        if let Some((label, keyset)) = project.desired.keysets.iter().next()
+            && keyset.settings.get(edit.0).is_none()
+        {
+            let id = recorded.keysets[label].id.clone();
+            live.keysets.get_mut(&id).unwrap().observed.absorb(&observed_of([(edit.0, &some_value(edit.0, edit.1))]));
+            prop_assert_eq!(drift(&project.desired, &recorded, &live, true).findings, vec![]);
+        }
     }
 
     #[test]

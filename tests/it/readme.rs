@@ -46,12 +46,13 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 27] = [
     "",
     "init",
     "validate",
     "plan",
     "apply",
+    "adopt",
     "drift",
     "state",
     "state list",
@@ -65,6 +66,7 @@ const COMMANDS: [&str; 25] = [
     "secrets get",
     "secrets doctor",
     "secrets recover",
+    "secrets import",
     "secrets rotate",
     "secrets mirror",
     "secrets copy",

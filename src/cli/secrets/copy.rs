@@ -5,7 +5,7 @@ use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
-use super::find;
+use super::{ADOPTED, find};
 use crate::keyset::Label;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::ports::{self, Entry, Held, Ledger, Owner, Probed, Sink};
@@ -107,6 +107,7 @@ async fn one(
     let (from, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, .. } if **sink == *target.name() => return Ok(false),
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
+        SecretRecord::Unknown => anyhow::bail!("the keyset was adopted: {ADOPTED}"),
         SecretRecord::Missing { why } => anyhow::bail!("it has no secret that could be copied: {why}"),
     };
     let name = sinks::entry(session, label);

@@ -7,6 +7,7 @@ use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;
+use super::ADOPTED;
 use super::recover::recover;
 use crate::apply::{Outcome, rotate};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
@@ -48,6 +49,8 @@ enum Finding {
     Stale,
     /// The account could not be asked, or does not tell.
     NotAsked,
+    /// The keyset was adopted, and keyform never had its secret.
+    Elsewhere,
     /// It is written to a place that gives nothing back here.
     Unreadable {
         why: String,
@@ -133,6 +136,7 @@ async fn look(
 ) -> anyhow::Result<(Finding, Option<Secret>)> {
     let (home, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
+        SecretRecord::Unknown => return Ok((Finding::Elsewhere, None)),
         SecretRecord::Missing { why } => {
             let then = "`keyform apply` makes a new one: nobody can be using the one that is lost".to_owned();
             return Ok((Finding::Lost { why: why.to_string(), then }, None));
@@ -197,6 +201,7 @@ fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &O
         let (status, message) = told(finding);
         let style = match finding {
             Finding::Sound { .. } | Finding::Repaired { .. } => GOOD,
+            Finding::Elsewhere => WARN,
             Finding::Unreadable { .. } | Finding::NotAsked | Finding::Repairable { .. } => WARN,
             Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale => BAD,
         };
@@ -215,6 +220,7 @@ fn told(finding: &Finding) -> (&'static str, String) {
             "stale",
             "the account has another current key: somebody rotated it; `keyform secrets rotate` makes one that is stored".to_owned(),
         ),
+        Finding::Elsewhere => ("unknown", format!("the keyset was adopted, and {ADOPTED}")),
         Finding::NotAsked => ("not asked", "the account did not tell which key is the current one".to_owned()),
         Finding::Conflict { why } => (
             "conflict",

@@ -2,6 +2,7 @@
 
 mod copy;
 mod doctor;
+mod import;
 mod mirror;
 mod recover;
 mod rotate;
@@ -45,6 +46,8 @@ enum Verb {
     Doctor(doctor::Args),
     /// Put the secrets of answers that an interrupted run left sealed in the journal where they belong
     Recover(LockArgs),
+    /// Store a secret key that you have, read from stdin, if it is the account's current one
+    Import(import::Args),
     /// Give a keyset a new secret key
     Rotate(rotate::Args),
     /// Send copies to GitHub again, as `[secrets.mirror.github]` says, whatever was sent before
@@ -61,11 +64,16 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Verb::Get { label, no_newline } => show::get(&session, &recorded()?, label, *no_newline, output).await,
         Verb::Doctor(args) => doctor::run(&session, args, output).await,
         Verb::Recover(lock) => recover::run(&session, lock, output).await,
+        Verb::Import(args) => import::run(&session, args, output).await,
         Verb::Rotate(args) => rotate::run(&session, args, output).await,
         Verb::Mirror(args) => mirror::run(&session, args, output).await,
         Verb::Copy(args) => copy::run(&session, args, output).await,
     }
 }
+
+/// What to do about the secret of an adopted keyset.
+const ADOPTED: &str = "its secret key is in other hands: `keyform secrets import` takes one that you have, `keyform secrets rotate LABEL \
+                       --overlap 24h` makes a new one and keeps the present one alive for a day";
 
 /// The keyset of that label, or the nearest there is.
 pub fn find<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {

@@ -4,7 +4,7 @@ use super::super::error::{Exit, Failure};
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
-use super::find;
+use super::{ADOPTED, find};
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, Secret};
 use crate::ports::Sink;
@@ -28,6 +28,7 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
         let secret = match &keyset.secret {
             SecretRecord::Stored { sink, fingerprint } => format!("{sink}  {fingerprint}"),
             SecretRecord::Missing { why } => format!("{BAD}MISSING{BAD:#}: {}", terminal(why)),
+            SecretRecord::Unknown => "unknown: the keyset was adopted".to_owned(),
         };
         text.push_str(&format!("{:width$}  {:ids$}  {secret}\n", label.as_str(), keyset.id.as_str()));
     }
@@ -39,6 +40,7 @@ fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
     let secret = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
         SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+        SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     };
     serde_json::json!({"label": label, "id": keyset.id, "secret": secret})
 }
@@ -57,6 +59,10 @@ pub async fn get(session: &Session, recorded: &Recorded, text: &str, no_newline:
 pub async fn secret_of(session: &Session, label: &Label, keyset: &RecordedKeyset) -> anyhow::Result<Secret> {
     let (sink, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
+        SecretRecord::Unknown => {
+            let told = format!("the keyset `{label}` was adopted, and keyform never had its secret key");
+            return Err(Failure::new(Exit::Error, told).help(ADOPTED).into());
+        }
         SecretRecord::Missing { why } => {
             return Err(Failure::new(Exit::Error, format!("the secret of `{label}` was never stored: {why}"))
                 .help("`keyform apply` makes a new secret key for it, since nobody can be using the one that is lost")
