@@ -118,7 +118,16 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
                 let keyset = ports::commit_rotation(self.ledger, stored, before).await?;
                 Ok(Outcome::Rotated { id: keyset.id, secret: keyset.secret, waits, found: true })
             }
-            None => Ok(settled(self.ledger, stored, &declared(self.desired, label), false).await?.0),
+            None => {
+                // What was sent is not known any more; what is declared now and differs is the plan's business.
+                let sent = match &stored.made {
+                    Made::Keyset(live) => {
+                        declared(self.desired, label).into_iter().filter(|(f, v)| live.observed.get(*f) == Some(v)).collect()
+                    }
+                    Made::SecretKey(_) => Vec::new(),
+                };
+                Ok(settled(self.ledger, stored, &sent, false).await?.0)
+            }
         }
     }
 

@@ -584,18 +584,115 @@ fn killed_with_the_secrets_in_the_keyring() {
     assert!(played.killed >= 10, "{}", played.killed);
 }
 
-#[test]
-fn killed_at_random_moments_on_a_bad_network() {
-    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let seed = number("KEYFORM_CRASH_SEED", 1);
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Repeatable from its seed: that is all that is asked of it.
+fn random_from(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = move |below: u64| {
-        // xorshift: repeatable from its seed is all that is asked of it.
+    move |below: u64| {
+        // xorshift
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state % below
-    };
+    }
+}
+
+/// One run of a story.
+#[derive(Clone, Debug)]
+struct Scene {
+    args: Vec<&'static str>,
+    point: Option<String>,
+    faults: Vec<String>,
+    /// What is declared from here on.
+    interval: u32,
+    /// Whether the private key is at hand.
+    blind: bool,
+}
+
+fn story(seed: u64) -> Vec<Scene> {
+    let mut random = random_from(seed);
+    let points: Vec<&str> = names(Kind::Step).chain(names(Kind::Io)).collect();
+    let mut interval = 10;
+    (0..2 + random(5))
+        .map(|_| {
+            let args = match random(8) {
+                0 => vec!["secrets", "rotate", "a", "--now", "--settle", "1", "--timeout", "2"],
+                1 => vec!["secrets", "rotate", "b", "--overlap", "24h", "--settle", "1", "--timeout", "2"],
+                2 => vec!["secrets", "recover"],
+                3 => vec!["secrets", "doctor"],
+                _ => vec!["apply", "--yes", "--settle", "1", "--timeout", "2"],
+            };
+            if random(3) == 0 {
+                interval += 1;
+            }
+            let point = (random(4) > 0).then(|| {
+                let deed = ["kill", "kill", "panic", "enospc", "eio"][random(5) as usize];
+                format!("{}#{}={deed}", points[random(points.len() as u64) as usize], 1 + random(4))
+            });
+            let fault = |random: &mut dyn FnMut(u64) -> u64| {
+                let kind = ["cut-after", "cut-before", "status:500", "truncate-after", "garbage-after", "status:429"][random(6) as usize];
+                let path = ["POST /v2/keysets$", "POST /v2/keysets/", "POST /v2/apps", "PATCH /v2/keysets"][random(4) as usize];
+                format!("{path}#{}={kind}", 1 + random(3))
+            };
+            let faults = (0..random(3)).map(|_| fault(&mut random)).collect();
+            Scene { args, point, faults, interval, blind: random(6) == 0 }
+        })
+        .collect()
+}
+
+/// Plays it, and then one clean apply.
+fn play_story(scenes: &[Scene], number: usize) -> Result<Played, String> {
+    let case = Case::new();
+    let mut stage = Stage::new(&case, None, number);
+    let data = stage.dir().join("account.json").display().to_string();
+    stage.sandbox = Sandbox::start(&["--data", &data]);
+    let mut played = Played::default();
+    let mut told = String::new();
+    for scene in scenes {
+        stage.declare(&case, number, scene.interval);
+        // Killed first: the data file is one server's at a time.
+        stage.sandbox.stop();
+        let faults = scene.faults.iter().flat_map(|fault| ["--fault", fault.as_str()]);
+        stage.sandbox = Sandbox::start(&["--data", &data].into_iter().chain(faults).collect::<Vec<_>>());
+        let mut command = stage.command(&scene.args);
+        if let Some(point) = &scene.point {
+            command.env("KEYFORM_FAILPOINT", point);
+        }
+        if scene.blind {
+            command.env("KEYFORM_AGE_IDENTITY", "");
+        }
+        let output = command.output().expect("keyform runs");
+        no_secret(&output)?;
+        played.killed += usize::from(output.status.code().is_none());
+        played.failed += usize::from(output.status.code().is_some_and(|code| code != 0));
+        told.push_str(&format!(
+            "--- {scene:?}\n{}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    stage.sandbox.stop();
+    stage.sandbox = Sandbox::start(&["--data", &data]);
+    let end = ended(&stage, stage.apply(&case), Some(0), "the last apply").and_then(|_| judge(&case, &stage));
+    end.map(|()| played).map_err(|why| format!("{why}\n{told}"))
+}
+
+#[test]
+fn random_stories_of_several_runs_end_well() {
+    let (seed, stories) = (number("KEYFORM_CRASH_SEED", 1), number("KEYFORM_CRASH_STORIES", 60));
+    let stories: Vec<(u64, Vec<Scene>)> = (0..stories).map(|n| (seed * 1_000_000 + n, story(seed * 1_000_000 + n))).collect();
+    println!("seed {seed}");
+    each("stories", &stories, |(_, scenes), number, (): &mut ()| play_story(scenes, number));
+}
+
+#[test]
+fn killed_at_random_moments_on_a_bad_network() {
+    let seed = number("KEYFORM_CRASH_SEED", 1);
+    let mut random = random_from(seed);
     let kinds = ["cut-after", "cut-before", "status:500", "status:429", "truncate-after", "garbage-after", "late:1500", "delay:300"];
     let cases: Vec<Case> = (0..number("KEYFORM_CRASH_RANDOM", 80))
         .map(|_| {

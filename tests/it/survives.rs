@@ -200,6 +200,15 @@ fn a_sealed_create_is_not_laid_over_a_newer_key() {
 }
 
 #[test]
+fn a_declaration_that_changed_since_is_not_blamed_on_the_server() {
+    let place = Place::new(&["a"]);
+    place.apply_at("create.sealed=kill").killed();
+    place.declare(&[("a", "another name")]);
+    place.apply().exits(0).says("1 keyset updated").says_nothing_of("did not take");
+    place.is_sound();
+}
+
+#[test]
 fn what_waits_sealed_waits_until_the_sink_takes_it() {
     let place = Place::new(&["a", "b"]);
     place.apply_at("sink.put=eio").exits(4).says("waits in the journal");
