@@ -80,7 +80,10 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
     let mut open = Vec::new();
     let (mut dirty, mut stale) = (merged, false);
     if let Some(continues) = continues {
-        let fits = continues.lineage == head.lineage && continues.serial <= head.serial;
+        let same = continues.lineage == head.lineage;
+        // A first run that ended before it wrote a state began a lineage that nobody else has: whoever was quicker has the other.
+        let first = continues.serial == 0;
+        let fits = first || (same && continues.serial <= head.serial);
         if !fits && !entries.is_empty() {
             return Err(detached(paths, head.serial, continues.serial));
         }
@@ -90,8 +93,8 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         } else {
             dirty |= !existed;
             // Also one that was begun and says nothing yet.
-            stale = continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
-            if continues.serial == head.serial {
+            stale = !same || continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
+            if same && continues.serial == head.serial {
                 for entry in entries {
                     dirty |= fold(&mut recorded, &mut open, entry);
                 }

@@ -1,7 +1,8 @@
 //! The crash matrix: the process is ended at every named step of the protocol and at random moments, writes fail, answers get
 //! lost. After that: run again, and everything is as if nothing had happened. Nobody does anything but run again.
 //!
-//! `KEYFORM_CRASH_SEED` and `KEYFORM_CRASH_RANDOM` (cases at random moments) ask for more.
+//! `KEYFORM_CRASH_SEED`, `KEYFORM_CRASH_RANDOM` (cases at random moments) and `KEYFORM_CRASH_STORIES` (random stories of several
+//! runs, by one clone of the project and by two) ask for more.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -679,6 +680,91 @@ fn play_story(scenes: &[Scene], number: usize) -> Result<Played, String> {
     stage.sandbox = Sandbox::start(&["--data", &data]);
     let end = ended(&stage, stage.apply(&case), Some(0), "the last apply").and_then(|_| judge(&case, &stage));
     end.map(|()| played).map_err(|why| format!("{why}\n{told}"))
+}
+
+/// Two clones of one project on one machine: one keyring, one account, and a state that each of them pulls before it runs. What a
+/// crash left in a journal is in one of them only.
+struct Clones<'k> {
+    stages: [Stage<'k>; 2],
+    /// The state that was pulled or folded last, by either.
+    newest: Option<Vec<u8>>,
+}
+
+impl Clones<'_> {
+    fn state(&self, n: usize) -> std::path::PathBuf {
+        self.stages[n].dir().join("state/keyform.json")
+    }
+    fn pull(&self, n: usize) {
+        if let Some(newest) = &self.newest {
+            std::fs::create_dir_all(self.stages[n].dir().join("state")).expect("a folder");
+            std::fs::write(self.state(n), newest).expect("pulled");
+        }
+    }
+    fn push(&mut self, n: usize) {
+        self.newest = std::fs::read(self.state(n)).ok().or(self.newest.take());
+    }
+}
+
+fn play_clones(scenes: &[Scene], keyring: &Keyring, number: usize) -> Result<Played, String> {
+    let case = Case { store: Store::Keyring, ..Case::new() };
+    let shared = tempfile::tempdir().expect("a temporary folder");
+    let data = shared.path().join("account.json").display().to_string();
+    let mut sandbox = Sandbox::start(&["--data", &data]);
+    // A name of its own in the keyring that others use too.
+    let number = 100_000 + number;
+    let mut clones = Clones { stages: [0, 1].map(|_| Stage::new(&case, Some(keyring), number)), newest: None };
+    let (mut played, mut told) = (Played::default(), String::new());
+    let reach = |sandbox: &Sandbox, mut command: Command| {
+        command.envs(sandbox.env().map(|(name, value)| (name, value.to_owned())));
+        command
+    };
+    for (n, scene) in scenes.iter().enumerate() {
+        let who = (n + usize::from(scene.blind)) % 2;
+        sandbox.stop();
+        let faults = scene.faults.iter().flat_map(|fault| ["--fault", fault.as_str()]);
+        sandbox = Sandbox::start(&["--data", &data].into_iter().chain(faults).collect::<Vec<_>>());
+        clones.stages.iter().for_each(|stage| stage.declare(&case, number, scene.interval));
+        clones.pull(who);
+        let mut command = reach(&sandbox, clones.stages[who].command(&scene.args));
+        if let Some(point) = &scene.point {
+            command.env("KEYFORM_FAILPOINT", point);
+        }
+        let output = command.output().expect("keyform runs");
+        clones.push(who);
+        no_secret(&output)?;
+        played.killed += usize::from(output.status.code().is_none());
+        played.failed += usize::from(output.status.code().is_some_and(|code| code != 0));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        told.push_str(&format!("--- clone {who} {scene:?}\n{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr)));
+    }
+    sandbox.stop();
+    sandbox = Sandbox::start(&["--data", &data]);
+    // What one of them knows alone may be what the other one waits for.
+    for (who, code) in [(0, None), (1, None), (0, Some(0)), (1, Some(0))] {
+        clones.pull(who);
+        let output = reach(&sandbox, clones.stages[who].apply(&case)).output().expect("keyform runs");
+        clones.push(who);
+        no_secret(&output)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let end = format!("clone {who} at the end: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
+        if code.is_some() && output.status.code() != code {
+            return Err(format!("{end}\n{told}"));
+        }
+        told.push_str(&end);
+    }
+    let [mut first, _] = clones.stages;
+    first.sandbox = sandbox;
+    judge(&case, &first).map(|()| played).map_err(|why| format!("{why}\n{told}"))
+}
+
+#[test]
+fn random_stories_of_two_clones_end_well() {
+    let (seed, stories) = (number("KEYFORM_CRASH_SEED", 1), number("KEYFORM_CRASH_STORIES", 60));
+    let stories: Vec<(u64, Vec<Scene>)> = (0..stories).map(|n| (n, story(seed * 1_000_000 + 500_000 + n))).collect();
+    println!("seed {seed}");
+    each("stories of two clones", &stories, |(_, scenes), number, keyring: &mut Option<Keyring>| {
+        play_clones(scenes, keyring.get_or_insert_with(Keyring::start), number)
+    });
 }
 
 #[test]

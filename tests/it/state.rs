@@ -293,6 +293,21 @@ fn a_state_that_went_on_elsewhere_is_merged() {
 }
 
 #[test]
+fn whoever_was_quicker_has_the_first_state() {
+    let (slow, quick) = (Place::new(), Place::with_two());
+    let (store, _) = slow.open();
+    append(&store, vec![Entry::Intend(intent(1)), keyset("mine", 9)]);
+    drop(store);
+    std::fs::copy(quick.paths().state, slow.paths().state).expect("pulled");
+    for _ in 0..2 {
+        let (_, snapshot) = slow.open();
+        assert_eq!(snapshot.lineage, quick.read().lineage);
+        assert_eq!(snapshot.recorded.keysets.keys().map(|label| label.as_str()).collect::<Vec<_>>(), ["a", "b", "mine"]);
+        assert_eq!(snapshot.open, [open(1)]);
+    }
+}
+
+#[test]
 fn two_keysets_of_one_label_are_for_a_person() {
     let place = Place::with_two();
     let made = |replaces: Option<&str>| Creation::Keyset {
