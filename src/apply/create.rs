@@ -74,7 +74,8 @@ pub async fn found<A: Api, L: Ledger>(
         live.observed.absorb(&config);
         live.with_config = true;
     }
-    settled(ledger, ports::found(unknown, live), settings, true).await
+    let current = super::rotate::permanent(api, &live.id).await;
+    settled(ledger, ports::found(unknown, live, current), settings, true).await
 }
 
 /// An app that the listing shows to be the intent's own.

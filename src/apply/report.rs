@@ -120,9 +120,9 @@ impl Outcome {
     /// The keyring stopped working in mid-run, for this reason: whoever creates now creates without a place for the secret.
     pub fn lost_secret(&self) -> Option<&str> {
         match self {
-            Outcome::Created { secret: SecretRecord::Missing { why }, found: false, .. } => Some(why),
-            Outcome::Created { secret: SecretRecord::Missing { why }, waits: true, .. } => Some(why),
-            Outcome::Rotated { secret: SecretRecord::Missing { why }, .. } => Some(why),
+            Outcome::Created { secret: SecretRecord::Missing { why, .. }, found: false, .. } => Some(why),
+            Outcome::Created { secret: SecretRecord::Missing { why, .. }, waits: true, .. } => Some(why),
+            Outcome::Rotated { secret: SecretRecord::Missing { why, .. }, .. } => Some(why),
             _ => None,
         }
     }

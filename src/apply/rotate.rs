@@ -91,7 +91,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         match (permanent(ports.api, &keyset.id).await, new) {
             (Some(now), Some(new)) if now != new && n > 1 => {
                 why = "another key took its place meanwhile".to_owned();
-                *keyset = ports::no_longer(ports.ledger, order.label, keyset, &why).await?;
+                *keyset = ports::no_longer(ports.ledger, order.label, keyset, &why, Some(now)).await?;
                 expires_at = None;
             }
             _ => {
@@ -114,6 +114,19 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<Outcome, LedgerError> {
     if let Some(outcome) = there_already(ports, sink, keyset, order, &mut begun).await? {
         return Ok(outcome);
+    }
+    // A rotation of ours that was begun may have made it.
+    if begun.is_empty()
+        && let SecretRecord::Missing { current: Some(lost), .. } = &keyset.secret
+        && permanent(ports.api, &keyset.id).await.is_some_and(|now| now != *lost)
+    {
+        let why = "the secret key that was lost is not the account's current one any more: somebody made another, and may be using it";
+        let help = format!(
+            "if another clone of the project did, pull its state; else `keyform secrets import {0}` takes the new key, and `keyform secrets \
+             rotate {0} --overlap 24h` makes one",
+            order.label
+        );
+        return Ok(Outcome::Failed { why: why.to_owned(), help: Some(help) });
     }
     if begun.is_empty() {
         return rotate(ports, sink, keyset, order, begun).await;
@@ -236,7 +249,11 @@ async fn lost<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         return Ok(());
     }
     // The key that was asked for is in no hand; the one of before lives as long as was asked.
-    *keyset = ports::lost_rotation(ports.ledger, unknown, keyset).await?;
+    let current = match fate {
+        Fate::Done => permanent(ports.api, &keyset.id).await,
+        Fate::NotDone | Fate::NotKnown => None,
+    };
+    *keyset = ports::lost_rotation(ports.ledger, unknown, keyset, current).await?;
     *expires_at = None;
     Ok(())
 }

@@ -287,6 +287,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 Outcome::Rotated { secret: new, waits: sealed, .. } => (*secret, *waits) = (new, sealed),
                 Outcome::Failed { why, .. } | Outcome::Unknown { why } => {
                     *secret = SecretRecord::Missing {
+                        current: None,
                         why: format!("the answer to the create was lost, and a new secret key could not be made: {why}").into(),
                     };
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::mirror::MirrorTarget;
 use super::names::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 use super::settings::{Declared, Observed, Origin};
+use super::wire::KeyPrefix;
 
 /// What the TOML says, after profiles are merged. Every value is acceptable by construction.
 #[derive(Clone, Debug)]
@@ -82,7 +83,8 @@ pub enum SecretRecord {
     /// Written to the sink, read back, compared.
     Stored { sink: Box<str>, fingerprint: Fingerprint },
     /// The API handed it out and it could not be stored, or the answer was lost.
-    Missing { why: Box<str> },
+    /// `current`: which key was the current one then, where the account told; another one since is somebody else's.
+    Missing { why: Box<str>, current: Option<KeyPrefix> },
     /// The keyset was adopted: whoever made it may have its secret key, and keyform never had it.
     Unknown,
 }

@@ -353,6 +353,19 @@ impl KeyPrefix {
     }
 }
 
+impl Serialize for KeyPrefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+impl<'de> Deserialize<'de> for KeyPrefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A longer one would be a part of a secret that is not to be kept.
+        let text = Box::<str>::deserialize(deserializer)?;
+        KeyPrefix::of(&text).filter(|prefix| prefix.0.len() == text.len()).ok_or_else(|| serde::de::Error::custom("no prefix of a key"))
+    }
+}
+
 impl std::fmt::Display for KeyPrefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -211,7 +211,7 @@ impl<'a> Keysets<'_, 'a> {
             return None;
         }
         match (self.inputs.open.secret_keys.get(label), secret) {
-            (_, SecretRecord::Missing { why }) => Some(Rotation::Missing { why: why.clone() }),
+            (_, SecretRecord::Missing { why, .. }) => Some(Rotation::Missing { why: why.clone() }),
             (Some(since), SecretRecord::Stored { .. } | SecretRecord::Unknown) => Some(Rotation::Unfinished { since: *since }),
             // Somebody may be using one that keyform never had.
             (None, SecretRecord::Stored { .. } | SecretRecord::Unknown) => None,

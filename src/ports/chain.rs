@@ -284,12 +284,14 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
         Made::SecretKey(id) => keys.map(|keys| Owner { id, keys }),
     };
     let (secret, waits, key) = match secret {
-        Err(why) => (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into() }, false, None),
+        Err(why) => {
+            (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into(), current: None }, false, None)
+        }
         Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
             Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false, Some(secret)),
             Err(error) => {
                 tracing::warn!(label = %intent.what.label(), %error, "a secret could not be stored");
-                (SecretRecord::Missing { why: error.recorded().into() }, kept, None)
+                (SecretRecord::Missing { why: error.recorded().into(), current: secret.prefix() }, kept, None)
             }
         },
     };
@@ -312,9 +314,9 @@ pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option
 }
 
 /// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost answer.
-pub fn found(unknown: Unknown, live: LiveKeyset) -> Stored {
+pub fn found(unknown: Unknown, live: LiveKeyset, current: Option<wire::KeyPrefix>) -> Stored {
     protocol::reached(Point::CreateFound);
-    let secret = SecretRecord::Missing { why: LOST.into() };
+    let secret = SecretRecord::Missing { why: LOST.into(), current };
     Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret, key: None }
 }
 
@@ -372,10 +374,15 @@ pub async fn commit_rotation<L: Ledger>(ledger: &L, stored: Stored, keyset: &Rec
 
 /// A rotation of unknown fate after which the key that may be the current one is in no hand: `why` is recorded, and the next
 /// rotation may end it at once.
-pub async fn lost_rotation<L: Ledger>(ledger: &L, unknown: Unknown, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
+pub async fn lost_rotation<L: Ledger>(
+    ledger: &L,
+    unknown: Unknown,
+    keyset: &RecordedKeyset,
+    current: Option<wire::KeyPrefix>,
+) -> Result<RecordedKeyset, LedgerError> {
     let Unknown(intent) = unknown;
     let why = "the answer to the rotation was lost, and the API shows a secret only once";
-    let keyset = RecordedKeyset { secret: SecretRecord::Missing { why: why.into() }, ..keyset.clone() };
+    let keyset = RecordedKeyset { secret: SecretRecord::Missing { why: why.into(), current }, ..keyset.clone() };
     let label = intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) }).await?;
     Ok(keyset)
@@ -394,8 +401,14 @@ pub async fn found_secret<L: Ledger>(
 }
 
 /// The secret that is recorded is not the account's current one, and the current one is in no hand.
-pub async fn no_longer<L: Ledger>(ledger: &L, label: &Label, keyset: &RecordedKeyset, why: &str) -> Result<RecordedKeyset, LedgerError> {
-    found_secret(ledger, label, keyset, SecretRecord::Missing { why: why.into() }).await
+pub async fn no_longer<L: Ledger>(
+    ledger: &L,
+    label: &Label,
+    keyset: &RecordedKeyset,
+    why: &str,
+    current: Option<wire::KeyPrefix>,
+) -> Result<RecordedKeyset, LedgerError> {
+    found_secret(ledger, label, keyset, SecretRecord::Missing { why: why.into(), current }).await
 }
 
 /// What was begun led to nothing, or what it led to is of no use to anybody.

@@ -126,8 +126,8 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
 fn secret_json(secret: &SecretRecord, waits: bool) -> serde_json::Value {
     match secret {
         SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
-        SecretRecord::Missing { why } if waits => serde_json::json!({"status": "sealed", "why": why}),
-        SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+        SecretRecord::Missing { why, .. } if waits => serde_json::json!({"status": "sealed", "why": why}),
+        SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
         SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     }
 }
@@ -260,7 +260,7 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
 }
 
 fn without_secret(secret: &SecretRecord, waits: bool) -> Vec<String> {
-    let SecretRecord::Missing { why } = secret else { return Vec::new() };
+    let SecretRecord::Missing { why, .. } = secret else { return Vec::new() };
     let next = if waits {
         "Once the sink can be used, `keyform secrets recover` (or the next apply) puts it there."
     } else {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Paths, StateError};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
+use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys};
 
 pub const VERSION: u64 = 1;
@@ -198,8 +199,15 @@ pub struct KeysetStanza {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "status")]
 enum SecretStanza {
-    Stored { sink: Box<str>, fingerprint: Fingerprint },
-    Missing { why: Box<str> },
+    Stored {
+        sink: Box<str>,
+        fingerprint: Fingerprint,
+    },
+    Missing {
+        why: Box<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        current: Option<KeyPrefix>,
+    },
     Unknown,
 }
 
@@ -209,7 +217,7 @@ impl From<RecordedKeyset> for KeysetStanza {
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
-            SecretRecord::Missing { why } => SecretStanza::Missing { why },
+            SecretRecord::Missing { why, current } => SecretStanza::Missing { why, current },
             SecretRecord::Unknown => SecretStanza::Unknown,
         };
         KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors }
@@ -220,7 +228,7 @@ impl From<KeysetStanza> for RecordedKeyset {
         let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors } = stanza;
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
-            SecretStanza::Missing { why } => SecretRecord::Missing { why },
+            SecretStanza::Missing { why, current } => SecretRecord::Missing { why, current },
             SecretStanza::Unknown => SecretRecord::Unknown,
         };
         RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret, mirrors }

@@ -647,7 +647,8 @@ fn what_is_not_declared_any_more_is_reported_and_left_alone() {
 #[test]
 fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
     let mut world = World::matching();
-    world.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "the keyring was locked".into() };
+    world.recorded.keysets.get_mut(&label("dev")).unwrap().secret =
+        SecretRecord::Missing { why: "the keyring was locked".into(), current: None };
     for plan in [world.plan(), world.offline()] {
         let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else { panic!("{:?}", plan.actions) };
         assert_eq!((of, id), (&label("dev"), &world.id("dev")));
@@ -691,7 +692,7 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
     // Its secret key is about to be another one, or is already.
     let outdated = |to: &str| (to.to_owned(), Mirroring::Outdated);
     let mut lost = world.clone();
-    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into() };
+    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into(), current: None };
     assert_eq!(whys(&lost), [outdated("github:acme/chat/KEY"), outdated("github:acme/chat/prod/KEY")]);
     lost.apply();
     assert!(lost.plan().is_empty());
@@ -1162,7 +1163,8 @@ fn goldens() -> Vec<(&'static str, World)> {
     copies.mirror("prod", "github:acme/chat/KEY");
     copies.apply();
     copies.mirror("dev", "github:acme/chat/KEY_DEV");
-    copies.recorded.keysets.get_mut(&label("prod")).unwrap().secret = SecretRecord::Missing { why: "the keyring was locked".into() };
+    copies.recorded.keysets.get_mut(&label("prod")).unwrap().secret =
+        SecretRecord::Missing { why: "the keyring was locked".into(), current: None };
 
     let mut offline = World::matching();
     offline.refresh = false;

@@ -305,6 +305,31 @@ fn a_clone_that_lost_an_answer_does_not_end_the_key_of_another_clone() {
 }
 
 #[test]
+fn a_key_that_somebody_made_for_a_lost_one_is_not_ended() {
+    // Found without a secret; before it gets a new one, somebody helps.
+    let mut place = Place::new(&["a"]);
+    place.restart(&["POST /v2/keysets$#1=cut-after", "POST /v2/keysets/=status:500"]);
+    place.apply().exits(4);
+    place.restart(&[]);
+    let theirs = place.rotate_by_hand("a");
+    for _ in 0..2 {
+        place.apply().exits(4).says("somebody made another").says("secrets import a");
+        assert!(place.works("a", &theirs));
+    }
+    place.run(&["secrets", "rotate", "a", "--overlap", "24h"]).exits(0);
+    assert!(place.works("a", &theirs), "for a day");
+    place.is_sound();
+
+    // Without help it is repaired by itself.
+    let mut place = Place::new(&["a"]);
+    place.restart(&["POST /v2/keysets$#1=cut-after", "POST /v2/keysets/=status:500"]);
+    place.apply().exits(4);
+    place.restart(&[]);
+    place.apply().exits(0).says("replaced");
+    place.is_sound();
+}
+
+#[test]
 fn two_keysets_of_one_label_are_never_one_record() {
     let mut place = Place::new(&["z"]);
     place.apply().exits(0);

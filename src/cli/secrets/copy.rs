@@ -108,7 +108,7 @@ async fn one(
         SecretRecord::Stored { sink, .. } if **sink == *target.name() => return Ok(false),
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Unknown => anyhow::bail!("the keyset was adopted: {ADOPTED}"),
-        SecretRecord::Missing { why } => anyhow::bail!("it has no secret that could be copied: {why}"),
+        SecretRecord::Missing { why, .. } => anyhow::bail!("it has no secret that could be copied: {why}"),
     };
     let name = sinks::entry(session, label);
     let secret = sinks::named(session, from)?.get(&name).await?;

@@ -137,7 +137,7 @@ async fn look(
     let (home, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Unknown => return Ok((Finding::Elsewhere, None)),
-        SecretRecord::Missing { why } => {
+        SecretRecord::Missing { why, .. } => {
             let then = "`keyform apply` makes a new one: nobody can be using the one that is lost".to_owned();
             return Ok((Finding::Lost { why: why.to_string(), then }, None));
         }

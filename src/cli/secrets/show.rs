@@ -27,7 +27,7 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     for (label, keyset) in &recorded.keysets {
         let secret = match &keyset.secret {
             SecretRecord::Stored { sink, fingerprint } => format!("{sink}  {fingerprint}"),
-            SecretRecord::Missing { why } => format!("{BAD}MISSING{BAD:#}: {}", terminal(why)),
+            SecretRecord::Missing { why, .. } => format!("{BAD}MISSING{BAD:#}: {}", terminal(why)),
             SecretRecord::Unknown => "unknown: the keyset was adopted".to_owned(),
         };
         text.push_str(&format!("{:width$}  {:ids$}  {secret}\n", label.as_str(), keyset.id.as_str()));
@@ -39,7 +39,7 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
 fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
     let secret = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
-        SecretRecord::Missing { why } => serde_json::json!({"status": "missing", "why": why}),
+        SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
         SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     };
     serde_json::json!({"label": label, "id": keyset.id, "secret": secret})
@@ -63,7 +63,7 @@ pub async fn secret_of(session: &Session, label: &Label, keyset: &RecordedKeyset
             let told = format!("the keyset `{label}` was adopted, and keyform never had its secret key");
             return Err(Failure::new(Exit::Error, told).help(ADOPTED).into());
         }
-        SecretRecord::Missing { why } => {
+        SecretRecord::Missing { why, .. } => {
             return Err(Failure::new(Exit::Error, format!("the secret of `{label}` was never stored: {why}"))
                 .help("`keyform apply` makes a new secret key for it, since nobody can be using the one that is lost")
                 .into());
