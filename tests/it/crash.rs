@@ -178,7 +178,17 @@ fn play_without_keyring(after: Duration, locked: bool, number: usize) -> Result<
     keyring.kill_daemon();
     keyring.start_daemon();
     let played = Played { failed, killed: 0 };
-    ended(&stage, command(&keyring), Some(0), "the apply after it")?;
+    let mut end = ended(&stage, command(&keyring), Some(0), "the apply after it");
+    for _ in 0..3 {
+        if end.is_ok() || !keyring.has_died() {
+            break;
+        }
+        println!("the daemon ended by itself; once more");
+        keyring.kill_daemon();
+        keyring.start_daemon();
+        end = ended(&stage, command(&keyring), Some(0), "the apply after it");
+    }
+    end?;
     judge(&case, &Stage { keyring: Some(&keyring), ..stage }).map(|()| played)
 }
 
@@ -319,9 +329,9 @@ fn no_secret(output: &Output) -> Result<(), String> {
 
 /// Plays all of them, several at once; says what went wrong in any.
 fn play_all(what: &str, cases: &[Case]) -> Played {
-    each(what, cases, |case, number, keyring: &mut Option<Keyring>| {
-        let keyring = (case.store == Store::Keyring).then(|| &*keyring.get_or_insert_with(Keyring::start));
-        play(case, keyring, number)
+    each(what, cases, |case, number, keyring: &mut Option<Keyring>| match case.store {
+        Store::Age => play(case, None, number),
+        Store::Keyring => with_a_living(keyring, |keyring| play(case, Some(keyring), number)),
     })
 }
 
@@ -366,6 +376,20 @@ impl Watch {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// Plays with the keyring that the thread keeps; again with a new one, from the beginning, where its daemon ended by itself.
+fn with_a_living(kept: &mut Option<Keyring>, play: impl Fn(&Keyring) -> Result<Played, String>) -> Result<Played, String> {
+    for _ in 0..3 {
+        let keyring = kept.get_or_insert_with(Keyring::start);
+        let result = play(keyring);
+        if result.is_ok() || !keyring.has_died() {
+            return result;
+        }
+        println!("the daemon ended by itself; once more");
+        *kept = None;
+    }
+    Err("the daemon of the keyring ended again and again".to_owned())
 }
 
 /// Several at once. Each thread keeps what its cases share.
@@ -763,7 +787,7 @@ fn random_stories_of_two_clones_end_well() {
     let stories: Vec<(u64, Vec<Scene>)> = (0..stories).map(|n| (n, story(seed * 1_000_000 + 500_000 + n))).collect();
     println!("seed {seed}");
     each("stories of two clones", &stories, |(_, scenes), number, keyring: &mut Option<Keyring>| {
-        play_clones(scenes, keyring.get_or_insert_with(Keyring::start), number)
+        with_a_living(keyring, |keyring| play_clones(scenes, keyring, number))
     });
 }
 

@@ -97,6 +97,11 @@ impl Keyring {
         }
     }
 
+    /// Whether the daemon ended by itself. GNOME's does so now and then, most of all on a busy machine, and a test is not about it.
+    pub fn has_died(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().is_ok_and(|status| status.is_some()))
+    }
+
     /// A new, unlocked daemon on the same files.
     pub fn start_daemon(&mut self) {
         self.spawn_daemon(Some("correct horse"));
