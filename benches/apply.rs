@@ -115,7 +115,7 @@ fn send(size: usize) -> f64 {
     begin.elapsed().as_secs_f64()
 }
 
-/// A whole `keyform apply`, from its start to its end: seconds, and bytes that went to the disk.
+/// A whole `keyform apply`, from its start to its end: seconds, and bytes written, to files and to the network.
 fn apply(size: usize, sink: &str, round: usize) -> (f64, f64) {
     let sandbox = Sandbox::start();
     // On a disk: /tmp may be memory.
