@@ -103,7 +103,14 @@ fn side(which: &str, folder: &Path) {
             let project = loaded.project.expect("a project");
             let snapshot = state::read(&Paths::new(folder.join("state/keyform.json")), &project.desired.project).expect("a state");
             let (open, policy) = (OpenCreates::default(), Policy::default());
-            let inputs = Inputs { desired: &project.desired, recorded: &snapshot.recorded, live: None, open: &open, policy: &policy };
+            let inputs = Inputs {
+                desired: &project.desired,
+                recorded: &snapshot.recorded,
+                live: None,
+                open: &open,
+                policy: &policy,
+                now: jiff::Timestamp::UNIX_EPOCH,
+            };
             let plan = plan::make(&inputs);
             assert!(plan.is_empty() && plan.unchanged >= project.desired.keysets.len());
             report(begin);
@@ -142,6 +149,10 @@ fn write_project(folder: &Path, size: usize) {
             label.clone(),
             RecordedKeyset {
                 mirrors: Default::default(),
+                secret_since: None,
+                secret_label: None,
+                protect: None,
+                applied_at: None,
                 id: KeysetId::parse(&(1001 + n).to_string()).expect("an id"),
                 app: app.clone(),
                 app_id: app_id.clone(),

@@ -44,6 +44,15 @@ pub fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError
     sync_folder(folder)
 }
 
+/// Whether there was such a file; it is gone after a power cut too.
+pub fn remove(path: &Path, folder: &Path) -> Result<bool, DiskError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_folder(folder).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at("cannot remove", path)(error)),
+    }
+}
+
 /// Makes renames and removals in the folder durable.
 pub fn sync_folder(folder: &Path) -> Result<(), DiskError> {
     sync(folder).map_err(at("cannot sync folder", folder))

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
 use super::gate::Gate;
 use crate::keyset::views::{LiveApp, LiveKeyset};
-use crate::keyset::wire::{self, AppPage, KeysetPage, ListedKey};
+use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
 use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, RawAnswer, Secret};
 use crate::ports::{Api, ApiError, ApiErrorKind, Body};
 
@@ -109,7 +109,7 @@ impl Client {
         })
     }
 
-    /// GET and PATCH: repeated while it may help.
+    /// GET, PATCH and DELETE: repeated while it may help.
     async fn repeat(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let mut tries = 0;
         let backoff = ExponentialBuilder::default()
@@ -212,6 +212,20 @@ impl Api for Client {
         let keyset: LiveKeyset = parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)?;
         same_id(&path, keyset.id == *id).map(|()| keyset)
     }
+    async fn expire_secret_key(&self, id: &KeysetId, prefix: &KeyPrefix, expires_at: jiff::Timestamp) -> Result<(), ApiError> {
+        let path = format!("/v2/keysets/{id}/secret-keys/{prefix}");
+        let body = Body::from_iter([("expiresAt".to_owned(), format!("{expires_at:.0}").into())]);
+        self.repeat(Method::PATCH, &path, Some(&body)).await.map(drop)
+    }
+    async fn delete_secret_key(&self, id: &KeysetId, prefix: &KeyPrefix) -> Result<(), ApiError> {
+        self.delete(format!("/v2/keysets/{id}/secret-keys/{prefix}")).await
+    }
+    async fn delete_keyset(&self, id: &KeysetId) -> Result<(), ApiError> {
+        self.delete(format!("/v2/keysets/{id}")).await
+    }
+    async fn delete_app(&self, id: &AppId) -> Result<(), ApiError> {
+        self.delete(format!("/v2/apps/{id}")).await
+    }
     async fn patch_config(&self, id: &KeysetId, body: &Body) -> Result<Observed, ApiError> {
         let path = format!("/v2/keysets/{id}/config");
         parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)
@@ -219,9 +233,21 @@ impl Api for Client {
 }
 
 impl Client {
+    /// What is gone stays gone: a DELETE may be repeated.
+    async fn delete(&self, path: String) -> Result<(), ApiError> {
+        let answer: Done = parsed(&Method::DELETE, &path, &self.repeat(Method::DELETE, &path, None).await?)?;
+        let kind = || ApiErrorKind::NotDone("the answer says so, without a reason".to_owned());
+        if answer.success { Ok(()) } else { Err(error(&Method::DELETE, &path, 1, kind())) }
+    }
     async fn list<T: serde::de::DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
         parsed(&Method::GET, &path, &self.repeat(Method::GET, &path, None).await?)
     }
+}
+
+/// `{"success": true}`
+#[derive(serde::Deserialize)]
+struct Done {
+    success: bool,
 }
 
 fn named(name: &str) -> Body {
@@ -241,6 +267,7 @@ fn error(method: &Method, path: &str, tries: u32, kind: ApiErrorKind) -> ApiErro
     let method = match *method {
         Method::POST => "POST",
         Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
         _ => "GET",
     };
     ApiError { method, path: path.to_owned(), tries, kind }

@@ -47,5 +47,9 @@ pub fn record(Adoption { label: _, desired, live }: &Adoption<'_>) -> RecordedKe
         seen: observed.clone(),
         secret: SecretRecord::Unknown,
         mirrors: BTreeMap::new(),
+        secret_since: None,
+        secret_label: None,
+        protect: desired.protect_note(),
+        applied_at: None,
     }
 }

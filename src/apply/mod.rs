@@ -8,6 +8,8 @@ pub mod leftovers;
 pub mod mirror;
 pub mod recover;
 pub mod refresh;
+pub mod relabel;
+mod remove;
 pub mod report;
 pub mod resolve;
 pub mod rotate;

@@ -79,7 +79,11 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
             ports::void(self.ledger, ports::left_open(intent.clone())).await?;
             return Ok(Outcome::Nothing);
         }
-        let name = SecretName { namespace: self.namespace, project: self.project.clone(), item: Item::Keyset(label.clone()) };
+        let home = match (&intent.what, before) {
+            (Creation::SecretKey { .. }, Some(keyset)) => keyset.sink_label(label),
+            _ => label,
+        };
+        let name = SecretName { namespace: self.namespace, project: self.project.clone(), item: Item::Keyset(home.clone()) };
         let opened = match ports::left_sealed(self.escrow, intent.clone(), answer) {
             Ok(sealed) => ports::open(sealed).map_err(|(_, bad)| format!("the answer makes no sense: {bad}")),
             Err((_, error @ (EscrowError::NoKey | EscrowError::OtherKey))) if self.may_be_in_use(intent, &name).await => {

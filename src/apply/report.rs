@@ -36,6 +36,13 @@ pub enum Verb {
     UpdateKeyset,
     RotateSecret,
     MirrorSecret,
+    MoveApp,
+    MoveKeyset,
+    ProtectKeyset,
+    DeleteKeyset,
+    DeleteApp,
+    ForgetKeyset,
+    ForgetApp,
     /// An intent of an earlier run, for a label that no action of this plan creates.
     Resolve,
     /// A sealed answer of an earlier run.
@@ -77,6 +84,26 @@ pub enum Outcome {
     /// A copy of its secret key is there.
     Mirrored {
         to: MirrorTarget,
+    },
+    /// What was recorded under another label is recorded under this one. `kept_under`: the label that its secret keeps in the sink,
+    /// which could not be read here.
+    Moved {
+        from: Label,
+        kept_under: Option<Label>,
+    },
+    /// The state knows whether it may be deleted.
+    Protected {
+        protect: bool,
+    },
+    /// It is gone at the server, and so is its record. `secret`: why its secret key, which is of no more use, is still in the sink.
+    Deleted {
+        id: String,
+        keys: Option<PublicKeys>,
+        secret: Option<String>,
+    },
+    /// It was gone already, and is recorded no more.
+    Forgotten {
+        id: String,
     },
     /// An earlier intent turned out to have led to nothing.
     Nothing,
@@ -137,6 +164,7 @@ impl Outcome {
     pub fn is_good(&self) -> bool {
         match self {
             Outcome::App { .. } | Outcome::Nothing | Outcome::Found { .. } | Outcome::Mirrored { .. } => true,
+            Outcome::Moved { .. } | Outcome::Protected { .. } | Outcome::Deleted { .. } | Outcome::Forgotten { .. } => true,
             Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
             Outcome::Updated { differing } => differing.is_empty(),
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),

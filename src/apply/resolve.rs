@@ -226,6 +226,7 @@ mod tests {
             body_digest: "".into(),
             known: BTreeSet::new(),
             replaces: None,
+            protect: None,
         };
         let at = |text: &str| format!("2026-05-01T{text}Z").parse::<jiff::Timestamp>().expect("a time");
         let intent = Intent { id: uuid::Uuid::nil(), at: at("12:00:00"), what };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::context::Ports;
 use super::report::Outcome;
 use super::resolve::Patience;
+use crate::keyset::duration::EXPIRING_MAX;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{KeysetId, Label, Secret};
@@ -51,6 +52,12 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         if n > 1 && (order.patience.stop)() {
             why.push_str("; interrupted before it was asked for again");
             break;
+        }
+        if n == 1
+            && expires_at.is_some()
+            && let Some(full) = no_room(ports.api, &keyset.id, order.label).await
+        {
+            return Ok(full);
         }
         let before = permanent(ports.api, &keyset.id).await;
         let from = match &keyset.secret {
@@ -279,6 +286,19 @@ async fn fate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         ports.clock.sleep(nap).await;
         waited += nap;
     }
+}
+
+/// Why no key can be let work on: as many as the API allows do already.
+pub async fn no_room<A: Api>(api: &A, id: &KeysetId, label: &Label) -> Option<Outcome> {
+    let keys = match api.secret_keys(id).await {
+        Ok(keys) => keys,
+        Err(error) => return Some(Outcome::failed(&error)),
+    };
+    let waiting = keys.iter().filter(|key| key.expires_at.is_some()).count();
+    (waiting >= EXPIRING_MAX).then(|| Outcome::Failed {
+        why: format!("{waiting} of its keys wait for their end, and the API takes no more: nothing was done"),
+        help: Some(format!("`keyform secrets keys {label}` shows them; wait, or end one: keyform secrets expire {label} PREFIX --now")),
+    })
 }
 
 /// Which key is the permanent one; `None` where the list does not tell or cannot be read.

@@ -11,15 +11,16 @@ use tokio::sync::Semaphore;
 use super::context::{Context, Ports};
 use super::create::{self, Tried};
 use super::gate::Approved;
+use super::remove;
 use super::report::{Outcome, Report, Step, Verb};
 use super::resolve::{self, Lost, Resolution, unresolved};
 use super::rotate;
 use super::update;
 use super::worker::Worker;
-use crate::keyset::views::{LiveKeyset, RecordedApp, SecretRecord};
+use crate::keyset::views::{LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::body;
-use crate::keyset::{AppId, Call, FieldId, Label, Value};
-use crate::plan::{Action, Reason};
+use crate::keyset::{AppId, Call, FieldId, Fingerprint, Label, Value};
+use crate::plan::{Action, Reason, Rotation};
 use crate::ports::{
     self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Held, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink, Unknown,
 };
@@ -89,6 +90,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             .await;
         self.look_for_the_lost(far, &mut ended).await;
         self.secret_keys(open, &mut ended).await;
+        self.protections(&mut ended).await;
+        self.removals(&mut ended).await;
 
         ended.sort_by_key(|(at, _)| *at);
         ended.into_iter().map(|(_, step)| step).collect()
@@ -98,7 +101,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Few, and what follows needs them: one after the other.
     async fn apps(&self, apps: &mut BTreeMap<Label, AppId>, ended: &mut Vec<Ended>) {
-        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_app()) {
+        let makes = |a: &Action| matches!(a, Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. });
+        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| makes(a)) {
             let label = action.label();
             let verb = match action {
                 Action::RenameApp { .. } => Verb::RenameApp,
@@ -137,9 +141,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             Action::AdoptApp { label, id, name, .. } => {
                 record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false }).await
             }
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => {
-                Ok(Outcome::Nothing)
-            }
+            _ => Ok(Outcome::Nothing),
         }
     }
 
@@ -308,13 +310,92 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         outcome
     }
 
+    /// Notes in the state what may be deleted one day.
+    async fn protections(&self, ended: &mut Vec<Ended>) {
+        for (at, action) in self.actions.iter().enumerate() {
+            let Action::ProtectKeyset { label, protect, .. } = action else { continue };
+            let work = async {
+                let Some(keyset) = self.worker.record(label) else { return Ok(Outcome::Nothing) };
+                let keyset = RecordedKeyset { protect: Some(*protect), ..keyset };
+                self.worker.note(label, keyset.clone());
+                let entry = Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None };
+                self.ports.ledger.append(entry).await.map(|()| Outcome::Protected { protect: *protect })
+            };
+            let step = Step { verb: Verb::ProtectKeyset, label: label.clone() };
+            ended.push((at, self.step(step, work).await));
+        }
+    }
+
+    /// Deletes and forgets what nobody declares any more: last, so that nothing is gone before what takes its place is there.
+    async fn removals(&self, ended: &mut Vec<Ended>) {
+        if let Some(why) = self.not_all_good(ended) {
+            let skipped = self.actions.iter().enumerate().filter(|(_, a)| a.is_removal()).filter_map(|(at, action)| {
+                Some((
+                    at,
+                    self.worker.end(Step { verb: removal(action)?, label: action.label().clone() }, Outcome::Skipped { why: why.clone() }),
+                ))
+            });
+            return ended.extend(skipped.collect::<Vec<_>>());
+        }
+        let keysets = self.actions.iter().enumerate().filter(|(_, a)| a.is_removal() && !a.is_app());
+        let done = stream::iter(keysets)
+            .map(|(at, action)| async move { Some((at, self.removal(action).await?)) })
+            .buffer_unordered(self.worker.context.parallelism.max(1))
+            .filter_map(async |one| one)
+            .collect::<Vec<_>>()
+            .await;
+        ended.extend(done);
+        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_removal() && a.is_app()) {
+            if let Some(step) = self.removal(action).await {
+                ended.push((at, step));
+            }
+        }
+    }
+
+    async fn removal(&self, action: &Action) -> Option<(Step, Outcome)> {
+        let label = action.label();
+        let step = Step { verb: removal(action)?, label: label.clone() };
+        let forgotten = async |app, id: String| {
+            self.ports.ledger.append(Entry::Forgotten { label: label.clone(), app }).await.map(|()| Outcome::Forgotten { id })
+        };
+        let work = async {
+            match action {
+                Action::DeleteKeyset { .. } => {
+                    let Some(keyset) = self.worker.record(label) else { return Ok(Outcome::Nothing) };
+                    let _permit = self.requests.acquire().await;
+                    remove::keyset(self.ports, label, &keyset, &self.entry(keyset.sink_label(label))).await
+                }
+                Action::DeleteApp { id, .. } => remove::app(self.ports, label, id).await,
+                Action::ForgetKeyset { id, .. } => forgotten(false, id.to_string()).await,
+                Action::ForgetApp { id, .. } => forgotten(true, id.to_string()).await,
+                _ => Ok(Outcome::Nothing),
+            }
+        };
+        Some(self.step(step, work).await)
+    }
+
+    /// Why nothing is deleted: something that was to be there is not.
+    fn not_all_good(&self, ended: &[Ended]) -> Option<String> {
+        let failed = ended.iter().find(|(_, (_, outcome))| !outcome.is_good());
+        failed.map(|(_, (step, _))| format!("nothing is deleted while something else is not done: {}", step.label))
+    }
+
     // ----------------------------------------------------------------------------------------------- secret keys
 
     /// Makes the secret keys that are missing, and ends the rotations that earlier runs began.
     async fn secret_keys(&self, open: Vec<Intent>, ended: &mut Vec<Ended>) {
-        let planned = self.actions.iter().enumerate().filter(|(_, a)| matches!(a, Action::RotateSecret { .. }));
-        let mut wanted: Vec<(usize, Verb, Label, Vec<Intent>)> =
-            planned.map(|(at, action)| (at, Verb::RotateSecret, action.label().clone(), Vec::new())).collect();
+        let planned = self.actions.iter().enumerate().filter_map(|(at, action)| match action {
+            Action::RotateSecret { label, why: Rotation::Due { overlap, .. }, .. } => Some((at, label, Some(*overlap))),
+            Action::RotateSecret { label, .. } => Some((at, label, None)),
+            _ => None,
+        });
+        let mut wanted: Vec<(usize, Verb, Label, Vec<Intent>)> = Vec::new();
+        let mut overlaps: BTreeMap<&Label, Duration> = BTreeMap::new();
+        for (at, label, overlap) in planned {
+            wanted.push((at, Verb::RotateSecret, label.clone(), Vec::new()));
+            overlaps.extend(overlap.map(|overlap| (label, overlap)));
+        }
+        let overlaps = &overlaps;
         for (n, intent) in open.into_iter().enumerate().filter(|(_, i)| matches!(i.what, Creation::SecretKey { .. })) {
             let label = intent.what.label().clone();
             match wanted.iter_mut().find(|(_, _, l, _)| *l == label) {
@@ -325,7 +406,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let done = stream::iter(wanted)
             .map(|(at, verb, label, left)| async move {
                 let step = Step { verb, label: label.clone() };
-                (at, self.step(step, self.secret_key(&label, left)).await)
+                (at, self.step(step, self.secret_key(&label, left, overlaps.get(&label).copied())).await)
             })
             .buffer_unordered(self.worker.context.parallelism.max(1))
             .collect::<Vec<_>>()
@@ -333,7 +414,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.extend(done);
     }
 
-    async fn secret_key(&self, label: &Label, left: Vec<Intent>) -> Result<Outcome, LedgerError> {
+    /// `overlap`: how long the key of before works on, where somebody is using it.
+    async fn secret_key(&self, label: &Label, left: Vec<Intent>, overlap: Option<Duration>) -> Result<Outcome, LedgerError> {
         let Some(mut keyset) = self.worker.record(label) else {
             for intent in left {
                 ports::void(self.ports.ledger, ports::left_open(intent)).await?;
@@ -341,8 +423,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             return Ok(Outcome::Nothing);
         };
         let Some(sink) = self.ports.sink else { return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() }) };
-        let name = self.entry(label);
-        let order = self.rotation(label, &name);
+        let name = self.entry(keyset.sink_label(label));
+        let expires_at = overlap.and_then(|overlap| self.ports.clock.now().checked_add(overlap).ok());
+        if overlap.is_some() && expires_at.is_none() {
+            return Ok(Outcome::Skipped { why: "the overlap ends after the end of time".to_owned() });
+        }
+        let order = rotate::Order { expires_at, ..self.rotation(label, &name) };
         let _permit = self.requests.acquire().await;
         let left: Vec<Unknown> = left.into_iter().map(ports::left_open).collect();
         let outcome = rotate::repair(self.ports, sink, &mut keyset, &order, left).await;
@@ -392,8 +478,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let label = step.label.clone();
         // A plan creates under a label that is recorded only if that one is gone.
         let replaces = self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
-        let what =
-            Creation::Keyset { label: label.clone(), app: app.clone(), app_id: app_id.clone(), name, r#type, body_digest, known, replaces };
+        let protect = match action {
+            Action::CreateKeyset { protect, .. } => *protect,
+            _ => None,
+        };
+        let (app, app_id) = (app.clone(), app_id.clone());
+        let what = Creation::Keyset { label: label.clone(), app, app_id, name, r#type, body_digest, known, replaces, protect };
         Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
@@ -409,7 +499,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             Err(error) => return Some(Outcome::Failed { why: error.to_string(), help: None }),
         };
         let ours = self.worker.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
+        // The entry of a keyset that has another label by now, under which the same secret was stored too.
+        let moved = |found: &Fingerprint| {
+            let stored =
+                |keyset: &RecordedKeyset| matches!(&keyset.secret, SecretRecord::Stored { fingerprint, .. } if fingerprint == found);
+            self.worker.context.recorded.keysets.iter().any(|(other, keyset)| stored(keyset) && keyset.sink_label(other) != label)
+        };
         let known = match (&held, ours) {
+            (Held::Secret(found), None) if moved(found) => true,
             (Held::Nothing | Held::NotKnown, _) => true,
             (Held::Secret(found), Some(SecretRecord::Stored { fingerprint, .. })) => fingerprint == found,
             (Held::Unread, Some(SecretRecord::Stored { sink: home, .. })) => **home == *sink.name(),
@@ -440,6 +537,16 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     fn intent(&self, what: Creation) -> Intent {
         Intent { id: uuid::Uuid::new_v4(), at: self.ports.clock.now(), what }
     }
+}
+
+fn removal(action: &Action) -> Option<Verb> {
+    Some(match action {
+        Action::DeleteKeyset { .. } => Verb::DeleteKeyset,
+        Action::DeleteApp { .. } => Verb::DeleteApp,
+        Action::ForgetKeyset { .. } => Verb::ForgetKeyset,
+        Action::ForgetApp { .. } => Verb::ForgetApp,
+        _ => return None,
+    })
 }
 
 const UNRESOLVED: &str = "what became of an earlier create of it is not known: see above";

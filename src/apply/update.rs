@@ -31,6 +31,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let kept = sent.iter().filter(|(f, _)| differing.iter().all(|d| d.field != *f));
         keyset.applied.absorb(&observed_of(kept.map(|(f, v)| (*f, v))));
         keyset.seen.absorb(&answer);
+        keyset.applied_at = Some(ports.clock.now());
         wrong.extend(differing);
         ports.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
         protocol::reached(Point::UpdateAnswered);

@@ -15,6 +15,7 @@ use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
 use super::{secrets, sinks};
 use crate::apply::mirror::{self, Kept};
+use crate::apply::relabel::Relabelling;
 use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, Step};
 use crate::disk;
 use crate::keyset::Label;
@@ -83,7 +84,10 @@ async fn apply(
     }
 
     let unsealed = snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
-    let rotations: Vec<Intent> = unsealed.filter(|intent| matches!(intent.what, Creation::SecretKey { .. })).collect();
+    let rotations: Vec<Intent> = unsealed
+        .filter(|intent| matches!(intent.what, Creation::SecretKey { .. }))
+        .map(|intent| under_the_new_label(intent, &plan))
+        .collect();
 
     // Before anybody is asked: a plan that cannot be carried out is no question.
     let probed = if needs_sink(&plan, &rotations) { Some(sinks::first_usable(&sinks).await?) } else { None };
@@ -99,8 +103,21 @@ async fn apply(
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
-    let progress = Progress::new(output, approved.plan().actions.len());
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
+    // Everything else goes by the labels of now.
+    let moves = Relabelling {
+        ledger: store,
+        homes: &homes,
+        project: &session.project.desired.project,
+        namespace: session.namespace(),
+        recorded: &snapshot.recorded,
+    };
+    let moved = moves.run(&approved.plan().actions).await?;
+    let snapshot = if moved.is_empty() { snapshot } else { store.snapshot() };
+    let progress = Progress::new(output, approved.plan().actions.len());
+    for (step, outcome) in &moved {
+        progress.event(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
+    }
     let ports =
         Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept, homes: &homes };
     let context = Context {
@@ -125,7 +142,7 @@ async fn apply(
         done.ledger_failed = ended.err().map(|error| error.to_string());
     }
     progress.finish();
-    done.steps.splice(0..0, earlier);
+    done.steps.splice(0..0, earlier.into_iter().chain(moved));
     let exit = exit_of(&done);
     if output.is_json() {
         output.json(&report::json(&done, exit as u8));
@@ -133,6 +150,18 @@ async fn apply(
         output.result(&report::human(&done));
     }
     Ok(exit)
+}
+
+/// A rotation that was begun under a label that changes goes on under the new one.
+fn under_the_new_label(mut intent: Intent, plan: &Plan) -> Intent {
+    if let Creation::SecretKey { label, .. } = &mut intent.what {
+        let to = plan.actions.iter().find_map(|action| match action {
+            Action::MoveKeyset { label: to, from, .. } if from == label => Some(to.clone()),
+            _ => None,
+        });
+        *label = to.unwrap_or_else(|| label.clone());
+    }
+    intent
 }
 
 /// Also where an earlier run may have made a secret key that is still to be had.

@@ -70,7 +70,9 @@ impl Sender<'_> {
         let sending = Sending { mirror: github, ledger: store, kept, recorded: &recorded, again, stop, on_event };
         let read = async |label: &Label, sink: &str| {
             let sink = sinks::named(session, sink).map_err(|error| error.to_string())?;
-            sink.get(&sinks::entry(session, label)).await.map_err(|error| error.to_string())
+            sink.get(&sinks::entry(session, recorded.keysets.get(label).map_or(label, |keyset| keyset.sink_label(label))))
+                .await
+                .map_err(|error| error.to_string())
         };
         mirror::send(&sending, copies, read).await
     }

@@ -10,7 +10,7 @@ use super::session::{ConnectOptions, Session};
 use crate::apply;
 use crate::keyset::views::Live;
 use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
-use crate::ports::{Creation, Open};
+use crate::ports::{Clock, Creation, Open};
 use crate::render::{plan_human, plan_json};
 use crate::state::{self, Snapshot};
 
@@ -46,7 +46,10 @@ pub struct PolicyArgs {
     /// Create this keyset again although so many are gone that it looks like the wrong account; may be repeated
     #[arg(long, value_name = "LABEL")]
     recreate: Vec<String>,
-    /// Allow more than `[limits]` does: create=N or update=N; may be repeated
+    /// Delete what is not declared any more, as far as `[limits] delete` (0 by default) or --limit delete=N allows; never what is protected
+    #[arg(long)]
+    delete: bool,
+    /// Allow more than `[limits]` does: create=N, update=N or delete=N; may be repeated
     #[arg(long, value_name = "KIND=N", value_parser = limit)]
     limit: Vec<(Limited, usize)>,
 }
@@ -55,15 +58,17 @@ pub struct PolicyArgs {
 enum Limited {
     Create,
     Update,
+    Delete,
 }
 
 fn limit(text: &str) -> Result<(Limited, usize), String> {
     let parsed = match text.split_once('=') {
         Some(("create", n)) => n.parse().ok().map(|n| (Limited::Create, n)),
         Some(("update", n)) => n.parse().ok().map(|n| (Limited::Update, n)),
+        Some(("delete", n)) => n.parse().ok().map(|n| (Limited::Delete, n)),
         _ => None,
     };
-    parsed.ok_or_else(|| "expected create=N or update=N".to_owned())
+    parsed.ok_or_else(|| "expected create=N, update=N or delete=N".to_owned())
 }
 
 impl PolicyArgs {
@@ -77,6 +82,8 @@ impl PolicyArgs {
             recreate: self.recreate.iter().cloned().collect(),
             limit_create: limit(Limited::Create, session.project.limits.create),
             limit_update: limit(Limited::Update, session.project.limits.update),
+            delete: self.delete,
+            limit_delete: limit(Limited::Delete, Some(session.project.limits.delete)).unwrap_or_default(),
         }
     }
 }
@@ -118,7 +125,8 @@ pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options:
 pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &PolicyArgs) -> anyhow::Result<Plan> {
     let open = open_creates(&snapshot.open);
     let policy = policy.policy(session);
-    let inputs = Inputs { desired: &session.project.desired, recorded: &snapshot.recorded, live, open: &open, policy: &policy };
+    let (desired, recorded, now) = (&session.project.desired, &snapshot.recorded, SystemClock.now());
+    let inputs = Inputs { desired, recorded, live, open: &open, policy: &policy, now };
     let plan = plan::make(&inputs);
     let notes = plan::check(&plan, &inputs);
     if let Some(note) = notes.first() {

@@ -158,7 +158,7 @@ async fn move_keyset(session: &Session, store: &Store, snapshot: &Snapshot, from
     if let SecretRecord::Stored { sink, fingerprint } = &keyset.secret {
         // Sinks know secrets by label: the record must not go where its secret does not.
         let home = sinks::named(session, sink)?;
-        let secret = home.get(&sinks::entry(session, from)).await?.filter(|secret| secret.fingerprint() == *fingerprint);
+        let secret = home.get(&sinks::entry(session, keyset.sink_label(from))).await?.filter(|secret| secret.fingerprint() == *fingerprint);
         let Some(secret) = secret else {
             let failure = Failure::new(
                 Exit::Refused,

@@ -66,6 +66,9 @@ codes! {
     MISSING_KEY = "KF070" Error "a key is missing" "A mirror needs to know where to, and under which name.";
     SAME_FILE = "KF071" Error "two labels for one file" "The sink `age` names files after labels, and not every file system tells `A` from `a`.";
 
+    MOVED_DECLARED = "KF072" Error "moved from a label that is declared" "What is recorded under the label belongs to the table that has it.";
+    MOVED_TWICE = "KF073" Error "moved twice from one label" "What is recorded under the label can go to one table only.";
+
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";
     SAME_APP_NAME = "KF042" Error "two apps of one name" "keyform could not tell them apart when it looks for them in the account.";

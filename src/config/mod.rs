@@ -50,6 +50,8 @@ pub struct ApiSettings {
 pub struct Limits {
     pub create: Option<usize>,
     pub update: Option<usize>,
+    /// With `apply --delete`; keysets and apps together. Nothing unless it is said.
+    pub delete: usize,
 }
 
 /// What reading a project gives: its files, what is wrong, and the project itself if nothing is (warnings aside).

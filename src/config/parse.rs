@@ -18,8 +18,8 @@ use super::{ApiSettings, Limits};
 use crate::keyset::field::{Kind, Tier};
 use crate::keyset::settings::bad_text;
 use crate::keyset::table::{NAME_MAX, SECTIONS};
-use crate::keyset::views::AppSource;
-use crate::keyset::{ApiVersion, AppId, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value};
+use crate::keyset::views::{AppSource, Ignored, Rotate};
+use crate::keyset::{ApiVersion, AppId, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value, duration};
 
 /// What all files say, before profiles are merged and references looked up.
 #[derive(Debug, Default)]
@@ -73,6 +73,7 @@ pub(super) struct AppTable {
     pub origin: Origin,
     /// `None`: reported already.
     pub source: Option<AppSource>,
+    pub moved: Vec<Word>,
 }
 
 #[derive(Debug)]
@@ -89,6 +90,7 @@ pub(super) struct KeysetTable {
     pub app: Given<Word>,
     pub profiles: Vec<Word>,
     pub protect: Option<bool>,
+    pub moved: Vec<Word>,
     pub body: Body,
 }
 
@@ -96,6 +98,9 @@ pub(super) struct KeysetTable {
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub settings: Declared,
+    pub ignored: Vec<Ignored>,
+    /// `Some(None)`: `rotate = false`.
+    pub rotate: Option<Option<Rotate>>,
     /// Fields that were given a value that is reported already: they do not count as missing.
     pub rejected: Vec<FieldId>,
     /// A section or list was rejected as a whole: nothing in this table counts as missing.
@@ -240,7 +245,9 @@ pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
 const HEAD: [&str; 4] = ["project", "api", "secrets", "limits"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
-const OF_KEYSET: [&str; 3] = ["app", "profiles", "protect"];
+const OF_KEYSET: [&str; 4] = ["app", "profiles", "protect", "moved"];
+/// Keys that are no fields, of a keyset and of a profile.
+const OF_BOTH: [&str; 2] = ["ignore", "rotate"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -329,6 +336,7 @@ impl FileReader<'_> {
     fn app(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
         let mut source = Given::Absent;
         let mut both = false;
+        let mut moved = Vec::new();
         for (key, item) in table {
             let given = match key.get_ref().as_ref() {
                 "name" => self.string("name", item).and_then(|(text, origin)| match bad_text(text, NAME_MAX) {
@@ -345,9 +353,13 @@ impl FileReader<'_> {
                         None
                     }
                 }),
+                "moved" => {
+                    moved = self.moved(item);
+                    continue;
+                }
                 _ => {
                     // Probably a slip for one of the two: do not also say that it is missing.
-                    if self.unknown_key(key, "key in `[app.LABEL]`", ["name", "id"]) && matches!(source, Given::Absent) {
+                    if self.unknown_key(key, "key in `[app.LABEL]`", ["name", "id", "moved"]) && matches!(source, Given::Absent) {
                         source = Given::Rejected;
                     }
                     continue;
@@ -368,12 +380,40 @@ impl FileReader<'_> {
                 Given::Is(source) if !both => Some(source),
                 _ => None,
             };
-            self.out.apps.push(AppTable { label, origin: at, source });
+            self.out.apps.push(AppTable { label, origin: at, source, moved });
         }
     }
 
+    /// `moved = { from = "old" }`, or several, newest first.
+    fn moved(&mut self, item: &Item<'_>) -> Vec<Word> {
+        let mut words = Vec::new();
+        let Some(table) = self.table("moved", item) else { return words };
+        for (key, item) in table {
+            if key.get_ref() != "from" {
+                self.unknown_key(key, "key in `moved`", ["from"]);
+                continue;
+            }
+            let given = match item.get_ref().as_str() {
+                Some(text) => Some(vec![Word { text: text.into(), origin: self.at(item.span()) }]),
+                None => self.strings("moved.from", item),
+            };
+            for word in given.into_iter().flatten() {
+                match Label::parse(&word.text) {
+                    Ok(_) => words.push(word),
+                    Err(bad) => {
+                        let title = format!("bad label {}", Quoted(&word.text));
+                        self.report(
+                            Problem::new(codes::BAD_LABEL, word.origin, title, bad.to_string()).help("no keyset ever had this label"),
+                        );
+                    }
+                }
+            }
+        }
+        words
+    }
+
     fn keyset(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
-        let (mut app, mut profiles, mut protect, mut torn) = (Given::Absent, Vec::new(), None, false);
+        let (mut app, mut profiles, mut protect, mut moved, mut torn) = (Given::Absent, Vec::new(), None, Vec::new(), false);
         let mut body = self.settings(table, Owner::Keyset, &mut |reader, key, item| match key {
             "app" => {
                 app = match reader.string(key, item) {
@@ -385,11 +425,12 @@ impl FileReader<'_> {
                 Some(words) => profiles = words,
                 None => torn = true,
             },
+            "moved" => moved = reader.moved(item),
             _ => protect = reader.flag(key, item),
         });
         body.torn |= torn;
         match label {
-            Some(label) => self.out.keysets.push(KeysetTable { label, origin: at, app, profiles, protect, body }),
+            Some(label) => self.out.keysets.push(KeysetTable { label, origin: at, app, profiles, protect, moved, body }),
             None => self.out.mentioned.extend(profiles.into_iter().map(|word| word.text)),
         }
     }
@@ -404,6 +445,10 @@ impl FileReader<'_> {
                     Owner::Keyset => own(self, word, item),
                     Owner::Profile => self.misplaced(key, "not part of a profile", &format!("write `{word}` in `[keyset.LABEL]`")),
                 }
+            } else if word == "ignore" {
+                self.ignore(&mut body, item);
+            } else if word == "rotate" {
+                body.rotate = self.rotate(item);
             } else if let Some((index, section)) = SECTIONS.iter().enumerate().find(|(_, s)| s.call == Call::Config && s.name == word) {
                 match self.table(section.name, item) {
                     Some(fields) => self.section(&mut body, index, fields),
@@ -423,6 +468,92 @@ impl FileReader<'_> {
         }
         body.settings.shrink_to_fit();
         body
+    }
+
+    /// `ignore = ["presence.interval", { field = "files", reason = "..." }]`: fields, or sections with all of theirs.
+    fn ignore(&mut self, body: &mut Body, item: &Item<'_>) {
+        let Some(array) = item.get_ref().as_array() else {
+            return self.wrong_type("ignore", "an array of field names", item, None);
+        };
+        for item in array {
+            let (mut field, mut reason) = (None, None);
+            if item.get_ref().is_table() {
+                let Some(table) = self.table("ignore", item) else { continue };
+                for (key, item) in table {
+                    match key.get_ref().as_ref() {
+                        "field" => field = self.string("ignore.field", item),
+                        "reason" => reason = self.string("ignore.reason", item),
+                        _ => _ = self.unknown_key(key, "key in `ignore`", ["field", "reason"]),
+                    }
+                }
+                if field.is_none() && table.get("field").is_none() {
+                    let problem = Problem::new(codes::MISSING_KEY, self.at(item.span()), "`ignore` without a field", "names no field");
+                    self.report(problem.help("add `field = \"...\"`"));
+                }
+            } else {
+                field = self.string("ignore", item);
+            }
+            if let Some((text, at)) = reason.filter(|(text, _)| bad_text(text, NAME_MAX).is_some()) {
+                let why = bad_text(text, NAME_MAX).unwrap_or_default();
+                self.report(Problem::new(codes::BAD_TEXT, at, "bad text for `ignore.reason`", why));
+                continue;
+            }
+            let Some((text, origin)) = field else { continue };
+            let fields = named_fields(text);
+            if fields.is_empty() {
+                self.no_such_field(text, origin);
+            }
+            let reason = reason.map(|(text, _)| text.into());
+            body.ignored.extend(fields.into_iter().map(|field| Ignored { field, reason: reason.clone(), origin }));
+        }
+    }
+
+    fn no_such_field(&mut self, text: &str, at: Origin) {
+        let problem = Problem::new(codes::UNKNOWN_FIELD, at, format!("unknown field {}", Quoted(text)), "not known to the Admin API");
+        let names: Vec<String> = FieldId::all().filter(|id| ignorable(*id)).map(|id| id.to_string()).collect();
+        let near = self.out.nearest.of(text, names.iter().map(String::as_str)).map(str::to_owned);
+        self.report(match near {
+            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(at, format!("\"{near}\"")),
+            None => problem
+                .help("a field is named as in `files.retention`; a section stands for all of its fields; beside them `name` and `type`"),
+        });
+    }
+
+    /// `rotate = { every = "90d", overlap = "24h" }`, or `false` where a profile says otherwise.
+    fn rotate(&mut self, item: &Item<'_>) -> Option<Option<Rotate>> {
+        if item.get_ref().as_bool() == Some(false) {
+            return Some(None);
+        }
+        let table = self.table("rotate", item)?;
+        let (mut every, mut overlap) = (None, None);
+        for (key, value) in table {
+            let word = key.get_ref().as_ref();
+            if !["every", "overlap"].contains(&word) {
+                self.unknown_key(key, "key in `rotate`", ["every", "overlap"]);
+                continue;
+            }
+            let (text, at) = self.string(&format!("rotate.{word}"), value)?;
+            let Some(parsed) = duration::parse(text) else {
+                let problem = Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `rotate.{word}`"), "not a duration");
+                self.report(problem.help("a whole number of days, hours, minutes or seconds: \"90d\", \"24h\", \"15m\", \"60s\""));
+                return None;
+            };
+            *(if word == "every" { &mut every } else { &mut overlap }) = Some((parsed, at));
+        }
+        let origin = self.at(item.span());
+        let (Some((every, _)), Some((overlap, at))) = (every, overlap) else {
+            let problem = Problem::new(codes::MISSING_KEY, origin, "`rotate` needs `every` and `overlap`", "one of them is missing");
+            self.report(problem.help("for example `rotate = { every = \"90d\", overlap = \"24h\" }`"));
+            return None;
+        };
+        let range = duration::OVERLAP_MIN..=duration::OVERLAP_MAX;
+        if !range.contains(&overlap) || overlap >= every {
+            let label = if range.contains(&overlap) { "as long as `every`, or longer" } else { "allowed: 60s to 366d" };
+            let problem = Problem::new(codes::OUT_OF_RANGE, at, "wrong value for `rotate.overlap`", label);
+            self.report(problem.help("the key of before ends before the next one is due"));
+            return None;
+        }
+        Some(Some(Rotate { every, overlap, origin }))
     }
 
     fn section(&mut self, body: &mut Body, section: usize, fields: &DeTable<'_>) {
@@ -565,11 +696,7 @@ impl FileReader<'_> {
             match (word, usize::try_from(limit)) {
                 ("create", Ok(limit)) => self.out.head.limits.create = Some(limit),
                 ("update", Ok(limit)) => self.out.head.limits.update = Some(limit),
-                ("delete", Ok(0)) => {}
-                ("delete", _) => self.report(
-                    Problem::new(codes::OUT_OF_RANGE, at, "wrong value for `limits.delete`", "allowed: 0")
-                        .help("this version of keyform deletes nothing"),
-                ),
+                ("delete", Ok(limit)) => self.out.head.limits.delete = limit,
                 _ => self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), "allowed: 0 or more")),
             }
         }
@@ -719,7 +846,7 @@ impl FileReader<'_> {
             self.report(problem);
             return true;
         }
-        let own = OF_KEYSET.iter().copied().filter(|_| owner == Owner::Keyset);
+        let own = OF_KEYSET.iter().copied().filter(|_| owner == Owner::Keyset).chain(OF_BOTH);
         let identity = FieldId::all().filter(|id| {
             id.section().call == Call::Keyset && id.field().life != Life::Fixed && (owner == Owner::Keyset || Some(*id) == kind_of_keyset())
         });
@@ -778,6 +905,18 @@ impl FileReader<'_> {
         // `enabled` is in nearly every section: a list of all of them helps nobody.
         (places.len() <= 3).then(|| format!("did you mean {}?", places.join(" or ")))
     }
+}
+
+/// What may be left to others: what an update could change.
+fn ignorable(id: FieldId) -> bool {
+    matches!(id.field().life, Life::Mutable | Life::OnceSet)
+}
+
+/// The fields that a name stands for: one, or all of a section.
+fn named_fields(text: &str) -> Vec<FieldId> {
+    FieldId::all()
+        .filter(|id| ignorable(*id) && (id.to_string() == text || (id.section().call == Call::Config && id.section().name == text)))
+        .collect()
 }
 
 /// Index of the section whose fields stand directly in `[keyset.LABEL]`.

@@ -11,11 +11,8 @@ use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
 use super::{Loaded, Project};
-use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset};
+use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, is_protected_type};
 use crate::keyset::{Declared, FieldId, Label, Origin, Value};
-
-/// Keysets of this type are protected unless they say otherwise.
-const PROTECTED_TYPE: &str = "production";
 
 pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } = parsed;
@@ -46,7 +43,9 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                     project,
                     apps: apps
                         .into_iter()
-                        .filter_map(|(label, (source, origin))| Some((label, DesiredApp { source: source?, origin })))
+                        .filter_map(|(label, App { source, moved_from, origin })| {
+                            Some((label, DesiredApp { source: source?, moved_from, origin }))
+                        })
                         .collect(),
                     keysets,
                 },
@@ -85,8 +84,14 @@ fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
         .collect()
 }
 
-/// An app's source (`None`: rejected) and the origin of its label.
-pub(super) type Apps = BTreeMap<Label, (Option<AppSource>, Origin)>;
+pub(super) struct App {
+    /// `None`: rejected.
+    pub source: Option<AppSource>,
+    pub moved_from: Box<[Label]>,
+    pub origin: Origin,
+}
+
+pub(super) type Apps = BTreeMap<Label, App>;
 pub(super) type Profiles = BTreeMap<Label, (Body, Origin)>;
 
 struct Resolver<'a> {
@@ -104,10 +109,13 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn apps(&mut self, tables: Vec<AppTable>) -> Apps {
         let mut apps = Apps::new();
-        for AppTable { label, origin, source } in tables {
+        let declared: BTreeSet<Label> = tables.iter().map(|table| table.label.clone()).collect();
+        let mut given = BTreeMap::new();
+        for AppTable { label, origin, source, moved } in tables {
+            let moved_from = self.moved("app", &moved, |label| declared.contains(label), &mut given);
             match apps.get(&label) {
-                Some((_, first)) => self.duplicate("app", &label, origin, *first),
-                None => _ = apps.insert(label, (source, origin)),
+                Some(App { origin: first, .. }) => self.duplicate("app", &label, origin, *first),
+                None => _ = apps.insert(label, App { source, moved_from, origin }),
             }
         }
         apps
@@ -128,13 +136,21 @@ impl Resolver<'_> {
         // Stable, so that the first declaration stays first; and a map is built fastest from sorted pairs.
         tables.sort_by(|a, b| a.label.cmp(&b.label));
         let mut keysets = Vec::with_capacity(tables.len());
+        // Most projects have none of them, and some have very many labels.
+        let declared: BTreeSet<Label> = match tables.iter().any(|table| !table.moved.is_empty()) {
+            true => tables.iter().map(|table| table.label.clone()).collect(),
+            false => BTreeSet::new(),
+        };
+        let mut given = BTreeMap::new();
         let mut last: Option<(Label, Origin)> = None;
         for table in tables {
+            let moved_from = self.moved("keyset", &table.moved, |label| declared.contains(label), &mut given);
             match &last {
                 Some((label, first)) if *label == table.label => self.duplicate("keyset", label, table.origin, *first),
                 _ => {
                     last = Some((table.label.clone(), table.origin));
-                    keysets.extend(self.keyset(table, apps, profiles, head));
+                    let read = self.keyset(table, apps, profiles, head);
+                    keysets.extend(read.map(|(label, keyset)| (label, DesiredKeyset { moved_from, ..keyset })));
                 }
             }
         }
@@ -142,13 +158,16 @@ impl Resolver<'_> {
     }
 
     fn keyset(&mut self, table: KeysetTable, apps: &Apps, profiles: &Profiles, head: &Head) -> Option<(Label, DesiredKeyset)> {
-        let KeysetTable { label, origin, app, profiles: named, protect, body: Body { settings: own, mut rejected, mut torn } } = table;
+        let KeysetTable { label, origin, app, profiles: named, protect, moved: _, body } = table;
+        let Body { settings: own, ignored: mut own_ignored, rotate: own_rotate, mut rejected, mut torn } = body;
         torn |= self.broken.contains(&origin.file);
-        let mut settings = Declared::default();
+        let (mut settings, mut ignored, mut rotate) = (Declared::default(), Vec::new(), None);
         for word in named {
             match find(profiles, &word.text) {
                 Some((body, declared_at)) => {
                     merge(&mut settings, &body.settings);
+                    ignored.extend_from_slice(&body.ignored);
+                    rotate = body.rotate.or(rotate);
                     rejected.extend_from_slice(&body.rejected);
                     torn |= body.torn || self.broken.contains(&declared_at.file);
                 }
@@ -165,6 +184,12 @@ impl Resolver<'_> {
             merge(&mut settings, &own);
         }
         self.default_name(&mut settings, &label, origin, &rejected);
+        // The keyset's own reason is the one that counts.
+        own_ignored.append(&mut ignored);
+        own_ignored.sort_by_key(|ignored| ignored.field);
+        own_ignored.dedup_by_key(|ignored| ignored.field);
+        let rotate = own_rotate.or(rotate).flatten();
+        rules::rotation_tier(rotate.as_ref(), head.api.tier, &mut self.problems);
 
         let given = |id: FieldId| settings.get(id).is_some() || rejected.contains(&id);
         if !torn {
@@ -184,7 +209,7 @@ impl Resolver<'_> {
 
         let protect = protect.unwrap_or_else(|| {
             let kind = kind_of_keyset().and_then(|id| settings.get(id));
-            kind.is_some_and(|setting| setting.value == Value::Text(PROTECTED_TYPE.into()))
+            kind.is_some_and(|setting| is_protected_type(&setting.value))
         });
         let word = match app {
             Given::Is(word) => word,
@@ -203,7 +228,47 @@ impl Resolver<'_> {
             self.unknown(codes::UNKNOWN_APP, "app", &word, apps.keys());
             return None;
         };
-        Some((label, DesiredKeyset { app, app_origin: word.origin, settings, protect, mirrors: Box::default(), origin }))
+        let keyset = DesiredKeyset {
+            app,
+            app_origin: word.origin,
+            settings,
+            protect,
+            mirrors: Box::default(),
+            moved_from: Box::default(),
+            ignored: own_ignored.into(),
+            rotate,
+            origin,
+        };
+        Some((label, keyset))
+    }
+
+    /// Old labels: each is of one table, and is declared no more. `given`: those that were seen before.
+    fn moved(
+        &mut self,
+        what: &str,
+        words: &[Word],
+        declared: impl Fn(&Label) -> bool,
+        given: &mut BTreeMap<Label, Origin>,
+    ) -> Box<[Label]> {
+        let mut labels = Vec::new();
+        for word in words {
+            let Ok(label) = Label::parse(&word.text) else { continue };
+            if declared(&label) {
+                let title = format!("moved from {what} `{label}`, which is declared still");
+                let problem = Problem::new(codes::MOVED_DECLARED, word.origin, title, "a label stands for one of them")
+                    .help(format!("rename `[{what}.{label}]` to this one, or take `moved` out"));
+                self.problems.push(problem);
+            } else if let Some(first) = given.insert(label.clone(), word.origin) {
+                let title = format!("two tables are moved from {what} `{label}`");
+                let place = place(self.sources, first);
+                let problem = Problem::new(codes::MOVED_TWICE, word.origin, title, format!("the other is at {place}"))
+                    .help("what was recorded under it can go to one of them only");
+                self.problems.push(problem);
+            } else {
+                labels.push(label);
+            }
+        }
+        labels.into()
     }
 
     /// A keyset is called by its label unless it says otherwise.

@@ -9,7 +9,7 @@ use super::resolve::Apps;
 use super::secrets::{SecretsTable, SinkKind};
 use crate::keyset::field::{Certainty, Need, Section, Tier};
 use crate::keyset::table::SECTIONS;
-use crate::keyset::views::{AppSource, DesiredKeyset};
+use crate::keyset::views::{AppSource, DesiredKeyset, Rotate};
 use crate::keyset::{Declared, FieldId, Label, Origin, Value};
 
 /// The vendor's free plan allows three keysets per account, a hard limit (Admin API notes, section 3; documented).
@@ -99,6 +99,16 @@ pub(super) fn tier(settings: &Declared, tier: Option<Tier>, problems: &mut Vec<P
     }
 }
 
+/// A secret key that works on beside the new one is part of the paid plans (Admin API: rotate secret key; documented).
+pub(super) fn rotation_tier(rotate: Option<&Rotate>, tier: Option<Tier>, problems: &mut Vec<Problem>) {
+    if let (Some(rotate), Some(Tier::Free)) = (rotate, tier) {
+        problems.push(
+            Problem::new(codes::TIER, rotate.origin, "`rotate` with an overlap is not part of the free tier", "needs the starter tier")
+                .help("take it out, or set `[api] tier` to the tier of your account"),
+        );
+    }
+}
+
 pub(super) fn free_tier(keysets: usize, head: &Head, problems: &mut Vec<Problem>) {
     if head.api.tier == Some(Tier::Free) && keysets > FREE_KEYSETS {
         problems.push(
@@ -168,7 +178,7 @@ pub(super) fn same_file(
 /// No two managed apps have one name, no two labels mean one app.
 pub(super) fn same_app(apps: &Apps, place: impl Fn(Origin) -> String, problems: &mut Vec<Problem>) {
     let (mut names, mut ids) = (BTreeMap::new(), BTreeMap::new());
-    let mut sources: Vec<&AppSource> = apps.values().filter_map(|(source, _)| source.as_ref()).collect();
+    let mut sources: Vec<&AppSource> = apps.values().filter_map(|app| app.source.as_ref()).collect();
     sources.sort_by_key(|source| source_origin(source));
     for source in sources {
         match source {

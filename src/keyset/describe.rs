@@ -47,7 +47,8 @@ pub fn json_schema() -> Json {
             "secrets": secrets(),
             "limits": object("How much one apply may do. Only in keyform.toml.", &[], json!({
                 "create": limit("Most keysets to create."),
-                "update": limit("Most keysets to update.")
+                "update": limit("Most keysets to update."),
+                "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: 0.")
             })),
             "app": labelled("Apps, by label.", app()),
             "profile": labelled("Settings that keysets share, by name.", profile()),
@@ -150,7 +151,8 @@ fn app() -> Json {
             "id": {
                 "description": "The app exists already; keyform only puts keysets in it.",
                 "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[A-Za-z0-9._~:-]+$"
-            }
+            },
+            "moved": moved()
         }),
     );
     app["oneOf"] = json!([{ "required": ["name"] }, { "required": ["id"] }]);
@@ -159,6 +161,7 @@ fn app() -> Json {
 
 fn profile() -> Json {
     let mut fields = settings();
+    fields.extend(for_profiles_too());
     // A name is one keyset's own.
     if let Some(name) = FieldId::find("keyset", "name") {
         fields.remove(name.field().name);
@@ -175,7 +178,46 @@ fn keyset() -> Json {
             "type": "array", "items": label("A profile's name."), "uniqueItems": true }),
     );
     fields.insert("protect".to_owned(), json!({ "description": "Never to be deleted. Default: true for production.", "type": "boolean" }));
+    fields.insert("moved".to_owned(), moved());
+    fields.extend(for_profiles_too());
     object("A keyset.", &["app"], Json::Object(fields))
+}
+
+fn moved() -> Json {
+    let from = json!({
+        "description": "The label it had before, or several, newest first.",
+        "oneOf": [label("A label."), { "type": "array", "items": label("A label."), "minItems": 1, "uniqueItems": true }]
+    });
+    object("The label is new: what is recorded under the old one becomes this one's.", &["from"], json!({ "from": from }))
+}
+
+/// What stands in a keyset or a profile and is no field.
+fn for_profiles_too() -> Map<String, Json> {
+    let field = json!({ "description": "A field, such as `presence.interval`; or a section.", "type": "string", "minLength": 1 });
+    let reasoned =
+        object("A field and why it is left alone.", &["field"], json!({ "field": field, "reason": { "type": "string", "minLength": 1 } }));
+    let duration = |description: &str| json!({ "description": description, "type": "string", "pattern": "^[0-9]+[smhd]$", "examples": ["90d", "24h"] });
+    let every = object(
+        "How often it gets a new secret key, planned when it is due.",
+        &["every", "overlap"],
+        json!({
+            "every": duration("From one to the next."),
+            "overlap": duration("How long the one of before works on: 60s to 366d. Needs a paid plan.")
+        }),
+    );
+    Map::from_iter([
+        (
+            "ignore".to_owned(),
+            json!({
+                "description": "Fields that others may change once the keyset exists.",
+                "type": "array", "items": { "oneOf": [field, reasoned] }
+            }),
+        ),
+        (
+            "rotate".to_owned(),
+            json!({ "description": "Rotation of the secret key; `false`: none, whatever a profile says.", "oneOf": [every, { "const": false }] }),
+        ),
+    ])
 }
 
 /// Every field a user may write, as it stands in a keyset's table: the identity's directly, the others in their section.

@@ -4,6 +4,7 @@
 //! lives in [`table`]; everything else iterates over it.
 
 pub mod describe;
+pub mod duration;
 pub mod field;
 pub mod mirror;
 pub mod names;

@@ -1,10 +1,11 @@
 //! The three pictures of a project: desired (TOML), recorded (state file), live (API).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::mirror::MirrorTarget;
 use super::names::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
-use super::settings::{Declared, Observed, Origin};
+use super::settings::{Declared, FieldId, Observed, Origin, Value};
 use super::wire::KeyPrefix;
 
 /// What the TOML says, after profiles are merged. Every value is acceptable by construction.
@@ -18,6 +19,8 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct DesiredApp {
     pub source: AppSource,
+    /// Labels that it had before, newest first.
+    pub moved_from: Box<[Label]>,
     /// Of the table's name.
     pub origin: Origin,
 }
@@ -41,8 +44,43 @@ pub struct DesiredKeyset {
     pub protect: bool,
     /// Where copies of its secret key go, each once, in order.
     pub mirrors: Box<[MirrorTarget]>,
+    /// Labels that it had before, newest first.
+    pub moved_from: Box<[Label]>,
+    /// Fields that others may change: set at creation, and left alone from then on. Each once, in the order of the table.
+    pub ignored: Box<[Ignored]>,
+    /// How often it gets a new secret key.
+    pub rotate: Option<Rotate>,
     /// Of the table's name.
     pub origin: Origin,
+}
+
+/// A field that is left alone once the keyset exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    pub field: FieldId,
+    pub reason: Option<Box<str>>,
+    pub origin: Origin,
+}
+
+/// `rotate = { every = "90d", overlap = "24h" }`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    pub every: Duration,
+    /// How long the key of before goes on working: 60 s to 366 days, and shorter than `every`.
+    pub overlap: Duration,
+    pub origin: Origin,
+}
+
+impl DesiredKeyset {
+    pub fn ignores(&self, field: FieldId) -> Option<&Ignored> {
+        self.ignored.binary_search_by_key(&field, |ignored| ignored.field).ok().map(|at| &self.ignored[at])
+    }
+
+    /// [`Self::protect`], where that is not what its type says.
+    pub fn protect_note(&self) -> Option<bool> {
+        let kind = FieldId::find("keyset", "type").and_then(|kind| self.settings.get(kind));
+        (self.protect != kind.is_some_and(|kind| is_protected_type(&kind.value))).then_some(self.protect)
+    }
 }
 
 /// What the state file says.
@@ -75,6 +113,33 @@ pub struct RecordedKeyset {
     pub secret: SecretRecord,
     /// Where a copy was sent, and of which secret key.
     pub mirrors: BTreeMap<MirrorTarget, Fingerprint>,
+    /// When the secret key that is stored was asked for; `None`: it is not known, and not later than [`Self::created_at`] tells.
+    pub secret_since: Option<jiff::Timestamp>,
+    /// Under which label the sink has it, where that is not the keyset's own: it got another one where the sink could not be read.
+    pub secret_label: Option<Label>,
+    /// Declared as protected (or not), where that is not what its type says.
+    pub protect: Option<bool>,
+    /// When keyform created or changed it last.
+    pub applied_at: Option<jiff::Timestamp>,
+}
+
+impl RecordedKeyset {
+    /// Whether it may never be deleted, as was declared last.
+    pub fn is_protected(&self) -> bool {
+        self.protect.unwrap_or_else(|| {
+            let kind = FieldId::find("keyset", "type");
+            kind.and_then(|kind| self.applied.get(kind).or_else(|| self.seen.get(kind))).is_some_and(is_protected_type)
+        })
+    }
+    /// The label that names its secret in the sink.
+    pub fn sink_label<'a>(&'a self, label: &'a Label) -> &'a Label {
+        self.secret_label.as_ref().unwrap_or(label)
+    }
+}
+
+/// Keysets of this type are protected unless they say otherwise.
+pub fn is_protected_type(kind: &Value) -> bool {
+    matches!(kind, Value::Text(text) if **text == *"production")
 }
 
 /// What is known about a keyset's secret key. Never the key.

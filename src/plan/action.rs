@@ -1,8 +1,9 @@
 //! What a plan is made of: data, without a line that decides anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, Value};
+use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +14,7 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// One is enough for nothing to be applied.
     pub refusals: Vec<Refusal>,
-    /// Recorded, not declared any more. Reported, never touched.
+    /// Recorded, not declared any more, and left alone.
     pub orphans: Vec<Orphan>,
     pub notes: Vec<Note>,
     /// Keysets and apps looked at that need nothing.
@@ -48,6 +49,8 @@ pub enum Action {
         app: Label,
         settings: Vec<Change>,
         reason: Reason,
+        /// As [`crate::keyset::views::RecordedKeyset::protect`].
+        protect: Option<bool>,
         origin: Origin,
     },
     UpdateKeyset {
@@ -57,13 +60,55 @@ pub enum Action {
         changes: Vec<Change>,
         origin: Origin,
     },
-    /// Its secret key is in no sink and in no hand: it gets a new one, and the old one ends at once.
+    /// It gets a new secret key; why tells what becomes of the one of before.
     RotateSecret {
         label: Label,
         id: KeysetId,
         app: Label,
         why: Rotation,
         origin: Origin,
+    },
+    /// What is recorded under one label is recorded under another from then on, as `moved` says. No API call.
+    MoveApp {
+        label: Label,
+        from: Label,
+        id: AppId,
+        origin: Origin,
+    },
+    MoveKeyset {
+        label: Label,
+        from: Label,
+        id: KeysetId,
+        origin: Origin,
+    },
+    /// Whether it may be deleted becomes known to the state, for the time when nobody declares it any more. No API call.
+    ProtectKeyset {
+        label: Label,
+        id: KeysetId,
+        protect: bool,
+        origin: Origin,
+    },
+    /// Not declared any more, and `--delete`: its keys stop working for ever, and its data is gone.
+    DeleteKeyset {
+        label: Label,
+        id: KeysetId,
+        app: Label,
+        keys: PublicKeys,
+    },
+    /// Not declared any more, and empty by then.
+    DeleteApp {
+        label: Label,
+        id: AppId,
+        name: Box<str>,
+    },
+    /// Not declared any more, and gone at the server: the record goes too. No API call.
+    ForgetKeyset {
+        label: Label,
+        id: KeysetId,
+    },
+    ForgetApp {
+        label: Label,
+        id: AppId,
     },
     /// A copy of its secret key goes where the TOML wants one, once the sink has the secret.
     MirrorSecret {
@@ -90,6 +135,8 @@ pub enum Rotation {
     Missing { why: Box<str> },
     /// An earlier rotation was begun and its end is not known.
     Unfinished { since: jiff::Timestamp },
+    /// `rotate` asks for a new one by now; the one of before works on for the overlap.
+    Due { since: jiff::Timestamp, every: Duration, overlap: Duration },
 }
 
 /// Why an action is there. For people; nothing branches on it later.
@@ -146,7 +193,13 @@ pub enum Refused {
     /// So many recorded keysets are gone at once that it looks like another account. `gone`: all of them, in order;
     /// `recorded`: how many are declared and recorded.
     Vanished { gone: Vec<Label>, recorded: usize },
-    /// More actions of a kind than `[limits]` allows. `kind`: `create` or `update`.
+    /// It is to get another label while an answer about it is sealed in the journal under the old one.
+    MovedWhileSealed { from: Label, since: jiff::Timestamp },
+    /// Not declared any more, and protected when it was declared last.
+    Protected { id: KeysetId },
+    /// The account's keyset of that id has other keys than the one that is recorded.
+    OtherKeys { id: KeysetId },
+    /// More actions of a kind than `[limits]` allows. `kind`: `create`, `update` or `delete`.
     OverLimit { kind: &'static str, planned: usize, limit: usize },
     /// A keyset in the account has this app and name already: a create would double it. `recorded_as`: the state knows it
     /// under this label, which is not declared any more (a label that was renamed in TOML); `None`: not in the state.
@@ -170,8 +223,8 @@ pub struct Orphan {
 pub enum Note {
     /// The answer to its create or rotation is sealed in the journal: the next apply stores the secret and records it.
     Sealed { label: Label, since: jiff::Timestamp },
-    /// An app that keyform made, not declared any more.
-    OrphanApp { label: Label, id: AppId },
+    /// An app that keyform made, not declared any more. `holds`: keysets that keep it from being deleted.
+    OrphanApp { label: Label, id: AppId, holds: usize },
     /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
     ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
     /// A create of a keyset that is not declared any more was begun and its end is not known: there may be one in the account.
@@ -197,6 +250,10 @@ pub struct Policy {
     /// Most creates and updates of keysets; `None`: no limit.
     pub limit_create: Option<usize>,
     pub limit_update: Option<usize>,
+    /// `--delete`: what is not declared any more is deleted.
+    pub delete: bool,
+    /// Most keysets and apps to delete.
+    pub limit_delete: usize,
 }
 
 /// Creates that were begun and whose end is not known, with the time of their beginning. An app and a keyset may have
@@ -220,6 +277,12 @@ pub struct Summary {
     pub update: usize,
     pub rotate: usize,
     pub mirror: usize,
+    pub moved: usize,
+    pub protect: usize,
+    /// Keysets; then apps.
+    pub delete: usize,
+    pub delete_apps: usize,
+    pub forget: usize,
     /// Once-set fields that updates set; what a create sets is part of the create.
     pub irreversible: usize,
     pub refused: usize,
@@ -247,6 +310,11 @@ impl Plan {
                 }
                 Action::RotateSecret { .. } => sum.rotate += 1,
                 Action::MirrorSecret { .. } => sum.mirror += 1,
+                Action::MoveApp { .. } | Action::MoveKeyset { .. } => sum.moved += 1,
+                Action::ProtectKeyset { .. } => sum.protect += 1,
+                Action::DeleteKeyset { .. } => sum.delete += 1,
+                Action::DeleteApp { .. } => sum.delete_apps += 1,
+                Action::ForgetKeyset { .. } | Action::ForgetApp { .. } => sum.forget += 1,
             }
         }
         sum
@@ -262,6 +330,13 @@ impl Action {
             | Action::CreateKeyset { label, .. }
             | Action::UpdateKeyset { label, .. }
             | Action::RotateSecret { label, .. }
+            | Action::MoveApp { label, .. }
+            | Action::MoveKeyset { label, .. }
+            | Action::ProtectKeyset { label, .. }
+            | Action::DeleteKeyset { label, .. }
+            | Action::DeleteApp { label, .. }
+            | Action::ForgetKeyset { label, .. }
+            | Action::ForgetApp { label, .. }
             | Action::MirrorSecret { label, .. } => label,
         }
     }
@@ -269,19 +344,45 @@ impl Action {
     /// Whether it is about an app; apps and keysets have labels of their own.
     pub fn is_app(&self) -> bool {
         match self {
-            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => true,
-            Action::CreateKeyset { .. } | Action::UpdateKeyset { .. } | Action::RotateSecret { .. } | Action::MirrorSecret { .. } => false,
+            Action::CreateApp { .. }
+            | Action::RenameApp { .. }
+            | Action::AdoptApp { .. }
+            | Action::MoveApp { .. }
+            | Action::DeleteApp { .. }
+            | Action::ForgetApp { .. } => true,
+            Action::CreateKeyset { .. }
+            | Action::UpdateKeyset { .. }
+            | Action::RotateSecret { .. }
+            | Action::MoveKeyset { .. }
+            | Action::ProtectKeyset { .. }
+            | Action::DeleteKeyset { .. }
+            | Action::ForgetKeyset { .. }
+            | Action::MirrorSecret { .. } => false,
         }
     }
 
-    /// The order of a plan: apps first, each label's steps together, its secret key and then the copies of it last.
-    pub fn rank(&self) -> (bool, &Label, u8, Option<&MirrorTarget>) {
-        let (step, to) = match self {
-            Action::RotateSecret { .. } => (1, None),
-            Action::MirrorSecret { to, .. } => (2, Some(to)),
-            _ => (0, None),
+    /// Whether it is about what nobody declares any more.
+    pub fn is_removal(&self) -> bool {
+        matches!(self, Action::DeleteKeyset { .. } | Action::DeleteApp { .. } | Action::ForgetKeyset { .. } | Action::ForgetApp { .. })
+    }
+
+    /// The order of a plan: apps first, each label's steps together, its secret key and then the copies of it last; then keysets
+    /// that go, and last the apps that held them.
+    pub fn rank(&self) -> (u8, &Label, u8, Option<&MirrorTarget>) {
+        let part = match (self.is_removal(), self.is_app()) {
+            (false, true) => 0,
+            (false, false) => 1,
+            (true, false) => 2,
+            (true, true) => 3,
         };
-        (!self.is_app(), self.label(), step, to)
+        let (step, to) = match self {
+            Action::MoveApp { .. } | Action::MoveKeyset { .. } => (0, None),
+            Action::RotateSecret { .. } => (3, None),
+            Action::MirrorSecret { to, .. } => (4, Some(to)),
+            Action::ProtectKeyset { .. } => (2, None),
+            _ => (1, None),
+        };
+        (part, self.label(), step, to)
     }
 }
 
@@ -293,6 +394,9 @@ impl Refused {
             Refused::Immutable { .. }
             | Refused::AppChanged { .. }
             | Refused::NeedsConsent { .. }
+            | Refused::MovedWhileSealed { .. }
+            | Refused::Protected { .. }
+            | Refused::OtherKeys { .. }
             | Refused::Vanished { .. }
             | Refused::OverLimit { .. }
             | Refused::NameTaken { .. }

@@ -2,20 +2,51 @@
 
 use std::collections::BTreeSet;
 
-use crate::keyset::views::SecretRecord;
-use crate::keyset::{KeysetId, Label, Life, Value};
+use crate::keyset::views::{Live, RecordedKeyset, SecretRecord};
+use crate::keyset::{KeysetId, Label, Life, PublicKeys, Value};
 
 use super::action::{Action, Change, Plan, Refused};
-use super::make::Inputs;
+use super::make::{Inputs, due};
+use super::moves::Moved;
 
 /// Every way in which `plan` is not a plan for `inputs`; empty, or a bug.
 pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     order(plan, &mut notes);
+    moves(plan, inputs, &mut notes);
+    let moved = Moved::of(inputs);
+    let inputs = &moved.as_ref().map_or(*inputs, |moved| moved.inputs(inputs));
     labels(plan, inputs, &mut notes);
     for action in &plan.actions {
         match action {
-            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => {}
+            Action::CreateApp { .. }
+            | Action::RenameApp { .. }
+            | Action::AdoptApp { .. }
+            | Action::MoveApp { .. }
+            | Action::MoveKeyset { .. } => {}
+            Action::ProtectKeyset { label, protect, .. } => {
+                if inputs.desired.keysets.get(label).is_none_or(|keyset| keyset.protect != *protect) {
+                    notes.push(format!("{label} is protected otherwise than declared"));
+                }
+            }
+            Action::DeleteKeyset { label, id, keys, .. } => delete(inputs, label, id, keys, &mut notes),
+            Action::ForgetKeyset { label, id } => {
+                if !inputs.policy.delete || inputs.live.is_none_or(|live| live.keysets.contains_key(id)) {
+                    notes.push(format!("{label} is forgotten and not known to be gone"));
+                }
+            }
+            Action::DeleteApp { label, id, .. } => {
+                let going = |keyset: &KeysetId| plan.actions.iter().any(|a| matches!(a, Action::DeleteKeyset { id, .. } if id == keyset));
+                let holds = |live: &Live| live.keysets.values().any(|keyset| keyset.app_id == *id && !going(&keyset.id));
+                if !inputs.policy.delete || inputs.live.is_some_and(holds) {
+                    notes.push(format!("app {label} is deleted and holds keysets"));
+                }
+            }
+            Action::ForgetApp { label, id } => {
+                if !inputs.policy.delete || inputs.live.is_none_or(|live| live.apps.contains_key(id)) {
+                    notes.push(format!("app {label} is forgotten and not known to be gone"));
+                }
+            }
             Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),
             Action::MirrorSecret { label, to, .. } => {
                 if !inputs.desired.keysets.get(label).is_some_and(|keyset| keyset.mirrors.contains(to)) {
@@ -45,12 +76,47 @@ fn order(plan: &Plan, notes: &mut Vec<String>) {
 fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<String>) {
     match inputs.recorded.keysets.get(label) {
         Some(keyset) if keyset.id == *id => {
-            if matches!(keyset.secret, SecretRecord::Stored { .. } | SecretRecord::Unknown) && !inputs.open.secret_keys.contains_key(label)
-            {
+            let due = inputs.desired.keysets.get(label).is_some_and(|desired| due(desired, keyset, inputs.now).is_some());
+            let stored = matches!(keyset.secret, SecretRecord::Stored { .. });
+            if (stored && !due || matches!(keyset.secret, SecretRecord::Unknown)) && !inputs.open.secret_keys.contains_key(label) {
                 notes.push(format!("the secret of {label} is stored and would be rotated"));
             }
         }
         _ => notes.push(format!("{label} is rotated and not recorded")),
+    }
+}
+
+/// Only what is asked for, recorded as it is, and not protected is deleted.
+fn delete(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, keys: &PublicKeys, notes: &mut Vec<String>) {
+    let known = inputs.recorded.keysets.get(label).filter(|keyset| keyset.id == *id && keyset.keys == *keys);
+    if !inputs.policy.delete || known.is_none_or(RecordedKeyset::is_protected) {
+        notes.push(format!("{label} is deleted and may not be"));
+    }
+    if inputs.live.is_some_and(|live| live.keysets.get(id).is_none_or(|there| there.keys != *keys)) {
+        notes.push(format!("{label} is deleted and is another one in the account"));
+    }
+}
+
+/// A label gives its record away once, and only one that is not declared any more.
+fn moves(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
+    let (desired, recorded) = (inputs.desired, inputs.recorded);
+    for action in &plan.actions {
+        let fine = match action {
+            Action::MoveKeyset { label, from, id, .. } => {
+                !desired.keysets.contains_key(from)
+                    && !recorded.keysets.contains_key(label)
+                    && recorded.keysets.get(from).is_some_and(|keyset| keyset.id == *id)
+            }
+            Action::MoveApp { label, from, id, .. } => {
+                !desired.apps.contains_key(from)
+                    && !recorded.apps.contains_key(label)
+                    && recorded.apps.get(from).is_some_and(|app| app.id == *id)
+            }
+            _ => true,
+        };
+        if !fine {
+            notes.push(format!("{} takes a record that is not free", action.label()));
+        }
     }
 }
 
@@ -61,8 +127,8 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
     for action in &plan.actions {
         let label = action.label();
         let declared = if action.is_app() { inputs.desired.apps.contains_key(label) } else { inputs.desired.keysets.contains_key(label) };
-        if !declared {
-            notes.push(format!("{label} is acted upon and not declared"));
+        if declared == action.is_removal() {
+            notes.push(format!("{label} is {}", if declared { "removed and declared" } else { "acted upon and not declared" }));
         }
         if refused.contains(&(action.is_app(), label)) {
             notes.push(format!("{label} is refused and acted upon"));
@@ -71,7 +137,8 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
             notes.push(format!("{label} is acted upon and not targeted"));
         }
     }
-    let actions = plan.actions.iter().map(|a| (a.is_app(), a.label())).collect::<BTreeSet<_>>().len();
+    let acted = plan.actions.iter().filter(|a| !a.is_removal() && !matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. }));
+    let actions = acted.map(|a| (a.is_app(), a.label())).collect::<BTreeSet<_>>().len();
     let most = inputs.desired.apps.len() + inputs.desired.keysets.len();
     if plan.unchanged + actions > most {
         notes.push(format!("{} unchanged and {actions} acted upon are more than the {most} declared", plan.unchanged));
@@ -81,8 +148,7 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
 fn create(plan: &Plan, inputs: &Inputs<'_>, label: &Label, app: &Label, settings: &[Change], notes: &mut Vec<String>) {
     let coming = |action: &Action| action.is_app() && action.label() == app;
     // Actions are ordered, apps first; a project may have as many apps as keysets.
-    let app_action =
-        plan.actions.binary_search_by(|a| (!a.is_app(), a.label()).cmp(&(false, app))).is_ok_and(|at| coming(&plan.actions[at]));
+    let app_action = plan.actions.binary_search_by(|a| (a.rank().0, a.label()).cmp(&(0, app))).is_ok_and(|at| coming(&plan.actions[at]));
     if !app_action && !inputs.recorded.apps.contains_key(app) {
         notes.push(format!("{label} is created in {app}, which nothing makes known"));
     }
@@ -138,7 +204,12 @@ fn declared(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut 
 
 fn limits(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
     let sum = plan.summary();
-    for (kind, planned, limit) in [("create", sum.create, inputs.policy.limit_create), ("update", sum.update, inputs.policy.limit_update)] {
+    let policy = inputs.policy;
+    for (kind, planned, limit) in [
+        ("create", sum.create, policy.limit_create),
+        ("update", sum.update, policy.limit_update),
+        ("delete", sum.delete + sum.delete_apps, Some(policy.limit_delete)),
+    ] {
         let over = limit.is_some_and(|limit| planned > limit);
         let said = plan.refusals.iter().any(|r| matches!(&r.why, Refused::OverLimit { kind: k, .. } if *k == kind));
         if over != said {

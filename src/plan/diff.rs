@@ -21,7 +21,7 @@ pub(super) fn keyset(desired: &DesiredKeyset, recorded: &RecordedKeyset, live: O
     let mut diff = Diff::default();
     for setting in desired.settings.iter() {
         let now = known.value(setting.field);
-        if now == Some(&setting.value) {
+        if now == Some(&setting.value) || desired.ignores(setting.field).is_some() {
             continue;
         }
         if let (Some(now), Some(applied)) = (known.shown(setting.field), recorded.applied.get(setting.field))
@@ -72,6 +72,7 @@ fn add_companions(changes: &mut Vec<Change>, desired: &DesiredKeyset, known: &Kn
         for companion in switch.companions() {
             if let Some(setting) = desired.settings.get(companion)
                 && companion.field().life == Life::Mutable
+                && desired.ignores(companion).is_none()
                 && !changes.iter().chain(&along).any(|c| c.field == companion)
             {
                 along.push(Change { from: known.value(companion).cloned(), companion: true, ..created(setting) });

@@ -7,12 +7,26 @@ use std::collections::BTreeSet;
 use crate::keyset::views::{AppSource, Desired, Live, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Origin, Value};
 
+use super::moves::relabelled;
+
 /// Everything that is not as declared, applied or known. Apps first, then keysets, each by label; what nobody manages last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drift {
     pub findings: Vec<Finding>,
+    /// Differences that the TOML leaves alone.
+    pub ignored: Vec<IgnoredDrift>,
     /// Declared apps and keysets that are as they should be.
     pub in_order: usize,
+}
+
+/// A declared field that others may change, and somebody did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IgnoredDrift {
+    pub label: Label,
+    pub field: FieldId,
+    pub declared: Value,
+    pub live: Value,
+    pub reason: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +117,7 @@ pub enum Who {
 /// Compares all three. `unmanaged`: also tell of what nobody manages.
 pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, unmanaged: bool) -> Drift {
     let mut drift = Drift::default();
+    let recorded = &*relabelled(desired, recorded);
     apps(desired, recorded, live, &mut drift);
     for (label, keyset) in &desired.keysets {
         let Some(known) = recorded.keysets.get(label) else {
@@ -117,6 +132,16 @@ pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, unmanaged: boo
         moved(label, known, &there.app_id, Some(keyset.origin), &mut drift);
         for setting in keyset.settings.iter() {
             let Some(now) = there.observed.get(setting.field).filter(|now| **now != setting.value) else { continue };
+            if let Some(ignored) = keyset.ignores(setting.field) {
+                drift.ignored.push(IgnoredDrift {
+                    label: label.clone(),
+                    field: setting.field,
+                    declared: setting.value.clone(),
+                    live: now.clone(),
+                    reason: ignored.reason.clone(),
+                });
+                continue;
+            }
             let applied = known.applied.get(setting.field);
             drift.findings.push(Finding::Field {
                 label: label.clone(),

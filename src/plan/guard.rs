@@ -48,13 +48,18 @@ pub(super) fn suspicious(gone: usize, recorded: usize) -> bool {
 /// More than `[limits]` or `--limit` allows.
 pub(super) fn limits(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
     let sum = plan.summary();
-    [("create", sum.create, inputs.policy.limit_create), ("update", sum.update, inputs.policy.limit_update)]
-        .into_iter()
-        .filter_map(|(kind, planned, limit)| {
-            let limit = limit.filter(|limit| planned > *limit)?;
-            Some(Refusal { label: None, why: Refused::OverLimit { kind, planned, limit }, origin: None })
-        })
-        .collect()
+    let policy = inputs.policy;
+    [
+        ("create", sum.create, policy.limit_create),
+        ("update", sum.update, policy.limit_update),
+        ("delete", sum.delete + sum.delete_apps, Some(policy.limit_delete)),
+    ]
+    .into_iter()
+    .filter_map(|(kind, planned, limit)| {
+        let limit = limit.filter(|limit| planned > *limit)?;
+        Some(Refusal { label: None, why: Refused::OverLimit { kind, planned, limit }, origin: None })
+    })
+    .collect()
 }
 
 /// Keysets of the account by app and name, without those that a declared label stands for already. Costs a walk over

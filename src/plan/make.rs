@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, SecretRecord};
+use crate::keyset::views::{Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, Rotate, SecretRecord};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
-use super::action::{Action, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation};
+use super::action::{Action, Mirroring, Note, OpenCreates, Plan, Policy, Reason, Refusal, Refused, Rotation};
 use super::apps::{self, Standing};
-use super::{diff, guard};
+use super::moves::Moved;
+use super::{diff, guard, remove};
 
 /// Everything a plan depends on.
 #[derive(Clone, Copy)]
@@ -18,13 +19,25 @@ pub struct Inputs<'a> {
     pub live: Option<&'a Live>,
     pub open: &'a OpenCreates,
     pub policy: &'a Policy,
+    pub now: jiff::Timestamp,
 }
 
 /// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
 ///
-/// *Guarantees*: only declared fields are sent; nothing is deleted; a keyset or app that is refused has no action beside its
+/// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it, and nothing that is protected; a keyset or app that is refused has no action beside its
 /// refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
 pub fn make(inputs: &Inputs<'_>) -> Plan {
+    let Some(moved) = Moved::of(inputs) else { return of_labels(inputs) };
+    let mut plan = of_labels(&moved.inputs(inputs));
+    plan.actions.retain(|action| moved.refusals.iter().all(|refusal| refusal.label.as_ref() != Some(action.label()) || action.is_app()));
+    plan.actions.extend(moved.actions);
+    plan.refusals.extend(moved.refusals);
+    plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    plan
+}
+
+/// With every record under the label that it is to have.
+fn of_labels(inputs: &Inputs<'_>) -> Plan {
     let mut plan = Plan {
         refreshed: inputs.live.is_some(),
         actions: Vec::new(),
@@ -74,8 +87,10 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
     let vanished = keysets.judge_gone(&gone_labels, recorded_count);
     keysets.finish();
     plan.refusals.extend(vanished);
+    remove::plan(inputs, &mut plan);
     plan.refusals.extend(guard::limits(&plan, inputs));
     leftovers(inputs, &mut plan);
+    plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
     plan
 }
 
@@ -158,7 +173,7 @@ impl<'a> Keysets<'_, 'a> {
         if self.refusals.len() > refusals {
             return;
         }
-        let rotation = self.rotation(label, &recorded.secret);
+        let rotation = self.rotation(label, keyset, recorded);
         let actions = self.plan.actions.len();
         if !diff.changes.is_empty() {
             self.plan.actions.push(Action::UpdateKeyset {
@@ -166,6 +181,14 @@ impl<'a> Keysets<'_, 'a> {
                 id: recorded.id.clone(),
                 app: keyset.app.clone(),
                 changes: diff.changes,
+                origin: keyset.origin,
+            });
+        }
+        if keyset.protect != recorded_protection(recorded, keyset) {
+            self.plan.actions.push(Action::ProtectKeyset {
+                label: label.clone(),
+                id: recorded.id.clone(),
+                protect: keyset.protect,
                 origin: keyset.origin,
             });
         }
@@ -206,15 +229,16 @@ impl<'a> Keysets<'_, 'a> {
     }
 
     /// A secret that is recorded as missing never left the API's answer, so nobody can hold it.
-    fn rotation(&self, label: &Label, secret: &SecretRecord) -> Option<Rotation> {
+    fn rotation(&self, label: &Label, keyset: &DesiredKeyset, recorded: &RecordedKeyset) -> Option<Rotation> {
         if self.inputs.open.sealed.contains_key(label) {
             return None;
         }
-        match (self.inputs.open.secret_keys.get(label), secret) {
+        match (self.inputs.open.secret_keys.get(label), &recorded.secret) {
             (_, SecretRecord::Missing { why, .. }) => Some(Rotation::Missing { why: why.clone() }),
             (Some(since), SecretRecord::Stored { .. } | SecretRecord::Unknown) => Some(Rotation::Unfinished { since: *since }),
+            (None, SecretRecord::Stored { .. }) => due(keyset, recorded, self.inputs.now),
             // Somebody may be using one that keyform never had.
-            (None, SecretRecord::Stored { .. } | SecretRecord::Unknown) => None,
+            (None, SecretRecord::Unknown) => None,
         }
     }
 
@@ -255,6 +279,7 @@ impl<'a> Keysets<'_, 'a> {
                             app: create.keyset.app.clone(),
                             settings: create.keyset.settings.iter().map(diff::created).collect(),
                             reason: create.reason,
+                            protect: create.keyset.protect_note(),
                             origin: create.keyset.origin,
                         });
                         self.mirrors(create.label, create.keyset, None, true);
@@ -262,9 +287,24 @@ impl<'a> Keysets<'_, 'a> {
                 }
             }
         }
-        self.plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
         self.refusals.sort_by(|a, b| a.label.cmp(&b.label));
         self.plan.refusals.append(&mut self.refusals);
+    }
+}
+
+/// Whether its secret key is as old as the TOML lets one become.
+pub(super) fn due(keyset: &DesiredKeyset, recorded: &RecordedKeyset, now: jiff::Timestamp) -> Option<Rotation> {
+    let Rotate { every, overlap, origin: _ } = keyset.rotate?;
+    let since = recorded.secret_since.or(recorded.created_at)?;
+    let due = since.checked_add(every).is_ok_and(|at| at <= now);
+    due.then_some(Rotation::Due { since, every, overlap })
+}
+
+/// What the state would say of it once the plan is carried out, its type being what is declared then.
+fn recorded_protection(recorded: &RecordedKeyset, keyset: &DesiredKeyset) -> bool {
+    match recorded.protect {
+        Some(protect) => protect,
+        None => keyset.protect_note().map_or(keyset.protect, |protect| !protect),
     }
 }
 
@@ -283,12 +323,6 @@ fn doubles(create: &Create<'_>, names: &guard::Names<'_>) -> Option<Refusal> {
 
 /// What the state and the journal know and the TOML does not.
 fn leftovers(inputs: &Inputs<'_>, plan: &mut Plan) {
-    for (label, keyset) in &inputs.recorded.keysets {
-        if !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label) {
-            let live = inputs.live.map(|live| live.keysets.contains_key(&keyset.id));
-            plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live });
-        }
-    }
     let left = |label: &Label| !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label);
     let OpenCreates { apps: _, keysets, secret_keys, sealed } = inputs.open;
     for (label, since) in keysets.iter().chain(secret_keys).filter(|(label, _)| left(label)) {
@@ -296,21 +330,5 @@ fn leftovers(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
     for (label, since) in sealed.iter().filter(|(label, _)| left(label)) {
         plan.notes.push(Note::Sealed { label: label.clone(), since: *since });
-    }
-    if inputs.policy.targets.is_some() {
-        return;
-    }
-    let referred: BTreeSet<&AppId> = inputs.desired.apps.values().filter_map(|app| existing_id(&app.source)).collect();
-    for (label, app) in &inputs.recorded.apps {
-        if app.managed && !inputs.desired.apps.contains_key(label) && !referred.contains(&app.id) {
-            plan.notes.push(Note::OrphanApp { label: label.clone(), id: app.id.clone() });
-        }
-    }
-}
-
-fn existing_id(source: &AppSource) -> Option<&AppId> {
-    match source {
-        AppSource::Existing { id, .. } => Some(id),
-        AppSource::Managed { .. } => None,
     }
 }

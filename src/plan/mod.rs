@@ -7,8 +7,10 @@ mod diff;
 mod drift;
 mod guard;
 mod make;
+mod moves;
+mod remove;
 
 pub use action::{Action, Change, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
 pub use check::check;
-pub use drift::{Drift, Finding, Who, drift};
+pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
 pub use make::{Inputs, make};

@@ -343,7 +343,7 @@ impl Stored {
 pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) -> Result<RecordedKeyset, LedgerError> {
     let ends = stored.ends();
     let Stored { intent, made, secret, .. } = stored;
-    let (Creation::Keyset { label, app, app_id, .. }, Made::Keyset(live)) = (intent.what, made) else {
+    let (Creation::Keyset { label, app, app_id, protect, .. }, Made::Keyset(live)) = (intent.what, made) else {
         return Err(LedgerError { what: "commit".into(), why: "the intent is for something else".into() });
     };
     let keyset = RecordedKeyset {
@@ -356,6 +356,10 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
         seen: live.observed,
         secret,
         mirrors: BTreeMap::new(),
+        secret_since: Some(intent.at),
+        secret_label: None,
+        protect,
+        applied_at: Some(intent.at),
     };
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
     protocol::reached(Point::CreateCommitted);
@@ -365,7 +369,7 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
 /// Records the secret key of a keyset that is recorded as `keyset`: a new one, or the one of a sealed create.
 pub async fn commit_rotation<L: Ledger>(ledger: &L, stored: Stored, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
     let (ends, rotated) = (stored.ends(), rotates(&stored.intent));
-    let keyset = RecordedKeyset { secret: stored.secret, ..keyset.clone() };
+    let keyset = RecordedKeyset { secret: stored.secret, secret_since: Some(stored.intent.at), ..keyset.clone() };
     let label = stored.intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
     protocol::reached(if rotated { Point::RotateCommitted } else { Point::CreateCommitted });
@@ -395,7 +399,7 @@ pub async fn found_secret<L: Ledger>(
     keyset: &RecordedKeyset,
     secret: SecretRecord,
 ) -> Result<RecordedKeyset, LedgerError> {
-    let keyset = RecordedKeyset { secret, ..keyset.clone() };
+    let keyset = RecordedKeyset { secret, secret_since: None, ..keyset.clone() };
     ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
     Ok(keyset)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset};
-use crate::keyset::wire::{AppPage, BadAnswer, KeysetPage, ListedKey};
+use crate::keyset::wire::{AppPage, BadAnswer, KeyPrefix, KeysetPage, ListedKey};
 use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, RawAnswer, Secret};
 
 // ---------------------------------------------------------------------------------------------------------- Api
@@ -20,7 +20,7 @@ use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed,
 /// A JSON object to send.
 pub type Body = serde_json::Map<String, serde_json::Value>;
 
-/// The Admin API, one method per call. GET and PATCH may be repeated by the adapter; a POST is sent at most once.
+/// The Admin API, one method per call. GET, PATCH and DELETE may be repeated by the adapter; a POST is sent at most once.
 pub trait Api: Send + Sync {
     /// `GET /v2/apps`; `page` from 1.
     fn apps_page(&self, page: u64) -> impl Future<Output = Result<AppPage, ApiError>> + Send;
@@ -44,6 +44,19 @@ pub trait Api: Send + Sync {
     ) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
     /// `GET /v2/keysets/{id}/secret-keys?activeOnly=true`. Of each key no more than its public prefix.
     fn secret_keys(&self, id: &KeysetId) -> impl Future<Output = Result<Vec<ListedKey>, ApiError>> + Send;
+    /// `PATCH /v2/keysets/{id}/secret-keys/{prefix}`: a key that waits for its end gets another one.
+    fn expire_secret_key(
+        &self,
+        id: &KeysetId,
+        prefix: &KeyPrefix,
+        expires_at: jiff::Timestamp,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// `DELETE /v2/keysets/{id}/secret-keys/{prefix}`: a key that waits for its end ends now.
+    fn delete_secret_key(&self, id: &KeysetId, prefix: &KeyPrefix) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// `DELETE /v2/keysets/{id}`
+    fn delete_keyset(&self, id: &KeysetId) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// `DELETE /v2/apps/{id}`
+    fn delete_app(&self, id: &AppId) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// How many seconds the server's clock is ahead of ours, as it told with its last answer; `None`: it does not tell.
     fn clock_offset(&self) -> Option<i64>;
     /// `PATCH /v2/keysets/{id}/config`
@@ -173,6 +186,9 @@ pub enum Creation {
         /// What was recorded under the label and is gone at the server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<KeysetId>,
+        /// Declared as protected (or not), where that is not what its type says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protect: Option<bool>,
     },
     /// A new secret key for a keyset that is recorded.
     #[serde(rename_all = "camelCase")]
@@ -312,6 +328,8 @@ pub trait Sink: Send + Sync {
     fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> impl Future<Output = Result<(), SinkError>> + Send;
     /// `None`: there is no such entry.
     fn get(&self, name: &SecretName) -> impl Future<Output = Result<Option<Secret>, SinkError>> + Send;
+    /// Takes the entry away; `false`: there is none.
+    fn remove(&self, name: &SecretName) -> impl Future<Output = Result<bool, SinkError>> + Send;
     /// Whether there is such an entry, also where it cannot be read. `None`: nobody can tell.
     fn has(&self, name: &SecretName) -> impl Future<Output = Result<Option<bool>, SinkError>> + Send {
         async move {

@@ -9,7 +9,7 @@ use super::style::{BOLD, DIM, GOOD, WARN};
 use super::text::{count, github, markdown, terminal};
 use crate::config::{Place, Sources};
 use crate::keyset::wire::to_json;
-use crate::plan::{Drift, Finding, Who};
+use crate::plan::{Drift, Finding, IgnoredDrift, Who};
 
 /// A finding in words: what it is about, what differs, and who changed it.
 struct Words {
@@ -89,9 +89,13 @@ fn place<'s>(finding: &Finding, sources: &'s Sources) -> Option<Place<'s>> {
 }
 
 fn summary(drift: &Drift) -> String {
+    let ignored = match drift.ignored.len() {
+        0 => String::new(),
+        n => format!(", {} ignored", count(n, "difference")),
+    };
     match drift.findings.len() {
-        0 => format!("No drift: {} in order.", drift.in_order),
-        n => format!("{}, {} in order.", count(n, "difference"), drift.in_order),
+        0 => format!("No drift: {} in order{ignored}.", drift.in_order),
+        n => format!("{}, {} in order{ignored}.", count(n, "difference"), drift.in_order),
     }
 }
 
@@ -161,6 +165,7 @@ pub fn for_github(drift: &Drift, sources: &Sources) -> String {
 ///   "not_applied" "app_not_applied"   label
 ///   "unmanaged"       id, name (or null), app;   "app_unmanaged"   id, name
 /// in_order     how many declared apps and keysets are as they should be
+/// ignored[]    {label, field, declared, live, reason (or null)}: what `ignore` leaves alone; no finding
 /// ```
 pub fn json(drift: &Drift, sources: &Sources, exit_code: u8) -> Json {
     let findings: Vec<Json> = drift
@@ -190,5 +195,11 @@ pub fn json(drift: &Drift, sources: &Sources, exit_code: u8) -> Json {
             json
         })
         .collect();
-    json!({ "format_version": 1, "kind": "drift", "exit_code": exit_code, "in_order": drift.in_order, "findings": findings })
+    let ignored = drift.ignored.iter().map(|IgnoredDrift { label, field, declared, live, reason }| {
+        json!({ "label": label, "field": field.to_string(), "declared": to_json(declared), "live": to_json(live), "reason": reason })
+    });
+    json!({
+        "format_version": 1, "kind": "drift", "exit_code": exit_code, "in_order": drift.in_order, "findings": findings,
+        "ignored": ignored.collect::<Vec<_>>(),
+    })
 }

@@ -35,7 +35,9 @@ const REFUSE: Style = AnsiColor::Red.on_default().bold();
 pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     let compact = plan.summary().create > DETAILED_CREATES && !options.verbose;
     let mut out = String::new();
-    let app = |a: &&Action| a.is_app();
+    let moves = |a: &&Action| matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. });
+    group(&mut out, "Labels that change", plan.actions.iter().filter(moves).map(|a| action(a, compact)));
+    let app = |a: &&Action| a.is_app() && !a.is_removal() && !moves(a);
     let create = |a: &&Action| matches!(a, Action::CreateKeyset { .. });
     let update = |a: &&Action| matches!(a, Action::UpdateKeyset { .. });
     group(&mut out, "Apps", plan.actions.iter().filter(app).map(|a| action(a, compact)));
@@ -45,6 +47,9 @@ pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     group(&mut out, "Secret keys to replace", plan.actions.iter().filter(rotate).map(|a| action(a, compact)));
     let mirror = |a: &&Action| matches!(a, Action::MirrorSecret { .. });
     group(&mut out, "Copies of secret keys to send", plan.actions.iter().filter(mirror).map(|a| action(a, compact)));
+    let protects = |a: &&Action| matches!(a, Action::ProtectKeyset { .. });
+    group(&mut out, "Protection", plan.actions.iter().filter(protects).map(|a| action(a, compact)));
+    group(&mut out, "To delete", plan.actions.iter().filter(|a| a.is_removal()).map(|a| action(a, compact)));
     group(&mut out, "Refused", plan.refusals.iter().map(|r| refusal(r, sources)));
     let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
     group(&mut out, "No longer declared", plan.orphans.iter().map(orphan));
@@ -85,7 +90,7 @@ fn action(action: &Action, compact: bool) -> String {
             let name = if **name == *id.as_str() { String::new() } else { format!(" {}", quoted(name)) };
             format!("{CREATE}+{CREATE:#} app {label}:{name} ({id}) exists and becomes known to the state; nothing is sent\n")
         }
-        Action::CreateKeyset { label, app, settings, reason, origin: _ } => {
+        Action::CreateKeyset { label, app, settings, reason, protect: _, origin: _ } => {
             let head = format!("{CREATE}+{CREATE:#} keyset {label} in app {app}");
             if compact {
                 format!("{head}: {}{}{}\n", count(settings.len(), "setting"), finals(settings), because(reason))
@@ -101,6 +106,26 @@ fn action(action: &Action, compact: bool) -> String {
         Action::RotateSecret { label, id, app, why, origin: _ } => {
             format!("{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n", words::rotation(why))
         }
+        Action::MoveApp { label, from, id, origin: _ } => {
+            format!("{UPDATE}>{UPDATE:#} app {from} becomes {label} ({id}); nothing is sent\n")
+        }
+        Action::MoveKeyset { label, from, id, origin: _ } => {
+            format!("{UPDATE}>{UPDATE:#} keyset {from} becomes {label} ({id}); nothing is sent\n")
+        }
+        Action::ProtectKeyset { label, id, protect, origin: _ } => {
+            let how = if *protect { "never to be deleted" } else { "may be deleted once it is not declared any more" };
+            format!("{UPDATE}~{UPDATE:#} keyset {label} ({id}): {how}; nothing is sent\n")
+        }
+        Action::DeleteKeyset { label, id, app, keys } => {
+            let mut out = format!("{REFUSE}-{REFUSE:#} keyset {label} in app {app} ({id}): {REFUSE}for ever{REFUSE:#}\n");
+            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} publishKey: {}", terminal(&keys.publish_key));
+            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} subscribeKey: {}", terminal(&keys.subscribe_key));
+            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} its secret key, and its data");
+            out
+        }
+        Action::DeleteApp { label, id, name } => format!("{REFUSE}-{REFUSE:#} app {label}: {} ({id})\n", quoted(name)),
+        Action::ForgetKeyset { label, id } => format!("{DIM}-{DIM:#} keyset {label} ({id}): gone at the server; its record goes too\n"),
+        Action::ForgetApp { label, id } => format!("{DIM}-{DIM:#} app {label} ({id}): gone at the server; its record goes too\n"),
         Action::MirrorSecret { label, to, why, origin: _ } => {
             format!(
                 "{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n",
@@ -222,6 +247,20 @@ fn summary(plan: &Plan) -> String {
     }
     if sum.mirror > 0 {
         parts.push(format!("{} to send", if sum.mirror == 1 { "1 copy".to_owned() } else { format!("{} copies", sum.mirror) }));
+    }
+    if sum.moved > 0 {
+        parts.push(format!("{} to move", count(sum.moved, "label")));
+    }
+    if sum.protect > 0 {
+        parts.push(format!("{} to note", count(sum.protect, "protection")));
+    }
+    for (n, noun) in [(sum.delete, "keyset"), (sum.delete_apps, "app")] {
+        if n > 0 {
+            parts.push(format!("{} to DELETE", count(n, noun)));
+        }
+    }
+    if sum.forget > 0 {
+        parts.push(format!("{} to forget", count(sum.forget, "record")));
     }
     if sum.refused > 0 {
         parts.push(format!("{} refused", sum.refused));

@@ -17,18 +17,19 @@ pub const FORMAT_VERSION: u32 = 1;
 /// format_version   1
 /// kind             "plan"
 /// refreshed        whether the account was looked at
-/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, mirror, irreversible, refused, orphans, unchanged
+/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, mirror, move, protect, delete, delete_apps, forget, irreversible, refused, orphans, unchanged
 /// actions[]        in the order of apply:
-///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" + "keyset";  "rotate" | "mirror" + "secret_key"
+///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" | "protect" + "keyset";
+///                  "move" | "delete" | "forget" + either;  "rotate" | "mirror" + "secret_key"
 ///   label, place   place: {path, line, column} from 1, or null
 ///   reason         creates: {why: "new" | "deleted_outside" | "unfinished", id?, since?}
-///                  rotations: {why: "missing" | "unfinished", message?, since?};  mirrors: {why: "new" | "outdated"}
-///   id, name, from, to, app      where the action has them
+///                  rotations: {why: "missing" | "unfinished" | "due", message?, since?, every_seconds?, overlap_seconds?};  mirrors: {why: "new" | "outdated"}
+///   id, name, from, to, app, protect, publishKey, subscribeKey      where the action has them
 ///   changes[]      keysets: {field, from, to, from_known, irreversible, companion}
 /// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
 ///                  `why`, which are named below; one refusal is enough for nothing to be applied
 ///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
-///                  "name_taken" "app_name_taken" "unknown_label"
+///                  "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
 /// orphans[]        {label, id, live: true | false | null, message}
 /// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
 /// ```
@@ -50,6 +51,11 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
             "update": sum.update,
             "rotate": sum.rotate,
             "mirror": sum.mirror,
+            "move": sum.moved,
+            "protect": sum.protect,
+            "delete": sum.delete,
+            "delete_apps": sum.delete_apps,
+            "forget": sum.forget,
             "irreversible": sum.irreversible,
             "refused": sum.refused,
             "orphans": sum.orphans,
@@ -94,12 +100,35 @@ fn action(action: &Action, sources: &Sources) -> Json {
         Action::AdoptApp { label, id, name, origin } => {
             (json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }), origin)
         }
-        Action::CreateKeyset { label, app, settings, reason: why, origin } => {
+        Action::CreateKeyset { label, app, settings, reason: why, protect: _, origin } => {
             let json = json!({
                 "action": "create", "kind": "keyset", "label": label, "app": app, "reason": reason(why), "changes": changes(settings),
             });
             (json, origin)
         }
+        Action::MoveApp { label, from, id, origin } => {
+            (json!({ "action": "move", "kind": "app", "label": label, "from": from, "id": id }), origin)
+        }
+        Action::MoveKeyset { label, from, id, origin } => {
+            (json!({ "action": "move", "kind": "keyset", "label": label, "from": from, "id": id }), origin)
+        }
+        Action::ProtectKeyset { label, id, protect, origin } => {
+            (json!({ "action": "protect", "kind": "keyset", "label": label, "id": id, "protect": protect }), origin)
+        }
+        Action::DeleteKeyset { label, id, app, keys } => {
+            let (publish, subscribe) = (&keys.publish_key, &keys.subscribe_key);
+            return json!({
+                "action": "delete", "kind": "keyset", "label": label, "id": id, "app": app, "publishKey": publish, "subscribeKey": subscribe,
+                "place": null,
+            });
+        }
+        Action::DeleteApp { label, id, name } => {
+            return json!({ "action": "delete", "kind": "app", "label": label, "id": id, "name": name, "place": null });
+        }
+        Action::ForgetKeyset { label, id } => {
+            return json!({ "action": "forget", "kind": "keyset", "label": label, "id": id, "place": null });
+        }
+        Action::ForgetApp { label, id } => return json!({ "action": "forget", "kind": "app", "label": label, "id": id, "place": null }),
         Action::UpdateKeyset { label, id, app, changes: all, origin } => {
             let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
             (json, origin)
@@ -108,6 +137,9 @@ fn action(action: &Action, sources: &Sources) -> Json {
             let reason = match why {
                 Rotation::Missing { why } => json!({ "why": "missing", "message": why }),
                 Rotation::Unfinished { since } => json!({ "why": "unfinished", "since": since }),
+                Rotation::Due { since, every, overlap } => {
+                    json!({ "why": "due", "since": since, "every_seconds": every.as_secs(), "overlap_seconds": overlap.as_secs() })
+                }
             };
             (json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }), origin)
         }
@@ -156,6 +188,8 @@ fn refused(why: &Refused) -> Json {
         Refused::AppChanged { from, to } => json!({ "from": from, "to": to }),
         Refused::AppReplaced { app: _, from, to } => json!({ "from": from, "to": to }),
         Refused::AppNotVisible { id } => json!({ "id": id }),
+        Refused::MovedWhileSealed { from, since } => json!({ "from": from, "since": since }),
+        Refused::Protected { id } | Refused::OtherKeys { id } => json!({ "id": id }),
         Refused::Vanished { gone, recorded } => json!({ "gone": gone, "recorded": recorded }),
         Refused::OverLimit { kind, planned, limit } => json!({ "limit_of": kind, "planned": planned, "limit": limit }),
         Refused::NameTaken { app, name, id, recorded_as } => json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as }),
@@ -167,7 +201,7 @@ fn refused(why: &Refused) -> Json {
 fn note(note: &Note) -> Json {
     match note {
         Note::Sealed { label, since } => json!({ "label": label, "since": since }),
-        Note::OrphanApp { label, id } => json!({ "label": label, "id": id }),
+        Note::OrphanApp { label, id, holds } => json!({ "label": label, "id": id, "holds": holds }),
         Note::ChangedOutside { label, field, recorded, live } => {
             let live: Option<Json> = live.as_ref().map(|v: &Value| to_json(v));
             json!({ "label": label, "field": field.to_string(), "recorded": to_json(recorded), "live": live })

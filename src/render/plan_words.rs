@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::keyset::{FieldId, Label, Life, Value};
+use crate::keyset::{FieldId, Label, Life, Value, duration};
 use crate::plan::{Mirroring, Note, Orphan, Reason, Refused, Rotation};
 
 use super::text::{count, terminal};
@@ -85,6 +85,37 @@ pub(super) fn refused(why: &Refused) -> Words {
                 format!("or insist, naming each: {}", list(gone, "--recreate ", " ")),
             ],
         },
+        Refused::MovedWhileSealed { from, since } => Words {
+            tag: "moved_while_sealed",
+            what: format!("the answer to what was begun {since} for `{from}` is sealed in the journal"),
+            why: "It holds the only copy of a secret key, which belongs to the old label until it is stored.".into(),
+            instead: vec!["`keyform secrets recover`, where the private key is; then apply again".into()],
+        },
+        Refused::Protected { id } => Words {
+            tag: "protected",
+            what: format!("keyset {id} is protected and is not deleted"),
+            why: "It was declared as protected, which a production keyset is by default; deleted keys never work again.".into(),
+            instead: vec![
+                "put it back into the TOML; with `protect = false` and an apply it may be deleted afterwards".into(),
+                "or let keyform forget it and leave it alone: keyform state rm LABEL".into(),
+                "or delete the others only: --target LABEL".into(),
+            ],
+        },
+        Refused::OtherKeys { id } => Words {
+            tag: "other_keys",
+            what: format!("keyset {id} has other keys in the account than those that are recorded"),
+            why: "So it is not the keyset that the state knows, and it is not deleted.".into(),
+            instead: vec![
+                "check which account the API key belongs to".into(),
+                "or let keyform forget it and leave it alone: keyform state rm LABEL".into(),
+            ],
+        },
+        Refused::OverLimit { kind: "delete", planned, limit } => Words {
+            tag: "over_limit",
+            what: format!("{planned} to delete, and the limit is {limit}"),
+            why: "`[limits] delete` bounds what one apply may delete; it is 0 unless it says otherwise.".into(),
+            instead: vec![format!("if all of it is meant: --limit delete={planned}"), "or do a part of it: --target LABEL".into()],
+        },
         Refused::OverLimit { kind, planned, limit } => Words {
             tag: "over_limit",
             what: format!("{} to {kind}, and the limit is {limit}", count(*planned, "keyset")),
@@ -100,7 +131,9 @@ pub(super) fn refused(why: &Refused) -> Words {
             what: format!("app `{app}` has a keyset named {} already: {id}{}", quoted(name), known_as(recorded_as)),
             why: "A create would make a second one of the same name.".into(),
             instead: match recorded_as {
-                Some(old) => vec![format!("put the label back: [keyset.{old}]"), "or give this keyset another `name`".into()],
+                Some(old) => {
+                    vec![format!("if only the label is new: moved = {{ from = \"{old}\" }}"), "or give this keyset another `name`".into()]
+                }
                 None => vec!["give this keyset another `name`".into(), "or rename or delete the one in the account".into()],
             },
         },
@@ -110,7 +143,7 @@ pub(super) fn refused(why: &Refused) -> Words {
             why: "A create would make a second one of the same name.".into(),
             instead: vec![
                 match recorded_as {
-                    Some(old) => format!("put the label back: [app.{old}]"),
+                    Some(old) => format!("if only the label is new: moved = {{ from = \"{old}\" }}"),
                     None => format!("refer to it instead of `name`: id = \"{id}\""),
                 },
                 "or give this app another `name`".into(),
@@ -146,6 +179,13 @@ pub(super) fn rotation(why: &Rotation) -> String {
         Rotation::Unfinished { since } => {
             format!("a rotation was begun {since}, its end is not known: found out first, and done again only if its key is lost")
         }
+        Rotation::Due { since, every, overlap } => {
+            format!(
+                "the present one is of {since:.0}, and a new one is due every {}; it works on for {}",
+                duration::show(*every),
+                duration::show(*overlap)
+            )
+        }
     }
 }
 
@@ -166,7 +206,13 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
                  `keyform secrets recover` stores its secret and records it"
             ),
         ),
-        Note::OrphanApp { label, id } => ("orphan_app", format!("app {label} ({id}) is not declared any more; it is left alone")),
+        Note::OrphanApp { label, id, holds: 0 } => {
+            ("orphan_app", format!("app {label} ({id}) is not declared any more; it is left alone, and --delete would delete it"))
+        }
+        Note::OrphanApp { label, id, holds } => (
+            "orphan_app",
+            format!("app {label} ({id}) is not declared any more; it is left alone, for it holds {}", count(*holds, "keyset")),
+        ),
         Note::ChangedOutside { label, field, recorded, live } => {
             let now = live.as_ref().map_or("not shown".into(), value);
             ("changed_outside", format!("keyset {label}: {field} was changed outside keyform, from {} to {now}", value(recorded)))
@@ -183,7 +229,7 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
 
 pub(super) fn orphan(orphan: &Orphan) -> &'static str {
     match orphan.live {
-        Some(true) => "not declared any more; it is left alone",
+        Some(true) => "not declared any more; it is left alone (--delete deletes it)",
         Some(false) => "not declared any more, and gone at the server",
         None => "not declared any more",
     }

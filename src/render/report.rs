@@ -45,6 +45,11 @@ pub fn human(report: &Report) -> String {
         (verb(Verb::UpdateKeyset), "keyset", "updated"),
         (verb(Verb::RotateSecret), "secret key", "replaced"),
         (verb(Verb::MirrorSecret), "secret", "mirrored"),
+        (verb(Verb::MoveApp) + verb(Verb::MoveKeyset), "label", "moved"),
+        (verb(Verb::ProtectKeyset), "protection", "noted"),
+        (verb(Verb::DeleteKeyset), "keyset", "deleted"),
+        (verb(Verb::DeleteApp), "app", "deleted"),
+        (verb(Verb::ForgetKeyset) + verb(Verb::ForgetApp), "record", "forgotten"),
         (verb(Verb::Resolve), "earlier step", "resolved"),
         (verb(Verb::Recover), "sealed answer", "recovered"),
     ] {
@@ -113,6 +118,13 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
             serde_json::json!({"outcome": "updated", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
         }
         Outcome::Mirrored { to } => serde_json::json!({"outcome": "mirrored", "to": to}),
+        Outcome::Moved { from, kept_under } => serde_json::json!({"outcome": "moved", "from": from, "secret_kept_under": kept_under}),
+        Outcome::Protected { protect } => serde_json::json!({"outcome": "noted", "protect": protect}),
+        Outcome::Deleted { id, keys, secret } => serde_json::json!({
+            "outcome": "deleted", "id": id, "publishKey": keys.as_ref().map(|keys| &keys.publish_key),
+            "subscribeKey": keys.as_ref().map(|keys| &keys.subscribe_key), "secret_left": secret,
+        }),
+        Outcome::Forgotten { id } => serde_json::json!({"outcome": "forgotten", "id": id}),
         Outcome::Nothing => serde_json::json!({"outcome": "nothing"}),
         Outcome::Failed { why, help } => serde_json::json!({"outcome": "failed", "message": why, "help": help}),
         Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
@@ -146,6 +158,13 @@ fn verb_name(verb: Verb) -> &'static str {
         Verb::UpdateKeyset => "update_keyset",
         Verb::RotateSecret => "rotate_secret",
         Verb::MirrorSecret => "mirror_secret",
+        Verb::MoveApp => "move_app",
+        Verb::MoveKeyset => "move_keyset",
+        Verb::ProtectKeyset => "protect_keyset",
+        Verb::DeleteKeyset => "delete_keyset",
+        Verb::DeleteApp => "delete_app",
+        Verb::ForgetKeyset => "forget_keyset",
+        Verb::ForgetApp => "forget_app",
         Verb::Resolve => "resolve",
         Verb::Recover => "recover",
     }
@@ -153,8 +172,10 @@ fn verb_name(verb: Verb) -> &'static str {
 
 fn subject(step: &Step) -> String {
     let noun = match step.verb {
-        Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp => "app",
-        Verb::CreateKeyset | Verb::UpdateKeyset => "keyset",
+        Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp | Verb::MoveApp | Verb::DeleteApp | Verb::ForgetApp => "app",
+        Verb::CreateKeyset | Verb::UpdateKeyset | Verb::MoveKeyset | Verb::ProtectKeyset | Verb::DeleteKeyset | Verb::ForgetKeyset => {
+            "keyset"
+        }
         Verb::RotateSecret => "secret key of",
         Verb::MirrorSecret => "copy of the secret key of",
         Verb::Resolve => "earlier step for",
@@ -219,6 +240,16 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
         Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
+        Outcome::Moved { from, .. } => format!("{GOOD}✓{GOOD:#} {subject} was {from}"),
+        Outcome::Protected { protect: true } => format!("{GOOD}✓{GOOD:#} {subject} is never to be deleted"),
+        Outcome::Protected { protect: false } => format!("{GOOD}✓{GOOD:#} {subject} may be deleted once it is not declared any more"),
+        Outcome::Deleted { id, keys: Some(keys), .. } => format!(
+            "{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}, {}, {}){DIM:#}",
+            terminal(&keys.publish_key),
+            terminal(&keys.subscribe_key)
+        ),
+        Outcome::Deleted { id, keys: None, .. } => format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}){DIM:#}"),
+        Outcome::Forgotten { id } => format!("{GOOD}✓{GOOD:#} {subject} was gone, and is recorded no more {DIM}(id {id}){DIM:#}"),
         Outcome::Nothing if step.verb == Verb::Recover => format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key"),
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
         Outcome::Failed { why, .. } => format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why)),
@@ -235,6 +266,10 @@ fn failing(step: &Step) -> &'static str {
         Verb::UpdateKeyset => "not updated",
         Verb::RotateSecret => "not replaced",
         Verb::MirrorSecret => "not sent",
+        Verb::MoveApp | Verb::MoveKeyset => "not moved",
+        Verb::ProtectKeyset => "not noted",
+        Verb::DeleteKeyset | Verb::DeleteApp => "not deleted",
+        Verb::ForgetKeyset | Verb::ForgetApp => "not forgotten",
         Verb::Resolve => "not resolved",
         Verb::Recover => "not opened",
     }
@@ -251,7 +286,13 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
         Outcome::Rotated { secret, waits, .. } => notes.extend(without_secret(secret, *waits)),
         Outcome::Updated { differing } => notes.extend(differing.iter().map(differs)),
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
-        Outcome::Unknown { .. } if step.verb != Verb::UpdateKeyset => {
+        Outcome::Moved { kept_under: Some(label), .. } => {
+            notes.push(format!("its secret cannot be read here and keeps its name in the sink: {label}"));
+        }
+        Outcome::Deleted { secret: Some(why), .. } => {
+            notes.push(format!("its secret key is of no more use and is still in the sink: {}", terminal(why)));
+        }
+        Outcome::Unknown { .. } if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) => {
             notes.push("It is written down as begun: the next `keyform apply` looks for it before it makes anything.".to_owned());
         }
         _ => {}

@@ -234,6 +234,11 @@ impl Sink for AgeSink {
         blocking(move || disk::read_at_most(&path, FILE_MAX).map_err(failed).map(|found| Some(found.is_some()))).await
     }
 
+    async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
+        let (path, dir) = (self.file(keyset(name)?), self.dir.clone());
+        blocking(move || disk::remove(&path, &dir).map_err(failed)).await
+    }
+
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let label = keyset(name)?.clone();
         let (path, project, with) = (self.file(&label), name.project.to_string(), self.with.clone());

@@ -41,6 +41,9 @@ impl Sink for AnySink {
     async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {
         each!(self, sink => sink.has(name).await)
     }
+    async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
+        each!(self, sink => sink.remove(name).await)
+    }
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         each!(self, sink => sink.get(name).await)
     }

@@ -245,6 +245,10 @@ impl Sink for ExecSink {
         self.ask(&question).await?.map(drop).ok_or_else(|| failed("it says that it found nothing to write to"))
     }
 
+    async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
+        self.ask(&self.about("delete", name)).await.map(|answer| answer.is_some())
+    }
+
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let Some(mut answer) = self.ask(&self.about("get", name)).await? else { return Ok(None) };
         let text = Zeroizing::new(answer.secret.take().unwrap_or_default());

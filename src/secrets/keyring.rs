@@ -80,6 +80,12 @@ impl Sink for KeyringSink {
         self.worker.run(move |entries| entries.put(&service, &user, &text)).await
     }
 
+    async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
+        self.may_write_here()?;
+        let (service, user) = entry(name);
+        self.worker.run(move |entries| entries.delete(&service, &user)).await
+    }
+
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let (service, user) = entry(name);
         let text = self.worker.run(move |entries| entries.get(&service, &user)).await?;

@@ -86,6 +86,13 @@ impl Sink for SealedSink {
         files.put(name, owner, secret).await.map_err(ours)
     }
 
+    async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
+        match self.files().await? {
+            Some(files) if name.item != Item::EscrowKey => files.remove(name).await.map_err(ours),
+            _ => Ok(false),
+        }
+    }
+
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         if name.item == Item::EscrowKey {
             return self.keyring.get(name).await;

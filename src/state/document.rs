@@ -194,6 +194,14 @@ pub struct KeysetStanza {
     secret: SecretStanza,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     mirrors: BTreeMap<MirrorTarget, Fingerprint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_since: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_label: Option<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protect: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied_at: Option<jiff::Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -213,24 +221,55 @@ enum SecretStanza {
 
 impl From<RecordedKeyset> for KeysetStanza {
     fn from(keyset: RecordedKeyset) -> Self {
-        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, mirrors } = keyset;
+        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, .. } = keyset;
+        let RecordedKeyset { mirrors, secret_since, secret_label, protect, applied_at, .. } = keyset;
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
             SecretRecord::Missing { why, current } => SecretStanza::Missing { why, current },
             SecretRecord::Unknown => SecretStanza::Unknown,
         };
-        KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors }
+        KeysetStanza {
+            id,
+            app,
+            app_id,
+            publish_key,
+            subscribe_key,
+            created_at,
+            applied,
+            seen,
+            secret,
+            mirrors,
+            secret_since,
+            secret_label,
+            protect,
+            applied_at,
+        }
     }
 }
 impl From<KeysetStanza> for RecordedKeyset {
     fn from(stanza: KeysetStanza) -> Self {
-        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, mirrors } = stanza;
+        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, .. } = stanza;
+        let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, .. } = stanza;
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
             SecretStanza::Missing { why, current } => SecretRecord::Missing { why, current },
             SecretStanza::Unknown => SecretRecord::Unknown,
         };
-        RecordedKeyset { id, app, app_id, keys: PublicKeys { publish_key, subscribe_key }, created_at, applied, seen, secret, mirrors }
+        RecordedKeyset {
+            id,
+            app,
+            app_id,
+            keys: PublicKeys { publish_key, subscribe_key },
+            created_at,
+            applied,
+            seen,
+            secret,
+            mirrors,
+            secret_since,
+            secret_label,
+            protect,
+            applied_at,
+        }
     }
 }

@@ -14,6 +14,7 @@ mod examples;
 mod github;
 mod house;
 mod leaks;
+mod lifecycle;
 mod login;
 mod many;
 mod mirror;

@@ -7,7 +7,8 @@ use keyform::apply::adopt::{Adoption, record};
 use keyform::config::{Source, Sources};
 use keyform::keyset::field::{Kind, Life};
 use keyform::keyset::views::{
-    AppSource, Desired, DesiredApp, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedApp, RecordedKeyset, SecretRecord,
+    AppSource, Desired, DesiredApp, DesiredKeyset, Ignored, Live, LiveApp, LiveKeyset, Recorded, RecordedApp, RecordedKeyset, Rotate,
+    SecretRecord,
 };
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
@@ -110,19 +111,31 @@ impl World {
     fn app(&mut self, name: &str, called: &str) {
         let at = self.line(&format!("[app.{name}]"));
         let origin = self.line(&format!("name = {called:?}"));
-        let app = DesiredApp { source: AppSource::Managed { name: called.into(), origin }, origin: at };
+        let app = DesiredApp { source: AppSource::Managed { name: called.into(), origin }, moved_from: Box::default(), origin: at };
         self.desired.apps.insert(label(name), app);
     }
     fn app_by_id(&mut self, name: &str, id: &str) {
         let at = self.line(&format!("[app.{name}]"));
         let origin = self.line(&format!("id = {id:?}"));
-        self.desired.apps.insert(label(name), DesiredApp { source: AppSource::Existing { id: app_id(id), origin }, origin: at });
+        self.desired.apps.insert(
+            label(name),
+            DesiredApp { source: AppSource::Existing { id: app_id(id), origin }, moved_from: Box::default(), origin: at },
+        );
     }
     fn keyset(&mut self, name: &str, app: &str) {
         let origin = self.line(&format!("[keyset.{name}]"));
         let app_origin = self.line(&format!("app = {app:?}"));
-        let keyset =
-            DesiredKeyset { app: label(app), app_origin, settings: Default::default(), protect: false, mirrors: Box::default(), origin };
+        let keyset = DesiredKeyset {
+            app: label(app),
+            app_origin,
+            settings: Default::default(),
+            protect: false,
+            mirrors: Box::default(),
+            moved_from: Box::default(),
+            ignored: Box::default(),
+            rotate: None,
+            origin,
+        };
         self.desired.keysets.insert(label(name), keyset);
         self.set(name, "name", text(name));
         self.set(name, "type", text("testing"));
@@ -132,6 +145,10 @@ impl World {
         self.set_at(keyset, field(path), value, origin);
     }
     fn set_at(&mut self, keyset: &str, field: FieldId, value: Value, origin: Origin) {
+        if field == self::field("type") {
+            // As it is where nobody says otherwise.
+            self.desired.keysets.get_mut(&label(keyset)).unwrap().protect = value == text("production");
+        }
         self.desired.keysets.get_mut(&label(keyset)).unwrap().settings.set(field, value, origin).unwrap();
     }
     fn move_to(&mut self, keyset: &str, app: &str) {
@@ -182,6 +199,7 @@ impl World {
             live: self.refresh.then_some(&live),
             open: &self.open,
             policy: &self.policy,
+            now: noon(),
         };
         let plan = make(&inputs);
         assert_eq!(check(&plan, &inputs), Vec::<String>::new(), "the plan breaks its own rules: {plan:#?}");
@@ -224,7 +242,33 @@ impl World {
                 Action::AdoptApp { label, id, name, .. } => {
                     self.recorded.apps.insert(label.clone(), RecordedApp { id: id.clone(), name: name.clone(), managed: false });
                 }
-                Action::CreateKeyset { label, app, settings, .. } => self.create(label, app, settings),
+                Action::CreateKeyset { label, app, settings, protect, .. } => {
+                    self.create(label, app, settings);
+                    self.recorded.keysets.get_mut(label).unwrap().protect = *protect;
+                }
+                Action::MoveApp { label, from, .. } => {
+                    let app = self.recorded.apps.remove(from).unwrap();
+                    self.recorded.apps.insert(label.clone(), app);
+                    self.recorded.keysets.values_mut().filter(|k| k.app == *from).for_each(|k| k.app = label.clone());
+                }
+                Action::MoveKeyset { label, from, .. } => {
+                    let keyset = self.recorded.keysets.remove(from).unwrap();
+                    self.recorded.keysets.insert(label.clone(), keyset);
+                }
+                Action::ProtectKeyset { label, protect, .. } => {
+                    self.recorded.keysets.get_mut(label).unwrap().protect = Some(*protect);
+                }
+                Action::DeleteKeyset { label, id, .. } => {
+                    assert!(self.server.keysets.remove(id).is_some());
+                    self.recorded.keysets.remove(label);
+                }
+                Action::DeleteApp { label, id, .. } => {
+                    assert!(self.server.keysets.values().all(|keyset| keyset.app_id != *id), "400: it holds keysets");
+                    self.server.apps.remove(id);
+                    self.recorded.apps.remove(label);
+                }
+                Action::ForgetKeyset { label, .. } => _ = self.recorded.keysets.remove(label),
+                Action::ForgetApp { label, .. } => _ = self.recorded.apps.remove(label),
                 Action::RotateSecret { label, .. } => {
                     self.recorded.keysets.get_mut(label).unwrap().secret = stored();
                     self.open.secret_keys.remove(label);
@@ -264,6 +308,10 @@ impl World {
         observed.absorb(&applied);
         let keyset = RecordedKeyset {
             mirrors: Default::default(),
+            secret_since: None,
+            secret_label: None,
+            protect: None,
+            applied_at: None,
             id: id.clone(),
             app: app.clone(),
             app_id: app_id.clone(),
@@ -641,7 +689,7 @@ fn what_is_not_declared_any_more_is_reported_and_left_alone() {
 
     world.desired.keysets.clear();
     world.desired.apps.clear();
-    assert_eq!(world.plan().notes, [Note::OrphanApp { label: label("chat"), id: app_id("app-1") }], "only what keyform made");
+    assert_eq!(world.plan().notes, [Note::OrphanApp { label: label("chat"), id: app_id("app-1"), holds: 2 }], "only what keyform made");
 }
 
 #[test]
@@ -798,7 +846,14 @@ fn check_sees_a_plan_that_was_tampered_with() {
     world.set("dev", "files.retention", Value::Int(30));
     let plan = world.plan();
     let live = world.live();
-    let inputs = Inputs { desired: &world.desired, recorded: &world.recorded, live: Some(&live), open: &world.open, policy: &world.policy };
+    let inputs = Inputs {
+        desired: &world.desired,
+        recorded: &world.recorded,
+        live: Some(&live),
+        open: &world.open,
+        policy: &world.policy,
+        now: noon(),
+    };
     let broken = |tamper: &dyn Fn(&mut Plan)| {
         let mut plan = plan.clone();
         tamper(&mut plan);
@@ -968,7 +1023,7 @@ proptest! {
         prop_assert_eq!(recorded.keysets.len(), keysets.len());
         let mut live = Live { apps: [(app.id.clone(), app.clone())].into(), keysets: keysets.iter().map(|k| (k.id.clone(), k.clone())).collect() };
         let (open, policy) = (OpenCreates::default(), Policy::default());
-        let plan = make(&Inputs { desired: &project.desired, recorded: &recorded, live: Some(&live), open: &open, policy: &policy });
+        let plan = make(&Inputs { desired: &project.desired, recorded: &recorded, live: Some(&live), open: &open, policy: &policy, now: noon() });
         prop_assert!(plan.is_empty(), "{:#?}\n{}", plan, declaration.toml);
         prop_assert_eq!(drift(&project.desired, &recorded, &live, true).findings, vec![]);
         // What nobody declared may change afterwards.
@@ -1040,13 +1095,13 @@ proptest! {
             if reverse { keysets.reverse(); }
             for name in if reverse { ["a2", "a1"] } else { ["a1", "a2"] } {
                 let source = AppSource::Managed { name: name.into(), origin: place(9, field("name")) };
-                world.desired.apps.insert(label(name), DesiredApp { source, origin: place(9, field("type")) });
+                world.desired.apps.insert(label(name), DesiredApp { source, moved_from: Box::default(), origin: place(9, field("type")) });
             }
             for (n, fields) in keysets {
                 let name = format!("k{n}");
                 let origin = place(*n, field("type"));
                 let keyset = DesiredKeyset {
-                    mirrors: Box::default(),
+                    mirrors: Box::default(), moved_from: Box::default(), ignored: Box::default(), rotate: None,
                     app: label(&format!("a{}", n % 2 + 1)), app_origin: origin, settings: Default::default(), protect: false, origin,
                 };
                 world.desired.keysets.insert(label(&name), keyset);
@@ -1060,6 +1115,166 @@ proptest! {
         };
         prop_assert_eq!(build(false), build(true));
     }
+}
+
+#[test]
+fn a_label_that_moved_takes_its_record_along() {
+    let mut world = World::matching();
+    let rename = |world: &mut World, from: &str, to: &str, old: &[&str]| {
+        let mut keyset = world.desired.keysets.remove(&label(from)).unwrap();
+        keyset.moved_from = old.iter().map(|old| label(old)).collect();
+        world.desired.keysets.insert(label(to), keyset);
+    };
+    rename(&mut world, "dev", "next", &["never", "dev"]);
+    let id = world.recorded.keysets[&label("dev")].id.clone();
+    let action = Action::MoveKeyset { label: label("next"), from: label("dev"), id, origin: world.desired.keysets[&label("next")].origin };
+    assert_eq!(world.plan().actions, std::slice::from_ref(&action));
+    assert_eq!(world.offline().actions, [action]);
+    assert!(world.drift().is_empty(), "a label is nothing that the account has");
+
+    // A change goes along, and so does what was begun.
+    world.set("next", "presence.announceMax", Value::Int(30));
+    world.open.secret_keys.insert(label("dev"), noon());
+    let plan = world.plan();
+    assert_eq!(plan.actions.len(), 3, "{plan:?}");
+    assert!(plan.actions.iter().all(|action| *action.label() == label("next")));
+    world.open.secret_keys.clear();
+    world.open.sealed.insert(label("dev"), noon());
+    assert_eq!(refused(&world), Refused::MovedWhileSealed { from: label("dev"), since: noon() });
+    world.open.sealed.clear();
+    // An unfinished create under the old label is one under the new.
+    let record = world.recorded.keysets.remove(&label("dev")).unwrap();
+    world.open.keysets.insert(label("dev"), noon());
+    assert!(matches!(&world.plan().actions[..], [Action::CreateKeyset { reason: Reason::Unfinished { .. }, .. }]));
+    world.open.keysets.clear();
+    world.recorded.keysets.insert(label("dev"), record);
+
+    world.apply();
+    assert!(world.plan().is_empty());
+    // Once more, in one step from two names ago, and an app with its keysets.
+    rename(&mut world, "next", "last", &["next", "dev"]);
+    let mut app = world.desired.apps.remove(&label("chat")).unwrap();
+    app.moved_from = [label("chat")].into();
+    world.desired.apps.insert(label("talk"), app);
+    world.desired.keysets.values_mut().for_each(|keyset| keyset.app = label("talk"));
+    assert_eq!(world.plan().summary().moved, 2);
+    world.apply();
+    assert!(world.plan().is_empty());
+    assert_eq!(world.server.keysets.len(), 2, "nothing was made again");
+}
+
+#[test]
+fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
+    let mut world = World::matching();
+    world.undeclare("dev");
+    world.policy.delete = true;
+    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: "delete", planned: 1, limit: 0 });
+    world.policy.limit_delete = 1;
+    let keys = world.recorded.keysets[&label("dev")].keys.clone();
+    let delete = |keys| Action::DeleteKeyset { label: label("dev"), id: keyset_id("ks-2"), app: label("chat"), keys };
+    assert_eq!(world.plan().actions, [delete(keys.clone())]);
+
+    // Protected when it was declared last, by itself or by its type.
+    world.recorded.keysets.get_mut(&label("dev")).unwrap().protect = Some(true);
+    assert_eq!(refused(&world), Refused::Protected { id: keyset_id("ks-2") });
+    let dev = world.recorded.keysets.get_mut(&label("dev")).unwrap();
+    dev.protect = None;
+    dev.applied.absorb(&observed_of([(field("type"), &text("production"))]));
+    assert_eq!(refused(&world), Refused::Protected { id: keyset_id("ks-2") });
+    let dev = world.recorded.keysets.get_mut(&label("dev")).unwrap();
+    dev.protect = Some(false);
+    dev.keys.publish_key = "pub-c-other".into();
+    assert_eq!(refused(&world), Refused::OtherKeys { id: keyset_id("ks-2") });
+    world.recorded.keysets.get_mut(&label("dev")).unwrap().keys = keys;
+    // What was begun is found out first.
+    world.open.secret_keys.insert(label("dev"), noon());
+    assert_eq!(world.plan().actions, []);
+    world.open.secret_keys.clear();
+
+    // The app goes with its last keyset, and not before.
+    world.undeclare("prod");
+    world.desired.apps.remove(&label("chat"));
+    world.policy.limit_delete = 2;
+    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: "delete", planned: 3, limit: 2 });
+    world.policy.limit_delete = 3;
+    world.foreign_keyset("ks-99", app_id("app-1"), "somebody's");
+    assert_eq!(world.plan().summary().delete_apps, 0, "it holds a keyset that nobody declared");
+    world.server.keysets.remove(&keyset_id("ks-99"));
+    let plan = world.plan();
+    assert_eq!((plan.summary().delete, plan.summary().delete_apps), (2, 1));
+    assert!(matches!(plan.actions.last(), Some(Action::DeleteApp { .. })));
+    world.apply();
+    assert!(world.server.keysets.is_empty() && world.plan().is_empty());
+}
+
+#[test]
+fn what_is_gone_is_forgotten_only_where_the_account_is_certainly_the_same() {
+    let mut world = World::matching();
+    world.keyset("third", "chat");
+    world.apply();
+    world.policy.delete = true;
+    world.undeclare("dev");
+    world.delete_outside("dev");
+    assert_eq!(world.plan().actions, [Action::ForgetKeyset { label: label("dev"), id: keyset_id("ks-2") }]);
+    let app = world.server.apps.remove(&app_id("app-1")).unwrap();
+    assert!(world.plan().actions.is_empty(), "who may not see the app sees none of its keysets");
+    world.server.apps.insert(app.id.clone(), app);
+    world.undeclare("prod");
+    world.delete_outside("prod");
+    assert!(world.plan().actions.is_empty(), "two of three look like another account");
+}
+
+#[test]
+fn what_others_may_change_is_left_alone_once_it_is_there() {
+    let mut world = World::matching();
+    let ignored =
+        Ignored { field: field("presence.announceMax"), reason: Some("support".into()), origin: Origin { file: 0, start: 0, end: 0 } };
+    world.desired.keysets.get_mut(&label("dev")).unwrap().ignored = [ignored].into();
+    world.change_outside("dev", field("presence.announceMax"), Value::Int(33));
+    assert!(world.plan().is_empty() && world.plan().notes.is_empty());
+    let drift = world.drift();
+    assert!(drift.is_empty());
+    assert_eq!((drift.ignored.len(), drift.ignored[0].reason.as_deref()), (1, Some("support")));
+    // Nor is it sent along with something else.
+    world.set("dev", "presence.announceMax", Value::Int(40));
+    world.set("dev", "files.retention", Value::Int(30));
+    assert_eq!(one_update(&world.plan()), ["files.retention: 7 -> 30"]);
+}
+
+#[test]
+fn a_secret_key_is_replaced_when_the_toml_says_so_and_not_before() {
+    let mut world = World::matching();
+    let days = |n: u64| std::time::Duration::from_secs(n * 24 * 3600);
+    let rotate = Rotate { every: days(90), overlap: days(1), origin: Origin { file: 0, start: 0, end: 0 } };
+    world.desired.keysets.get_mut(&label("dev")).unwrap().rotate = Some(rotate);
+    let since = |age: u64| noon().checked_sub(days(age)).unwrap();
+    for (age, due) in [(89, false), (90, true), (400, true)] {
+        world.recorded.keysets.get_mut(&label("dev")).unwrap().secret_since = Some(since(age));
+        let why = Rotation::Due { since: since(age), every: days(90), overlap: days(1) };
+        let planned: Vec<Rotation> = world
+            .plan()
+            .actions
+            .into_iter()
+            .filter_map(|action| match action {
+                Action::RotateSecret { why, .. } => Some(why),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(planned, if due { vec![why] } else { vec![] }, "{age} days");
+    }
+    // Nobody knows how old a key is that keyform never had.
+    world.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Unknown;
+    assert!(world.plan().is_empty());
+}
+
+#[test]
+fn protection_is_noted_while_it_is_declared() {
+    let mut world = World::matching();
+    world.desired.keysets.get_mut(&label("dev")).unwrap().protect = true;
+    assert_eq!(world.plan().summary().protect, 1);
+    world.apply();
+    assert!(world.plan().is_empty());
+    assert!(world.recorded.keysets[&label("dev")].is_protected());
 }
 
 /// A guard against quadratic loops: 20,000 keysets take a fraction of a second even unoptimised.
@@ -1200,9 +1415,14 @@ fn every_refusal() -> (Plan, Sources) {
         Refused::AppNameTaken { name: "Chat".into(), id: app_id("77"), recorded_as: Some(label("old")) },
         Refused::UnknownLabel { label: hostile.into(), nearest: None },
         Refused::UnknownLabel { label: "prd".into(), nearest: Some(label("prod")) },
+        Refused::OverLimit { kind: "delete", planned: 3, limit: 0 },
+        Refused::Protected { id: keyset_id("ks-1") },
+        Refused::OtherKeys { id: keyset_id("ks-1") },
+        Refused::MovedWhileSealed { from: label("old"), since: noon() },
     ];
     let with_label = |why: &Refused| match why {
         Refused::Immutable { .. } | Refused::AppChanged { .. } | Refused::NeedsConsent { .. } | Refused::NameTaken { .. } => Some("dev"),
+        Refused::Protected { .. } | Refused::OtherKeys { .. } | Refused::MovedWhileSealed { .. } => Some("dev"),
         Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => Some("chat"),
         Refused::Vanished { .. } | Refused::OverLimit { .. } | Refused::UnknownLabel { .. } => None,
     };
@@ -1219,7 +1439,7 @@ fn every_refusal() -> (Plan, Sources) {
 fn every_note() -> (Plan, Sources) {
     let notes = vec![
         Note::Sealed { label: label("dev"), since: noon() },
-        Note::OrphanApp { label: label("chat"), id: app_id("77") },
+        Note::OrphanApp { label: label("chat"), id: app_id("77"), holds: 1 },
         Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: Some(Value::Null) },
         Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: None },
         Note::Unfinished { label: label("lost"), since: noon() },

@@ -65,6 +65,10 @@ fn recorded(id: u64, secret: SecretRecord) -> RecordedKeyset {
     let retention = FieldId::find("files", "retention").expect("a field");
     RecordedKeyset {
         mirrors: Default::default(),
+        secret_since: None,
+        secret_label: None,
+        protect: None,
+        applied_at: None,
         id: KeysetId::parse(&id.to_string()).expect("an id"),
         app: label("app"),
         app_id: AppId::parse("101").expect("an id"),
@@ -319,6 +323,7 @@ fn two_keysets_of_one_label_are_for_a_person() {
         body_digest: "".into(),
         known: Default::default(),
         replaces: replaces.map(|id| KeysetId::parse(id).expect("an id")),
+        protect: None,
     };
     for (replaces, kept, open) in [(None, "30", 1), (Some("30"), "3", 0)] {
         let (store, _) = place.open();

@@ -110,7 +110,7 @@ async fn one(
         SecretRecord::Unknown => anyhow::bail!("the keyset was adopted: {ADOPTED}"),
         SecretRecord::Missing { why, .. } => anyhow::bail!("it has no secret that could be copied: {why}"),
     };
-    let name = sinks::entry(session, label);
+    let name = sinks::entry(session, keyset.sink_label(label));
     let secret = sinks::named(session, from)?.get(&name).await?;
     let secret = secret.filter(|secret| secret.fingerprint() == *fingerprint);
     let Some(secret) = secret else {

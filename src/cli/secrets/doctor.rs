@@ -142,7 +142,7 @@ async fn look(
             return Ok((Finding::Lost { why: why.to_string(), then }, None));
         }
     };
-    let name = sinks::entry(session, label);
+    let name = sinks::entry(session, keyset.sink_label(label));
     let sink = sinks::named(session, home)?;
     let wrong = match sink.get(&name).await {
         Ok(Some(secret)) if secret.fingerprint() == *fingerprint => return Ok((Finding::Sound { sink: home.clone() }, Some(secret))),

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
+use super::super::clock::SystemClock;
 use super::super::error::{Exit, Failure};
 use super::super::lock::LockArgs;
 use super::super::output::Output;
@@ -13,7 +14,7 @@ use super::find;
 use crate::apply::rotate::permanent;
 use crate::keyset::Secret;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
-use crate::ports::{self, Entry, Held, Ledger, Owner};
+use crate::ports::{self, Clock, Entry, Held, Ledger, Owner};
 use crate::render::style::GOOD;
 use crate::state::{Snapshot, Store};
 
@@ -83,7 +84,7 @@ async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapsh
     }
     let all = sinks::all(session)?;
     let sink = sinks::first_usable(&all).await?;
-    let name = sinks::entry(session, label);
+    let name = sinks::entry(session, keyset.sink_label(label));
     let ours = |held: &Held| match (held, &keyset.secret) {
         (Held::Nothing | Held::NotKnown, _) => true,
         (Held::Secret(found), _) if *found == secret.fingerprint() => true,
@@ -97,7 +98,7 @@ async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapsh
     let target = all.iter().find(|one| ports::Sink::name(*one) == sink.name()).ok_or_else(|| anyhow::anyhow!("no sink"))?;
     ports::put_and_compare(target, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), secret).await?;
     let record = SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() };
-    let keyset = RecordedKeyset { secret: record, ..keyset.clone() };
+    let keyset = RecordedKeyset { secret: record, secret_since: Some(SystemClock.now()), ..keyset.clone() };
     store.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None }).await?;
     Ok(sink.name())
 }

@@ -17,15 +17,10 @@ use super::recover::recover;
 use crate::apply::mirror::Kept;
 use crate::apply::resolve::Patience;
 use crate::apply::{Outcome, Ports, Report, Step, Verb, rotate};
+use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_MAX, OVERLAP_MIN};
 use crate::ports::{self, Api, Clock, Creation, Open, Unknown};
 use crate::render::report;
 use crate::state::{Snapshot, Store};
-
-/// What the API takes as overlap (API notes, 6).
-const SHORTEST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// Keys that may be waiting for their end beside the permanent one.
-const EXPIRING_MAX: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,7 +42,7 @@ pub struct Args {
 }
 
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(overlap) = args.overlap.filter(|overlap| !(SHORTEST..=LONGEST).contains(overlap)) {
+    if let Some(overlap) = args.overlap.filter(|overlap| !(OVERLAP_MIN..=OVERLAP_MAX).contains(overlap)) {
         let told = format!("an overlap of {} s: the API takes 60 s to 366 days", overlap.as_secs());
         return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
     }
@@ -118,7 +113,7 @@ async fn rotate(
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
     let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept, homes: &homes };
     let mut keyset = keyset.clone();
-    let name = sinks::entry(session, label);
+    let name = sinks::entry(session, keyset.sink_label(label));
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
     let order = rotate::Order { label, name: &name, expires_at, patience };

@@ -69,7 +69,7 @@ pub async fn secret_of(session: &Session, label: &Label, keyset: &RecordedKeyset
                 .into());
         }
     };
-    let secret: Secret = sinks::named(session, sink)?.get(&sinks::entry(session, label)).await?.ok_or_else(|| {
+    let secret: Secret = sinks::named(session, sink)?.get(&sinks::entry(session, keyset.sink_label(label))).await?.ok_or_else(|| {
         Failure::new(Exit::Error, format!("the {sink} sink has no secret for `{label}`"))
             .help("it was stored on another machine or by another user, or it was removed; `keyform secrets doctor` looks further")
     })?;

@@ -3,10 +3,12 @@
 pub mod github;
 pub mod keyform;
 mod keyring;
+pub mod place;
 pub mod program;
 pub mod sandbox;
 mod tree;
 
 pub use keyring::Keyring;
+pub use place::Place;
 pub use sandbox::Sandbox;
 pub use tree::read_tree;

@@ -49,6 +49,11 @@ impl Sandbox {
         self.ask(reqwest::Method::PATCH, path, Some(body))
     }
 
+    /// `DELETE PATH`, likewise.
+    pub fn delete(&self, path: &str) -> serde_json::Value {
+        self.ask(reqwest::Method::DELETE, path, None)
+    }
+
     fn ask(&self, method: reqwest::Method, path: &str, body: Option<&serde_json::Value>) -> serde_json::Value {
         let url = format!("{}{path}", self.endpoint);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

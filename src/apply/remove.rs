@@ -1,0 +1,72 @@
+//! What nobody declares any more, with `--delete`: keysets, then the apps that held them.
+//!
+//! A keyset is asked away by its id, which is never given to another one, so a repeated request does no harm. Its record goes once
+//! the account has confirmed it, and its secret key, which opens nothing any more, after that.
+
+use super::context::Ports;
+use super::refresh::exists;
+use super::report::Outcome;
+use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::{AppId, Label};
+use crate::ports::{Api, ApiError, ApiErrorKind, Clock, Entry, Escrow, Held, Ledger, LedgerError, SecretName, Sink, held};
+
+/// Deletes the keyset that is recorded under the label. `name`: of its secret key.
+pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    label: &Label,
+    keyset: &RecordedKeyset,
+    name: &SecretName,
+) -> Result<Outcome, LedgerError> {
+    if let Err(error) = ports.api.delete_keyset(&keyset.id).await {
+        match may_be_gone(&error) && matches!(exists(ports.api, &keyset.id).await, Ok(false)) {
+            true => {}
+            false if error.certainly_not_done() => return Ok(Outcome::failed(&error)),
+            false => return Ok(Outcome::Unknown { why: format!("{error}; asked again by the next apply with --delete") }),
+        }
+    }
+    ports.ledger.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
+    let secret = discard(ports, keyset, name).await.err();
+    Ok(Outcome::Deleted { id: keyset.id.to_string(), keys: Some(keyset.keys.clone()), secret })
+}
+
+/// Takes its secret key out of the sink that the record names; or why not.
+async fn discard<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    keyset: &RecordedKeyset,
+    name: &SecretName,
+) -> Result<(), String> {
+    let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return Ok(()) };
+    let home = ports.homes.iter().find(|home| *home.name() == **sink).ok_or_else(|| format!("the project has no sink {sink} any more"))?;
+    let there = held(home, name).await.map_err(|error| error.to_string());
+    match there {
+        Ok(Held::Nothing) => return Ok(()),
+        Ok(Held::Secret(found)) if found != *fingerprint => return Err(format!("{sink} holds another secret than the state recorded")),
+        // The record says that it is this keyset's; where it cannot be read, nobody can compare.
+        Ok(_) | Err(_) => {}
+    }
+    home.remove(name).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// Deletes an app that holds nothing any more.
+pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    label: &Label,
+    id: &AppId,
+) -> Result<Outcome, LedgerError> {
+    if let Err(error) = ports.api.delete_app(id).await {
+        let gone = async || super::refresh::apps(ports.api).await.is_ok_and(|apps| !apps.contains_key(id));
+        if !(may_be_gone(&error) && gone().await) {
+            return Ok(match error.certainly_not_done() {
+                true => Outcome::failed(&error),
+                false => Outcome::Unknown { why: format!("{error}; asked again by the next apply with --delete") },
+            });
+        }
+    }
+    ports.ledger.append(Entry::Forgotten { label: label.clone(), app: true }).await?;
+    Ok(Outcome::Deleted { id: id.to_string(), keys: None, secret: None })
+}
+
+/// An earlier try may have been carried out although its answer got lost; which status what is gone gets is not documented.
+fn may_be_gone(error: &ApiError) -> bool {
+    !matches!(error.kind, ApiErrorKind::NotSent(_) | ApiErrorKind::Status { status: 401 | 429, .. })
+}
