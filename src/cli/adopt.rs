@@ -263,7 +263,9 @@ fn declaration(
     let labels = desired.apps.keys().chain(desired.keysets.keys()).chain(recorded.apps.keys()).chain(recorded.keysets.keys());
     let mut taken: BTreeSet<String> = labels.map(|label| label.as_str().to_lowercase()).collect();
     taken.extend(session.sources.files.iter().flat_map(|source| profile_names(&source.text)));
+    let mut seen = BTreeSet::new();
     let found = Found {
+        ambiguous: account.apps.values().map(|app| &*app.name).filter(|name| !seen.insert(*name)).collect(),
         apps: needed.into_iter().filter_map(|id| account.apps.get(id)).collect(),
         keysets: others.iter().collect(),
         known_apps: apps,

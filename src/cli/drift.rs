@@ -1,5 +1,6 @@
 //! `drift`: what is not as declared, applied or known, and who changed it.
 
+use super::accept;
 use super::error::Exit;
 use super::output::Output;
 use super::plan;
@@ -14,11 +15,14 @@ pub struct Args {
     /// Say nothing of keysets and apps that nobody manages
     #[arg(long)]
     managed_only: bool,
+    /// Write what the account has into the TOML: LABEL, LABEL.FIELD, LABEL.SECTION, or app:LABEL for an app's name; may be repeated
+    #[arg(long, value_name = "WHAT")]
+    accept: Vec<String>,
     #[command(flatten)]
     connect: ConnectOptions,
 }
 
-/// Changes nothing, takes no lock.
+/// Changes nothing but the TOML, and that only with `--accept`. Takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
@@ -26,6 +30,9 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
     connection.close().await?;
     let drift = drift(&session.project.desired, &snapshot.recorded, &live?, !args.managed_only);
+    if !args.accept.is_empty() {
+        return accept::run(&session, &drift, &args.accept, output);
+    }
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
         Format::Json => output.json(&render::json(&drift, &session.sources, exit as u8)),

@@ -5,6 +5,7 @@
 //! function in `rules`, a sample named after the code in `tests/samples/invalid/`.
 
 mod codes;
+pub mod edit;
 mod endpoint;
 mod files;
 mod mirrors;

@@ -11,6 +11,8 @@ use crate::keyset::{AppId, Call, Declared, FieldId, KeysetId, Label, Life, Origi
 pub struct Found<'a> {
     /// Apps that no file declares yet, in order.
     pub apps: Vec<&'a LiveApp>,
+    /// Names that several apps of the account have.
+    pub ambiguous: BTreeSet<&'a str>,
     /// With their configuration, in order.
     pub keysets: Vec<&'a LiveKeyset>,
     /// Labels of apps that are declared already, by id.
@@ -35,12 +37,10 @@ pub fn declare(found: &Found<'_>) -> Declaration {
     let mut taken = found.taken.clone();
     let mut out = Declaration::default();
     let mut app_labels = found.known_apps.clone();
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    found.apps.iter().for_each(|app| *names.entry(&app.name).or_default() += 1);
     for app in &found.apps {
         let Some(label) = label(&app.name, "app", &mut taken) else { continue };
         // Two apps of one name can be told apart by their ids only.
-        let by = if names.get(&*app.name) == Some(&1) { ("name", &*app.name) } else { ("id", app.id.as_str()) };
+        let by = if found.ambiguous.contains(&*app.name) { ("id", app.id.as_str()) } else { ("name", &*app.name) };
         let _ = write!(out.toml, "\n[app.{label}]\n{} = {}\n", by.0, text(by.1));
         out.apps.push((label.clone(), app.id.clone()));
         app_labels.insert(app.id.clone(), label);

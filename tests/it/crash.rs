@@ -609,12 +609,12 @@ fn killed_with_the_secrets_in_the_keyring() {
     assert!(played.killed >= 10, "{}", played.killed);
 }
 
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Repeatable from its seed: that is all that is asked of it.
-fn random_from(seed: u64) -> impl FnMut(u64) -> u64 {
+pub fn random_from(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move |below: u64| {
         // xorshift

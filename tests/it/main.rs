@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests own their files and environment")]
 
+mod accept;
+mod accounts;
 mod adopt;
 mod api;
 mod apply;

@@ -1004,7 +1004,7 @@ proptest! {
         let keysets: Vec<LiveKeyset> = sketch.iter().map(|(n, fields)| (*n, fields)).collect::<std::collections::BTreeMap<_, _>>()
             .into_iter().map(|(n, fields)| keyset(n, fields)).collect();
         let none = std::collections::BTreeMap::new();
-        let found = || Found { apps: vec![&app], keysets: keysets.iter().collect(), known_apps: &none, taken: Default::default() };
+        let found = || Found { apps: vec![&app], ambiguous: Default::default(), keysets: keysets.iter().collect(), known_apps: &none, taken: Default::default() };
         let declaration = adopt::declare(&found());
         prop_assert_eq!(&declaration.toml, &adopt::declare(&found()).toml);
         let source = Source::new("keyform.toml", format!("[project]\nname = \"p\"\n{}", declaration.toml));

@@ -1,0 +1,231 @@
+//! `drift --accept`: what the account has becomes what the TOML says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::Session;
+use crate::config::edit::{self, Target};
+use crate::config::{self, Severity, Source, Sources};
+use crate::disk;
+use crate::keyset::views::Desired;
+use crate::keyset::wire::to_json;
+use crate::keyset::{FieldId, Label, Origin, Value};
+use crate::plan::{Drift, Finding, Who};
+use crate::render::problems;
+use crate::render::style::{DIM, GOOD, WARN};
+use crate::render::text::{count, nearest, terminal};
+
+/// One value to be written.
+struct Edit {
+    target: Target,
+    /// Of the table that is to say it.
+    table: Origin,
+    from: Value,
+    to: Value,
+}
+
+/// Writes what the account has into the TOML, for what was named: `LABEL`, `LABEL.FIELD`, `LABEL.SECTION` or `app:LABEL`.
+/// All of it or nothing, once it is proved that the project then says exactly this more.
+pub fn run(session: &Session, drift: &Drift, wanted: &[String], output: &Output) -> anyhow::Result<Exit> {
+    let desired = &session.project.desired;
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
+    for text in wanted {
+        let before = edits.len() + notes.len();
+        match Wanted::parse(desired, text)? {
+            Wanted::App(label) => edits.extend(drift.findings.iter().filter_map(|finding| app_name(desired, finding, label))),
+            Wanted::Keyset(label, among) => {
+                let findings = drift.findings.iter().filter(|f| matches!(f, Finding::Field { label: l, .. } if l == label));
+                for finding in findings {
+                    let Finding::Field { field, who, declared, live, .. } = finding else { continue };
+                    if !among.as_ref().is_none_or(|among| among.contains(field)) {
+                        continue;
+                    }
+                    // Nobody changed it in the account, so there is nothing to take over; who names the field means it.
+                    if *who == Who::Toml && among.is_none() {
+                        notes.push(format!("{label}: {field} was changed in the TOML and not in the account; it is left as it is"));
+                        continue;
+                    }
+                    let table = desired.keysets.get(label).map_or(Origin { file: 0, start: 0, end: 0 }, |keyset| keyset.origin);
+                    let target = Target::Field(label.clone(), *field);
+                    edits.push(Edit { target, table, from: declared.clone(), to: live.clone() });
+                }
+            }
+        }
+        if edits.len() + notes.len() == before {
+            notes.push(format!("{}: the account has nothing else than is declared", terminal(text)));
+        }
+    }
+    edits.sort_by(|a, b| (&a.table, name_of(&a.target)).cmp(&(&b.table, name_of(&b.target))));
+    edits.dedup_by(|a, b| a.target == b.target);
+    let files = edited(session, &edits)?;
+    prove(session, &edits, &files)?;
+    write(session, &files)?;
+    tell(session, &edits, &notes, output);
+    Ok(Exit::Done)
+}
+
+enum Wanted<'a> {
+    Keyset(&'a Label, Option<BTreeSet<FieldId>>),
+    App(&'a Label),
+}
+
+impl<'a> Wanted<'a> {
+    fn parse(desired: &'a Desired, text: &str) -> anyhow::Result<Wanted<'a>> {
+        if let Some(app) = text.strip_prefix("app:") {
+            return match desired.apps.keys().find(|label| label.as_str() == app) {
+                Some(label) => Ok(Wanted::App(label)),
+                None => Err(unknown("app", app, desired.apps.keys())),
+            };
+        }
+        // Labels may hold dots, so the longest one that fits is meant.
+        let fits = |label: &&Label| text.strip_prefix(label.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let Some(label) = desired.keysets.keys().filter(fits).max_by_key(|label| label.as_str().len()) else {
+            return Err(unknown("keyset", text, desired.keysets.keys()));
+        };
+        let Some(name) = text.get(label.as_str().len() + 1..).filter(|name| !name.is_empty()) else {
+            return Ok(Wanted::Keyset(label, None));
+        };
+        let fields: BTreeSet<FieldId> = FieldId::all().filter(|id| id.to_string() == name || id.section().name == name).collect();
+        if fields.is_empty() {
+            let failure = Failure::new(Exit::Error, format!("there is no field {}: nothing was accepted", terminal(name)));
+            let names: Vec<String> = FieldId::all().map(|id| id.to_string()).collect();
+            return Err(match nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => failure.help(format!("did you mean `{label}.{near}`?")).into(),
+                None => failure.into(),
+            });
+        }
+        Ok(Wanted::Keyset(label, Some(fields)))
+    }
+}
+
+fn unknown<'l>(what: &str, text: &str, labels: impl Iterator<Item = &'l Label>) -> anyhow::Error {
+    let failure = Failure::new(Exit::Error, format!("no {what} `{}` is declared: nothing was accepted", terminal(text)));
+    match nearest(text, labels.map(Label::as_str)) {
+        Some(near) => failure.help(format!("did you mean `{near}`?")).into(),
+        None => failure.help("what nobody declares is taken over with `keyform adopt`").into(),
+    }
+}
+
+fn app_name(desired: &Desired, finding: &Finding, wanted: &Label) -> Option<Edit> {
+    let Finding::AppName { label, declared, live, .. } = finding else { return None };
+    let table = desired.apps.get(label).filter(|_| label == wanted)?.origin;
+    let text = |text: &str| Value::Text(text.into());
+    Some(Edit { target: Target::AppName(label.clone()), table, from: text(declared), to: text(live) })
+}
+
+/// New texts by the number of their file.
+fn edited(session: &Session, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, String>> {
+    let mut files: BTreeMap<usize, String> = BTreeMap::new();
+    for Edit { target, table, to, .. } in edits {
+        let file = table.file as usize;
+        let Some(source) = session.sources.files.get(file) else { continue };
+        let text = files.entry(file).or_insert_with(|| source.text.clone());
+        let refused = |why: String| Failure::new(Exit::Refused, format!("{}: {why}: nothing was written", name_of(target)));
+        if let Target::Field(_, field) = target
+            && field.field().accept(to.clone()).is_err()
+        {
+            let why = format!("the account has {}, which cannot be declared", terminal(&to.to_string()));
+            return Err(refused(why)
+                .help("take the line out by hand, or name it in `ignore`: then the account's value is left alone")
+                .into());
+        }
+        *text = edit::set(text, target, to).map_err(refused)?;
+    }
+    Ok(files)
+}
+
+/// The project as it will be is one, and differs from the one of now in nothing else.
+fn prove(session: &Session, edits: &[Edit], files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
+    let source = |(n, source): (usize, &Source)| Source::new(source.path.clone(), files.get(&n).unwrap_or(&source.text).clone());
+    let loaded = config::read(Sources { files: session.sources.files.iter().enumerate().map(source).collect() });
+    let errors: Vec<_> = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+    let Some(project) = loaded.project.filter(|_| errors.is_empty()) else {
+        let told = "with what the account has the project would not be valid: nothing was written";
+        return Err(Failure::new(Exit::Refused, format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()))
+            .help("accept what belongs together at once: `keyform drift --accept LABEL`")
+            .into());
+    };
+    let mut expected = values(&session.project.desired);
+    expected.extend(edits.iter().map(|edit| (name_of(&edit.target), edit.to.clone())));
+    if values(&project.desired) != expected {
+        let told = "editing the TOML would change something else too, which is a bug in keyform: nothing was written";
+        return Err(Failure::new(Exit::Error, told).help("please report it with the TOML; change the values by hand meanwhile").into());
+    }
+    Ok(())
+}
+
+/// Every declared value by its name.
+fn values(desired: &Desired) -> BTreeMap<String, Value> {
+    let fields = desired.keysets.iter().flat_map(|(label, keyset)| {
+        keyset.settings.iter().map(|setting| (name_of(&Target::Field(label.clone(), setting.field)), setting.value.clone()))
+    });
+    let apps = desired.apps.iter().filter_map(|(label, app)| match &app.source {
+        crate::keyset::views::AppSource::Managed { name, .. } => {
+            Some((name_of(&Target::AppName(label.clone())), Value::Text(name.clone())))
+        }
+        crate::keyset::views::AppSource::Existing { .. } => None,
+    });
+    fields.chain(apps).collect()
+}
+
+fn name_of(target: &Target) -> String {
+    match target {
+        Target::Field(label, field) => format!("{label}.{field}"),
+        Target::AppName(label) => format!("app:{label}"),
+    }
+}
+
+fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
+    let sources: Vec<(&Source, &String)> = files.iter().filter_map(|(n, text)| Some((session.sources.files.get(*n)?, text))).collect();
+    for (source, _) in &sources {
+        let path = session.dir.join(&source.path);
+        if disk::read(&path)?.unwrap_or_default() != source.text.as_bytes() {
+            return Err(Failure::new(Exit::Refused, format!("{} was changed meanwhile: nothing was written", path.display()))
+                .help("run again")
+                .into());
+        }
+    }
+    for (source, text) in sources {
+        let path = session.dir.join(&source.path);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+        disk::replace(&path, folder, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn tell(session: &Session, edits: &[Edit], notes: &[String], output: &Output) {
+    let path = |edit: &Edit| session.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path);
+    if output.is_json() {
+        let accepted: Vec<_> = edits
+            .iter()
+            .map(|edit| {
+                let (label, field) = match &edit.target {
+                    Target::Field(label, field) => (label, field.to_string()),
+                    Target::AppName(label) => (label, "name".to_owned()),
+                };
+                let kind = if matches!(edit.target, Target::AppName(_)) { "app" } else { "keyset" };
+                serde_json::json!({
+                    "kind": kind, "label": label, "field": field, "from": to_json(&edit.from), "to": to_json(&edit.to), "path": path(edit),
+                })
+            })
+            .collect();
+        output.json(&serde_json::json!({"format_version": 1, "kind": "accept", "exit_code": 0, "accepted": accepted, "notes": notes}));
+        return;
+    }
+    let mut text = String::new();
+    for edit in edits {
+        let (from, to) = (edit.from.to_string(), edit.to.to_string());
+        let place = terminal(path(edit)).into_owned();
+        text.push_str(&format!(
+            "{GOOD}✓{GOOD:#} {}: {} -> {} {DIM}({place}){DIM:#}\n",
+            name_of(&edit.target),
+            terminal(&from),
+            terminal(&to)
+        ));
+    }
+    notes.iter().for_each(|note| text.push_str(&format!("{WARN}*{WARN:#} {note}\n")));
+    text.push_str(&format!("{} accepted.\n", count(edits.len(), "value")));
+    output.result(&text);
+}
