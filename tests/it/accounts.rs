@@ -90,7 +90,7 @@ impl Case {
             let all: Vec<FieldId> = fields().filter(|id| id.field().life == Life::Mutable).collect();
             let field = *self.pick(&all);
             let (section, name) = (field.section().name, field.field().name);
-            if !keyset["applied"][section][name].is_null() != declared {
+            if keyset["applied"][section][name].is_null() == declared {
                 continue;
             }
             let path = format!("/v2/keysets/{}", keyset["id"].as_str()?);

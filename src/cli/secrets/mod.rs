@@ -3,6 +3,7 @@
 mod copy;
 mod doctor;
 mod import;
+mod keys;
 mod mirror;
 mod recover;
 mod rotate;
@@ -48,8 +49,12 @@ enum Verb {
     Recover(LockArgs),
     /// Store a secret key that you have, read from stdin, if it is the account's current one
     Import(import::Args),
-    /// Give a keyset a new secret key
+    /// Give a keyset, or all of them, a new secret key
     Rotate(rotate::Args),
+    /// List the secret keys of a keyset that work, by their first characters
+    Keys(keys::KeysArgs),
+    /// End a secret key that a rotation has let work on
+    Expire(keys::ExpireArgs),
     /// Send copies to GitHub again, as `[secrets.mirror.github]` says, whatever was sent before
     Mirror(mirror::Args),
     /// Copy secrets to another sink, which is theirs from then on; the old copies stay
@@ -66,6 +71,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Verb::Recover(lock) => recover::run(&session, lock, output).await,
         Verb::Import(args) => import::run(&session, args, output).await,
         Verb::Rotate(args) => rotate::run(&session, args, output).await,
+        Verb::Keys(args) => keys::list(&session, args, output).await,
+        Verb::Expire(args) => keys::expire(&session, args, output).await,
         Verb::Mirror(args) => mirror::run(&session, args, output).await,
         Verb::Copy(args) => copy::run(&session, args, output).await,
     }

@@ -14,18 +14,26 @@ use super::super::signals::stop_on_signals;
 use super::super::sinks;
 use super::find;
 use super::recover::recover;
-use crate::apply::mirror::Kept;
+use crate::api::Client;
+use crate::apply::mirror::{Copy, Kept};
 use crate::apply::resolve::Patience;
 use crate::apply::{Outcome, Ports, Report, Step, Verb, rotate};
+use crate::keyset::Label;
 use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_MAX, OVERLAP_MIN};
+use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::ports::{self, Api, Clock, Creation, Open, Unknown};
 use crate::render::report;
+use crate::secrets::AnySink;
 use crate::state::{Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The keyset's label
-    label: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    label: Option<String>,
+    /// Every keyset whose secret key keyform has; those that were adopted need to be named
+    #[arg(long)]
+    all: bool,
     /// How long the present key goes on working: 60s to 366 days, such as 24h; needs a paid plan
     #[arg(long, value_name = "DURATION", value_parser = duration, required_unless_present = "now", conflicts_with = "now")]
     overlap: Option<Duration>,
@@ -66,64 +74,60 @@ async fn rotate(
     store: &Store,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Exit> {
-    find(&snapshot.recorded, &args.label)?;
     let api = &connection.client;
+    let labels = wanted(args, snapshot)?;
     let sinks = sinks::all(session)?;
-    let mut lost = BTreeSet::new();
-    let mut snapshot = snapshot.clone();
-    let sealed = |open: &Open| open.sealed.is_some() && open.intent.what.label().as_str() == args.label;
-    if snapshot.open.iter().any(sealed) {
-        // What is sealed may be the only copy of the present key.
-        let recovered = recover(session, store, &snapshot, &sinks, Some(api)).await?;
-        lost = recovered.lost;
-        snapshot = store.snapshot();
-        if snapshot.open.iter().any(|open| sealed(open) && !lost.contains(&open.intent.id)) {
-            let told = format!("the present key of `{}` is sealed in the journal and could not be stored: nothing was rotated", args.label);
-            let why = recovered
-                .steps
-                .iter()
-                .filter(|(step, _)| step.label.as_str() == args.label)
-                .map(|(step, outcome)| report::line(step, outcome));
-            return Err(Failure::new(Exit::Partial, told)
-                .help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string())
-                .into());
-        }
-    }
-    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    let (snapshot, lost) = sealed_first(session, store, snapshot, &sinks, api, &labels).await?;
     if args.overlap.is_some() {
-        let expiring = api.secret_keys(&keyset.id).await?.iter().filter(|key| key.expires_at.is_some()).count();
-        if expiring >= EXPIRING_MAX {
-            let told = format!("`{label}` has {expiring} keys that wait for their end, and the API takes no more: nothing was done");
-            return Err(Failure::new(Exit::Refused, told).help("wait until one of them ends, or rotate with --now").into());
+        let keysets = labels.iter().filter_map(|label| Some((label, snapshot.recorded.keysets.get(label)?)));
+        for (label, keyset) in keysets {
+            let expiring = api.secret_keys(&keyset.id).await?.iter().filter(|key| key.expires_at.is_some()).count();
+            if expiring >= EXPIRING_MAX {
+                let told = format!("`{label}` has {expiring} keys that wait for their end, and the API takes no more: nothing was done");
+                let help =
+                    format!("`keyform secrets keys {label}` shows them; end one with `keyform secrets expire`, or rotate with --now");
+                return Err(Failure::new(Exit::Refused, told).help(help).into());
+            }
         }
     }
     let sink = sinks::first_usable(&sinks).await?;
     let envelope = sinks::envelope(session, sink).await?;
-    // They end with the key that is recorded, and not before.
-    let begun = |open: &&Open| {
-        matches!(&open.intent.what, Creation::SecretKey { label: l, .. } if l == label)
-            && (open.sealed.is_none() || lost.contains(&open.intent.id))
-    };
-    let older: Vec<Unknown> = snapshot.open.iter().filter(begun).map(|open| ports::left_open(open.intent.clone())).collect();
     let stop = stop_on_signals(output)?;
+    let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let clock = SystemClock;
-    let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
-    let copies = mirrors::wanted(session, label);
+    let copies: Vec<Copy> = labels.iter().flat_map(|label| mirrors::wanted(session, label)).collect();
     let github = mirrors::reach(&copies).await?;
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
     let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept, homes: &homes };
-    let mut keyset = keyset.clone();
-    let name = sinks::entry(session, keyset.sink_label(label));
-    let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
-    let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
-    let order = rotate::Order { label, name: &name, expires_at, patience };
-    let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
-    let ledger_failed = done.as_ref().err().map(ToString::to_string);
-    let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
-        why: format!("{error}: the key may have been replaced; the next apply finds out and stores it"),
-    });
-    let interrupted = stop() && !outcome.is_done();
-    let mut report = Report { steps: vec![(Step { verb: Verb::RotateSecret, label: label.clone() }, outcome)], interrupted, ledger_failed };
+    let mut report = Report::default();
+    let mut until = None;
+    for label in &labels {
+        let Some(mut keyset) = snapshot.recorded.keysets.get(label).cloned() else { continue };
+        let step = Step { verb: Verb::RotateSecret, label: label.clone() };
+        if stop() || report.ledger_failed.is_some() {
+            report.interrupted |= stop();
+            report.steps.push((step, Outcome::Skipped { why: "not begun".to_owned() }));
+            continue;
+        }
+        // They end with the key that is recorded, and not before.
+        let begun = |open: &&Open| {
+            matches!(&open.intent.what, Creation::SecretKey { label: l, .. } if l == label)
+                && (open.sealed.is_none() || lost.contains(&open.intent.id))
+        };
+        let older: Vec<Unknown> = snapshot.open.iter().filter(begun).map(|open| ports::left_open(open.intent.clone())).collect();
+        let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
+        let name = sinks::entry(session, keyset.sink_label(label));
+        let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
+        let order = rotate::Order { label, name: &name, expires_at, patience };
+        let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
+        report.ledger_failed = done.as_ref().err().map(ToString::to_string);
+        let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
+            why: format!("{error}: the key may have been replaced; the next apply finds out and stores it"),
+        });
+        report.interrupted |= stop() && !outcome.is_done();
+        until = expires_at.filter(|_| matches!(outcome, Outcome::Rotated { .. })).or(until);
+        report.steps.push((step, outcome));
+    }
     if let Some(github) = &github {
         let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
         let (steps, ended) = sender.send(github, &copies).await;
@@ -134,15 +138,54 @@ async fn rotate(
     if output.is_json() {
         output.json(&report::json(&report, exit as u8));
     } else {
-        output.result(&told(&report, expires_at));
+        output.result(&told(&report, until));
     }
     Ok(exit)
 }
 
+/// The keysets that were asked for.
+fn wanted(args: &Args, snapshot: &Snapshot) -> anyhow::Result<Vec<Label>> {
+    if let Some(label) = &args.label {
+        return Ok(vec![find(&snapshot.recorded, label)?.0.clone()]);
+    }
+    // Who made an adopted keyset may be using its key, and nobody said what is to become of it.
+    let ours = |keyset: &RecordedKeyset| !matches!(keyset.secret, SecretRecord::Unknown);
+    Ok(snapshot.recorded.keysets.iter().filter(|(_, keyset)| ours(keyset)).map(|(label, _)| label.clone()).collect())
+}
+
+/// What is sealed may be the only copy of a present key: it is stored before another one is asked for. Gives back the state
+/// afterwards, and which answers cannot be opened.
+async fn sealed_first(
+    session: &Session,
+    store: &Store,
+    snapshot: &Snapshot,
+    sinks: &[AnySink],
+    api: &Client,
+    labels: &[Label],
+) -> anyhow::Result<(Snapshot, BTreeSet<uuid::Uuid>)> {
+    let sealed = |open: &Open| open.sealed.is_some() && labels.contains(open.intent.what.label());
+    if !snapshot.open.iter().any(sealed) {
+        return Ok((snapshot.clone(), BTreeSet::new()));
+    }
+    let recovered = recover(session, store, snapshot, sinks, Some(api)).await?;
+    let snapshot = store.snapshot();
+    if let Some(open) = snapshot.open.iter().find(|open| sealed(open) && !recovered.lost.contains(&open.intent.id)) {
+        let label = open.intent.what.label();
+        let told = format!("the present key of `{label}` is sealed in the journal and could not be stored: nothing was rotated");
+        let why = recovered.steps.iter().filter(|(step, _)| step.label == *label).map(|(step, outcome)| report::line(step, outcome));
+        return Err(Failure::new(Exit::Partial, told)
+            .help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string())
+            .into());
+    }
+    Ok((snapshot, recovered.lost))
+}
+
 fn told(report: &Report, expires_at: Option<jiff::Timestamp>) -> String {
     let mut text = report::lines(report);
-    if let (Some((_, Outcome::Rotated { .. })), Some(at)) = (report.steps.first(), expires_at) {
-        text.push_str(&format!("The key of before works until {at:.0}.\n"));
+    let rotated = report.count(|_, outcome| matches!(outcome, Outcome::Rotated { .. }));
+    if let Some(at) = expires_at {
+        let keys = if rotated == 1 { "The key of before works" } else { "The keys of before work" };
+        text.push_str(&format!("{keys} until {at:.0}.\n"));
     }
     text
 }

@@ -1,0 +1,173 @@
+//! `secrets keys` and `secrets expire`: the secret keys that an account's keyset has, by their public prefixes.
+
+use std::time::Duration;
+
+use super::super::clock::SystemClock;
+use super::super::error::{Exit, Failure};
+use super::super::lock::duration;
+use super::super::output::Output;
+use super::super::session::{ConnectOptions, Session};
+use super::super::sinks;
+use super::find;
+use crate::keyset::Label;
+use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
+use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::wire::{KeyPrefix, ListedKey};
+use crate::ports::{Api, Clock, Sink};
+use crate::render::style::{BOLD, DIM, GOOD};
+use crate::render::text::{nearest, terminal};
+use crate::state;
+
+#[derive(Debug, clap::Args)]
+pub struct KeysArgs {
+    /// The keyset's label
+    label: String,
+    #[command(flatten)]
+    connect: ConnectOptions,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExpireArgs {
+    /// The keyset's label
+    label: String,
+    /// Which key: `sec-c-` and five characters, as `secrets keys` shows it
+    prefix: String,
+    /// It ends now: whatever uses it stops working
+    #[arg(long, required_unless_present = "within", conflicts_with = "within")]
+    now: bool,
+    /// It ends after this time: 60s to 366 days, such as 1h; needs a paid plan
+    #[arg(long = "in", value_name = "DURATION", value_parser = duration)]
+    within: Option<Duration>,
+    #[command(flatten)]
+    connect: ConnectOptions,
+}
+
+/// Lists the keys that work. Whole keys are never asked for, shown or kept.
+pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow::Result<Exit> {
+    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    let connection = session.connect(&args.connect).await?;
+    let keys = connection.client.secret_keys(&keyset.id).await;
+    connection.close().await?;
+    let stored = stored(session, label, keyset).await;
+    let rows: Vec<Row> = in_order(keys?).into_iter().map(|key| Row::of(key, stored.as_ref())).collect();
+    if output.is_json() {
+        let keys: Vec<_> = rows
+            .iter()
+            .map(|row| serde_json::json!({"prefix": row.key.prefix, "expires_at": row.key.expires_at, "stored": row.stored}))
+            .collect();
+        output.json(&serde_json::json!({"format_version": 1, "kind": "keys", "exit_code": 0, "label": label, "keys": keys}));
+        return Ok(Exit::Done);
+    }
+    let mut text = format!("{BOLD}{:13}{:27}{BOLD:#}\n", "KEY", "WORKS");
+    for Row { key, stored } in &rows {
+        let prefix = key.prefix.as_ref().map_or_else(|| "(not told)".to_owned(), ToString::to_string);
+        let works = key.expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {at:.0}"));
+        let note = match stored {
+            Some(true) => format!("{GOOD}the one that is stored{GOOD:#}"),
+            Some(false) if key.expires_at.is_none() => "not the one that is stored".to_owned(),
+            _ => String::new(),
+        };
+        text.push_str(format!("{prefix:13}{works:27}{note}").trim_end());
+        text.push('\n');
+    }
+    output.result(&text);
+    Ok(Exit::Done)
+}
+
+/// A key, and whether it is the one that the sink has; `None`: that cannot be told.
+struct Row {
+    key: ListedKey,
+    stored: Option<bool>,
+}
+
+impl Row {
+    fn of(key: ListedKey, stored: Option<&KeyPrefix>) -> Row {
+        let same = key.prefix.as_ref().zip(stored).map(|(prefix, stored)| prefix == stored);
+        Row { key, stored: same }
+    }
+}
+
+/// The permanent one first, then those that last longest.
+fn in_order(mut keys: Vec<ListedKey>) -> Vec<ListedKey> {
+    keys.sort_by_key(|key| (key.expires_at.is_some(), std::cmp::Reverse(key.expires_at)));
+    keys
+}
+
+/// Which key the sink has, where it can be read here.
+async fn stored(session: &Session, label: &Label, keyset: &RecordedKeyset) -> Option<KeyPrefix> {
+    let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return None };
+    let home = sinks::named(session, sink).ok()?;
+    let secret = home.get(&sinks::entry(session, keyset.sink_label(label))).await.ok()??;
+    (secret.fingerprint() == *fingerprint).then(|| secret.prefix())?
+}
+
+/// Ends a key that a rotation has let work on. The permanent one is no matter of this.
+pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(within) = args.within.filter(|within| !(OVERLAP_MIN..=OVERLAP_MAX).contains(within)) {
+        let told = format!("{} s: the API takes 60 s to 366 days", within.as_secs());
+        return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
+    }
+    let Some(prefix) = KeyPrefix::of(&args.prefix).filter(|prefix| prefix.to_string() == args.prefix) else {
+        // Somebody may have given a whole key: it is not repeated here.
+        return Err(Failure::new(Exit::Error, "a key is named by `sec-c-` and five characters: nothing was done")
+            .help(format!("`keyform secrets keys {}` shows them; never put a whole key into an argument", terminal(&args.label)))
+            .into());
+    };
+    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+    let connection = session.connect(&args.connect).await?;
+    let done = end(&connection.client, label, keyset, &prefix, args.within).await;
+    connection.close().await?;
+    let until = done?;
+    if output.is_json() {
+        let json = serde_json::json!({
+            "format_version": 1, "kind": "expire", "exit_code": 0, "label": label, "prefix": prefix, "expires_at": until,
+        });
+        output.json(&json);
+        return Ok(Exit::Done);
+    }
+    let when = until.map_or_else(|| "works no more".to_owned(), |at| format!("works until {at:.0}"));
+    output.result(&format!("{GOOD}✓{GOOD:#} {prefix} of keyset {BOLD}{label}{BOLD:#} {when} {DIM}(id {}){DIM:#}\n", keyset.id));
+    Ok(Exit::Done)
+}
+
+async fn end(
+    api: &impl Api,
+    label: &Label,
+    keyset: &RecordedKeyset,
+    prefix: &KeyPrefix,
+    within: Option<Duration>,
+) -> anyhow::Result<Option<jiff::Timestamp>> {
+    let keys = api.secret_keys(&keyset.id).await?;
+    let named: Vec<&ListedKey> = keys.iter().filter(|key| key.prefix.as_ref() == Some(prefix)).collect();
+    match &named[..] {
+        [key] if key.expires_at.is_none() => {
+            let told = format!("{prefix} is the permanent key of `{label}`, which the API ends by a rotation only: nothing was done");
+            Err(Failure::new(Exit::Refused, told)
+                .help(format!("`keyform secrets rotate {label} --overlap 24h` makes a new one and lets this one work on"))
+                .into())
+        }
+        [_] => {
+            let Some(within) = within else {
+                api.delete_secret_key(&keyset.id, prefix).await?;
+                return Ok(None);
+            };
+            let at = SystemClock.now().saturating_add(within)?;
+            api.expire_secret_key(&keyset.id, prefix, at).await?;
+            Ok(Some(at))
+        }
+        [] => {
+            let failure = Failure::new(Exit::Error, format!("`{label}` has no key {prefix}: nothing was done"));
+            let all: Vec<String> = keys.iter().filter_map(|key| key.prefix.as_ref()).map(ToString::to_string).collect();
+            Err(match nearest(&prefix.to_string(), all.iter().map(String::as_str)) {
+                Some(near) => failure.help(format!("did you mean {near}?")).into(),
+                None => failure.help(format!("`keyform secrets keys {label}` shows what there is")).into(),
+            })
+        }
+        _ => {
+            let told = format!("several keys of `{label}` begin with {prefix}, and nothing else tells them apart: nothing was done");
+            Err(Failure::new(Exit::Refused, told).help("end them in the portal").into())
+        }
+    }
+}
