@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod drift;
+pub mod inventory;
 pub mod plan_human;
 pub mod plan_json;
 mod plan_words;

@@ -23,6 +23,7 @@ mod readme;
 mod sandbox;
 mod secrets;
 mod secrets_commands;
+mod show;
 mod sinks;
 mod state;
 mod state_commands;
