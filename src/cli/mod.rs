@@ -13,6 +13,7 @@ mod lock;
 mod login;
 mod mirrors;
 mod output;
+mod parity;
 mod places;
 mod plan;
 mod progress;
@@ -105,6 +106,8 @@ enum Command {
     Adopt(adopt::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
+    /// Show where two sides differ that are to be the same, such as staging and production; changes nothing
+    Parity(parity::Args),
     /// Show what is managed, from the state alone: no network, no credentials, no secret
     Show(show::Args),
     /// Look at what is recorded, and change the record alone
@@ -181,7 +184,7 @@ fn no_core_dumps() {
 async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
     let formats: &[Format] = match &cli.command {
-        Command::Drift(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
+        Command::Drift(_) | Command::Parity(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
         Command::Show(_) => &[Format::Human, Format::Json, Format::Markdown],
         Command::Env(_) => &[Format::Human, Format::Json, Format::Dotenv, Format::Shell, Format::Github],
         _ => &[Format::Human, Format::Json],
@@ -198,6 +201,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(global, args, output).await,
         Command::Adopt(args) => adopt::run(global, args, output).await,
         Command::Drift(args) => drift::run(global, args, output).await,
+        Command::Parity(args) => parity::run(global, args, output).await,
         Command::Show(args) => show::run(global, args, output),
         Command::State(args) => state::run(global, args, output).await,
         Command::Env(args) => env::env(global, args, output).await,

@@ -18,6 +18,7 @@ mod lifecycle;
 mod login;
 mod many;
 mod mirror;
+mod parity;
 mod plan;
 mod readme;
 mod sandbox;
