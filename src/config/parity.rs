@@ -8,7 +8,7 @@ use super::codes;
 use super::nearest::Nearest;
 use super::parse::{FileReader, Item, Word};
 use super::problem::{Problem, Quoted};
-use crate::keyset::parity::{Between, ParityRule, Side};
+use crate::keyset::parity::{Between, ParityRule, RULES_MAX, Side};
 use crate::keyset::views::{DesiredKeyset, Ignored};
 use crate::keyset::{Label, Origin};
 
@@ -28,6 +28,11 @@ impl FileReader<'_> {
         let Some(tables) = item.get_ref().as_array() else {
             return self.wrong_type("parity", "an array of tables, `[[parity]]`", item, None);
         };
+        if tables.len() > RULES_MAX {
+            let label = format!("{} tables, and at most {RULES_MAX} are allowed", tables.len());
+            let problem = Problem::new(codes::OUT_OF_RANGE, self.at(item.span()), "too many `[[parity]]` tables", label);
+            return self.report(problem.help("a pattern such as \"*-prod\" stands for many labels"));
+        }
         for item in tables {
             let Some(table) = self.table("parity", item) else { continue };
             self.parity_table(self.at(item.span()), table);

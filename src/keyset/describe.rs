@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Tier;
 use super::field::{Call, Field, Kind, Life, Section, TierRule};
 use super::names::{ApiVersion, LABEL_MAX};
+use super::parity::RULES_MAX;
 use super::settings::FieldId;
 use super::table::{NAME_MAX, SECTIONS};
 
@@ -236,7 +237,7 @@ fn parity() -> Json {
             "ignore": ignored("Fields that may differ.")
         }),
     );
-    json!({ "description": "What `keyform parity` compares. Only in keyform.toml.", "type": "array", "items": entry })
+    json!({ "description": "What `keyform parity` compares. Only in keyform.toml.", "type": "array", "items": entry, "maxItems": RULES_MAX })
 }
 
 /// Every field a user may write, as it stands in a keyset's table: the identity's directly, the others in their section.

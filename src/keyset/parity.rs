@@ -7,6 +7,9 @@ use super::names::{BadName, Label};
 use super::settings::{FieldId, Value};
 use super::views::{DesiredKeyset, Ignored};
 
+/// Most rules of a project: each goes through all labels.
+pub const RULES_MAX: usize = 200;
+
 /// How an app is named as a side.
 const APP: &str = "app:";
 

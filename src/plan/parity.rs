@@ -2,6 +2,8 @@
 //!
 //! What makes a keyset itself (its name, app, ids and keys) is never compared, nor what only the server writes.
 
+use std::collections::BTreeSet;
+
 use crate::keyset::parity::{Between, ParityRule};
 use crate::keyset::views::{Desired, DesiredKeyset, Live, LiveKeyset, Recorded};
 use crate::keyset::{FieldId, Label, Life, Origin, Value};
@@ -151,8 +153,8 @@ impl Parity {
 impl Comparison {
     /// Pairs in which nothing differs but what may.
     pub fn alike(&self) -> usize {
-        let differs = |pair: &&[Label; 2]| self.findings.iter().any(|finding| finding.pair() == Some(*pair));
-        self.pairs.iter().filter(|pair| !differs(pair)).count()
+        let differing: BTreeSet<&[Label; 2]> = self.findings.iter().filter_map(Disparity::pair).collect();
+        self.pairs.iter().filter(|pair| !differing.contains(pair)).count()
     }
 }
 

@@ -202,6 +202,8 @@ fn sides_that_cannot_be_compared_are_errors() {
     place.declare(&format!("[[parity]]\nbetween = [\"*-staging\", \"*-live\"]\n{TWO}"));
     place.ends(&["validate"], 1, "no keyset has a label like `*-live`");
     place.ends(&["parity"], 1, "keyform.toml:8:25");
+    place.declare(&format!("{}{TWO}", "[[parity]]\nbetween = [\"*-staging\", \"*-prod\"]\n".repeat(201)));
+    place.ends(&["validate"], 1, "too many `[[parity]]` tables");
 }
 
 #[test]
