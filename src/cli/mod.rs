@@ -14,6 +14,7 @@ mod lock;
 mod login;
 mod mirrors;
 mod output;
+mod parity;
 mod places;
 mod plan;
 mod progress;
@@ -21,6 +22,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod session;
+mod show;
 mod signals;
 mod sinks;
 mod state;
@@ -105,6 +107,10 @@ enum Command {
     Adopt(adopt::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
+    /// Show where two sides differ that are to be the same, such as staging and production; changes nothing
+    Parity(parity::Args),
+    /// Show what is managed, from the state alone: no network, no credentials, no secret
+    Show(show::Args),
     /// Look at what is recorded, and change the record alone
     State(state::Args),
     /// Print a keyset's keys as variables: dotenv, shell, json or github
@@ -179,7 +185,8 @@ fn no_core_dumps() {
 async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
     let formats: &[Format] = match &cli.command {
-        Command::Drift(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
+        Command::Drift(_) | Command::Parity(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
+        Command::Show(_) => &[Format::Human, Format::Json, Format::Markdown],
         Command::Env(_) => &[Format::Human, Format::Json, Format::Dotenv, Format::Shell, Format::Github],
         _ => &[Format::Human, Format::Json],
     };
@@ -195,6 +202,8 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(global, args, output).await,
         Command::Adopt(args) => adopt::run(global, args, output).await,
         Command::Drift(args) => drift::run(global, args, output).await,
+        Command::Parity(args) => parity::run(global, args, output).await,
+        Command::Show(args) => show::run(global, args, output),
         Command::State(args) => state::run(global, args, output).await,
         Command::Env(args) => env::env(global, args, output).await,
         Command::Run(args) => env::run(global, args, output).await,

@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Refresh {
+pub enum Refresh {
     None,
     Full,
 }

@@ -223,7 +223,8 @@ async fn remove(store: &Store, snapshot: &Snapshot, label: &str, app: bool, forc
     Ok(format!("keyset {label} ({}) is forgotten, and left alone in the account", keyset.id))
 }
 
-fn find_app<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
+/// The app of that label, or the nearest there is.
+pub fn find_app<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
     recorded.apps.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
         let failure = Failure::new(Exit::Error, format!("no app `{text}` in the state"));
         anyhow::anyhow!(match nearest(text, recorded.apps.keys().map(Label::as_str)) {

@@ -68,6 +68,9 @@ codes! {
 
     MOVED_DECLARED = "KF072" Error "moved from a label that is declared" "What is recorded under the label belongs to the table that has it.";
     MOVED_TWICE = "KF073" Error "moved twice from one label" "What is recorded under the label can go to one table only.";
+    PARITY_OF_NOTHING = "KF074" Error "parity of nothing" "A side is not declared or no label is like it, or nothing on one side has a partner on the other.";
+    BAD_PARITY = "KF075" Error "not two sides" "`between` is two different keysets, two apps, or two patterns with one `*` each.";
+    PARITY_TWICE = "KF076" Error "parity declared twice" "What may differ between two sides stands in one place.";
 
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";

@@ -1,6 +1,6 @@
 //! TOML text -> Desired and problems. Pure but for `files`, which reads.
 //!
-//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`) turns each file's tree into small tables and drops the
+//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`, `parity` for `[[parity]]`) turns each file's tree into small tables and drops the
 //! tree, `resolve` merges the tables into [`Project`], `rules` and `mirrors` judge what only the merged picture shows. To add a rule: a code in `codes`, a
 //! function in `rules`, a sample named after the code in `tests/samples/invalid/`.
 
@@ -10,6 +10,7 @@ mod endpoint;
 mod files;
 mod mirrors;
 mod nearest;
+mod parity;
 mod parse;
 mod private;
 mod problem;
@@ -19,6 +20,7 @@ mod rules;
 mod secrets;
 mod source;
 
+use crate::keyset::parity::ParityRule;
 use crate::keyset::views::Desired;
 use crate::keyset::{ApiVersion, Origin, Tier};
 
@@ -36,6 +38,8 @@ pub struct Project {
     pub api: ApiSettings,
     pub secrets: Secrets,
     pub limits: Limits,
+    /// `[[parity]]`, in order. Each compares something.
+    pub parity: Vec<ParityRule>,
 }
 
 #[derive(Clone, Debug, Default)]

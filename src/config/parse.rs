@@ -12,6 +12,7 @@ use toml_parser::lexer::TokenKind;
 use super::codes;
 use super::endpoint::check_endpoint;
 use super::nearest::Nearest;
+use super::parity::ParityTable;
 use super::problem::{Problem, Quoted};
 use super::secrets::SecretsTable;
 use super::{ApiSettings, Limits};
@@ -38,7 +39,7 @@ pub(super) struct Parsed {
     pub nearest: Nearest,
 }
 
-/// `[project]`, `[api]`, `[secrets]` and `[limits]`.
+/// `[project]`, `[api]`, `[secrets]`, `[limits]` and `[[parity]]`.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub name: Given<ProjectName>,
@@ -49,6 +50,7 @@ pub(super) struct Head {
     pub tier: Option<Origin>,
     pub secrets: SecretsTable,
     pub limits: Limits,
+    pub parity: Vec<ParityTable>,
 }
 
 /// Something that may be absent, or was there and is reported already.
@@ -243,7 +245,7 @@ fn origin(file: u32, span: Range<usize>) -> Origin {
 pub(super) type Key<'i> = Spanned<DeString<'i>>;
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
-const HEAD: [&str; 4] = ["project", "api", "secrets", "limits"];
+const HEAD: [&str; 5] = ["project", "api", "secrets", "limits", "parity"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
 const OF_KEYSET: [&str; 4] = ["app", "profiles", "protect", "moved"];
 /// Keys that are no fields, of a keyset and of a profile.
@@ -255,7 +257,7 @@ enum Owner {
     Keyset,
 }
 
-/// Reads one file. `[secrets]` is read in `secrets`.
+/// Reads one file. `[secrets]` is read in `secrets`, `[[parity]]` in `parity`.
 pub(super) struct FileReader<'p> {
     file: u32,
     pub(super) out: &'p mut Parsed,
@@ -286,6 +288,10 @@ impl FileReader<'_> {
             }
             if !HEAD.contains(&word) && !TABLES.contains(&word) {
                 self.unknown_key(key, "table", TABLES.iter().chain(if self.file == 0 { HEAD.iter() } else { [].iter() }).copied());
+                continue;
+            }
+            if word == "parity" {
+                self.parity(item);
                 continue;
             }
             let Some(table) = self.table(word, item) else {
@@ -446,7 +452,8 @@ impl FileReader<'_> {
                     Owner::Profile => self.misplaced(key, "not part of a profile", &format!("write `{word}` in `[keyset.LABEL]`")),
                 }
             } else if word == "ignore" {
-                self.ignore(&mut body, item);
+                let ignored = self.ignored(item);
+                body.ignored.extend(ignored);
             } else if word == "rotate" {
                 body.rotate = self.rotate(item);
             } else if let Some((index, section)) = SECTIONS.iter().enumerate().find(|(_, s)| s.call == Call::Config && s.name == word) {
@@ -471,9 +478,11 @@ impl FileReader<'_> {
     }
 
     /// `ignore = ["presence.interval", { field = "files", reason = "..." }]`: fields, or sections with all of theirs.
-    fn ignore(&mut self, body: &mut Body, item: &Item<'_>) {
+    pub(super) fn ignored(&mut self, item: &Item<'_>) -> Vec<Ignored> {
+        let mut all = Vec::new();
         let Some(array) = item.get_ref().as_array() else {
-            return self.wrong_type("ignore", "an array of field names", item, None);
+            self.wrong_type("ignore", "an array of field names", item, None);
+            return all;
         };
         for item in array {
             let (mut field, mut reason) = (None, None);
@@ -504,8 +513,9 @@ impl FileReader<'_> {
                 self.no_such_field(text, origin);
             }
             let reason = reason.map(|(text, _)| text.into());
-            body.ignored.extend(fields.into_iter().map(|field| Ignored { field, reason: reason.clone(), origin }));
+            all.extend(fields.into_iter().map(|field| Ignored { field, reason: reason.clone(), origin }));
         }
+        all
     }
 
     fn no_such_field(&mut self, text: &str, at: Origin) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::codes;
 use super::mirrors;
 use super::nearest::Nearest;
+use super::parity::{self, ParityTable};
 use super::parse::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset};
 use super::problem::{Problem, Quoted, Severity};
 use super::rules;
@@ -21,7 +22,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     let apps = resolver.apps(apps);
     let profiles = resolver.profiles(profiles);
     // Rejected ones too: nobody who names them is wrong.
-    let labels: BTreeSet<Label> = match head.secrets.github.is_empty() {
+    let labels: BTreeSet<Label> = match head.secrets.github.is_empty() && head.parity.is_empty() {
         true => BTreeSet::new(),
         false => keysets.iter().map(|keyset| keyset.label.clone()).collect(),
     };
@@ -29,6 +30,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     if resolver.whole {
         resolver.project_level(&head, &apps, &profiles, &keysets);
         resolver.secrets(&head.secrets, &labels);
+        resolver.parity(&head.parity, &labels, &apps, &keysets);
     }
 
     let problems = in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
@@ -52,6 +54,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 api: head.api,
                 secrets,
                 limits: head.limits,
+                parity: head.parity.into_iter().map(ParityTable::finish).collect(),
             })
         }
         _ => None,
@@ -309,6 +312,11 @@ impl Resolver<'_> {
             }
         }
         mirrors::check(&secrets.github, keysets, |origin| place(self.sources, origin), &mut self.problems);
+    }
+
+    fn parity(&mut self, tables: &[ParityTable], labels: &BTreeSet<Label>, apps: &Apps, keysets: &BTreeMap<Label, DesiredKeyset>) {
+        let known = parity::Known { labels, keysets, apps: apps.keys().collect(), spoiled: &self.spoiled };
+        parity::check(tables, &known, &mut self.nearest, |origin| place(self.sources, origin), &mut self.problems);
     }
 
     fn duplicate(&mut self, what: &str, label: &Label, origin: Origin, first: Origin) {

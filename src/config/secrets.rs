@@ -458,7 +458,7 @@ impl FileReader<'_> {
         self.report(Problem::new(code, at, format!("wrong value for `{path}`"), format!("names no {what}")).help(help));
     }
 
-    fn missing(&mut self, code: Code, at: Origin, table: &str, key: &str, help: &str) {
+    pub(super) fn missing(&mut self, code: Code, at: Origin, table: &str, key: &str, help: &str) {
         self.report(Problem::new(code, at, format!("`[{table}]` has no `{key}`"), format!("needs `{key}`")).help(help));
     }
 }

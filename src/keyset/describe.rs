@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Tier;
 use super::field::{Call, Field, Kind, Life, Section, TierRule};
 use super::names::{ApiVersion, LABEL_MAX};
+use super::parity::RULES_MAX;
 use super::settings::FieldId;
 use super::table::{NAME_MAX, SECTIONS};
 
@@ -50,6 +51,7 @@ pub fn json_schema() -> Json {
                 "update": limit("Most keysets to update."),
                 "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: 0.")
             })),
+            "parity": parity(),
             "app": labelled("Apps, by label.", app()),
             "profile": labelled("Settings that keysets share, by name.", profile()),
             "keyset": labelled("Keysets, by label.", keyset())
@@ -193,9 +195,6 @@ fn moved() -> Json {
 
 /// What stands in a keyset or a profile and is no field.
 fn for_profiles_too() -> Map<String, Json> {
-    let field = json!({ "description": "A field, such as `presence.interval`; or a section.", "type": "string", "minLength": 1 });
-    let reasoned =
-        object("A field and why it is left alone.", &["field"], json!({ "field": field, "reason": { "type": "string", "minLength": 1 } }));
     let duration = |description: &str| json!({ "description": description, "type": "string", "pattern": "^[0-9]+[smhd]$", "examples": ["90d", "24h"] });
     let every = object(
         "How often it gets a new secret key, planned when it is due.",
@@ -206,18 +205,39 @@ fn for_profiles_too() -> Map<String, Json> {
         }),
     );
     Map::from_iter([
-        (
-            "ignore".to_owned(),
-            json!({
-                "description": "Fields that others may change once the keyset exists.",
-                "type": "array", "items": { "oneOf": [field, reasoned] }
-            }),
-        ),
+        ("ignore".to_owned(), ignored("Fields that others may change once the keyset exists.")),
         (
             "rotate".to_owned(),
             json!({ "description": "Rotation of the secret key; `false`: none, whatever a profile says.", "oneOf": [every, { "const": false }] }),
         ),
     ])
+}
+
+/// A list of fields, each perhaps with a reason.
+fn ignored(description: &str) -> Json {
+    let field = json!({ "description": "A field, such as `presence.interval`; or a section.", "type": "string", "minLength": 1 });
+    let reasoned =
+        object("A field and why it is left alone.", &["field"], json!({ "field": field, "reason": { "type": "string", "minLength": 1 } }));
+    json!({ "description": description, "type": "array", "items": { "oneOf": [field, reasoned] } })
+}
+
+fn parity() -> Json {
+    let side = json!({
+        "description": "A keyset's label; `app:LABEL`, whose keysets are paired by their names; or labels with one `*`, paired by what it stands for.",
+        "type": "string", "pattern": SIDE, "examples": ["chat-prod", "app:chat", "*-prod"]
+    });
+    let entry = object(
+        "Two sides that are to be the same but for what is ignored.",
+        &["between"],
+        json!({
+            "between": {
+                "description": "What is compared: two keysets, two apps, or two patterns.",
+                "type": "array", "items": side, "minItems": 2, "maxItems": 2, "uniqueItems": true
+            },
+            "ignore": ignored("Fields that may differ.")
+        }),
+    );
+    json!({ "description": "What `keyform parity` compares. Only in keyform.toml.", "type": "array", "items": entry, "maxItems": RULES_MAX })
 }
 
 /// Every field a user may write, as it stands in a keyset's table: the identity's directly, the others in their section.
@@ -336,6 +356,8 @@ fn limit(description: &str) -> Json {
 const REPO: &str = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$";
 /// Looser than GitHub's rule: what stands for `{label}` is not known here.
 const SECRET_NAME: &str = "^([A-Za-z_]|\\{label\\})([A-Za-z0-9_]|\\{label\\})*$";
+/// The rule of [`super::parity::Side`].
+const SIDE: &str = "^(app:[A-Za-z0-9][A-Za-z0-9._-]*|[A-Za-z0-9._-]*\\*?[A-Za-z0-9._-]*)$";
 const RECIPIENT: &str = "^(age1|ssh-ed25519 |ssh-rsa )";
 
 /// The rule of [`super::names::Label`].
@@ -414,6 +436,11 @@ mod tests {
             name = "PUBNUB_{label}"
             [limits]
             create = 50
+            [[parity]]
+            between = ["*-dev", "*-prod"]
+            ignore = ["type", { field = "files.retention", reason = "kept longer" }]
+            [[parity]]
+            between = ["app:chat", "app:old"]
             [app.chat]
             name = "Acme Chat"
             [app.old]
@@ -450,6 +477,12 @@ mod tests {
             ("[[secrets.mirror.github]]\nname = \"A\"", "oneOf"),
             ("[secrets.mirror]\ngitlab = 1", "gitlab"),
             ("[limits]\ncreate = -1", "create"),
+            ("[parity]\nbetween = [\"a\", \"b\"]", "parity"),
+            ("[[parity]]\nignore = [\"type\"]", "between"),
+            ("[[parity]]\nbetween = [\"a\"]", "between"),
+            ("[[parity]]\nbetween = [\"a\", \"a\"]", "between"),
+            ("[[parity]]\nbetween = [\"*-a\", \"*-*\"]", "between"),
+            ("[[parity]]\nbetween = [\"a\", \"b\"]\nignore = \"type\"", "ignore"),
             ("[app.a]\n", "oneOf"),
             ("[app.a]\nname = \"A\"\nid = \"1\"", "oneOf"),
             ("[app.\"a b\"]\nname = \"A\"", "a b"),
@@ -497,6 +530,7 @@ mod tests {
                 "maximum" => value.as_i64().is_some_and(|n| n <= bound),
                 "minLength" => string.chars().count() as i64 >= bound,
                 "maxLength" => string.chars().count() as i64 <= bound,
+                "maxItems" => value.as_array().is_some_and(|items| items.len() as i64 <= bound),
                 "minItems" => value.as_array().is_some_and(|items| items.len() as i64 >= bound),
                 "uniqueItems" => value.as_array().is_some_and(|items| items.iter().enumerate().all(|(n, i)| !items[..n].contains(i))),
                 "pattern" => matches(rule.as_str().expect("a pattern"), string),
@@ -543,6 +577,7 @@ mod tests {
                 let text = text.replace("{label}", "_");
                 !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             }
+            SIDE => super::super::parity::Side::parse(text).is_ok(),
             "^[A-Za-z0-9._~:-]+$" => super::super::AppId::parse(text).is_ok(),
             other => panic!("no pattern of the schema: {other}"),
         }

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod field;
 pub mod mirror;
 pub mod names;
+pub mod parity;
 pub mod secret;
 pub mod settings;
 pub mod table;

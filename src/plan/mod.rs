@@ -6,11 +6,15 @@ mod check;
 mod diff;
 mod drift;
 mod guard;
+mod inventory;
 mod make;
 mod moves;
+mod parity;
 mod remove;
 
 pub use action::{Action, Change, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
 pub use check::check;
 pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
+pub use inventory::{AppItem, Inventory, KeysetItem, inventory};
 pub use make::{Inputs, make};
+pub use parity::{Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity, parity};

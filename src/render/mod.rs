@@ -2,6 +2,8 @@
 
 pub mod adopt;
 pub mod drift;
+pub mod inventory;
+pub mod parity;
 pub mod plan_human;
 pub mod plan_json;
 mod plan_words;

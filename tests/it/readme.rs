@@ -46,7 +46,7 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "",
     "init",
     "validate",
@@ -54,6 +54,8 @@ const COMMANDS: [&str; 27] = [
     "apply",
     "adopt",
     "drift",
+    "parity",
+    "show",
     "state",
     "state list",
     "state show",

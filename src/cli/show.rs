@@ -1,0 +1,39 @@
+//! `show`: what is managed, from the state alone. No network, no credentials, no secret.
+
+use std::collections::BTreeSet;
+
+use super::error::Exit;
+use super::output::Output;
+use super::secrets::find;
+use super::session::Session;
+use super::state::find_app;
+use super::{Format, Global};
+use crate::plan::inventory;
+use crate::render::inventory as render;
+use crate::state;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only these keysets
+    #[arg(value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Only this app and its keysets
+    #[arg(long, value_name = "LABEL")]
+    app: Option<String>,
+}
+
+/// Changes nothing, takes no lock.
+pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    let recorded = state::read(&session.state_paths(), &session.project.desired.project)?.recorded;
+    let labels = args.labels.iter().map(|text| Ok(find(&recorded, text)?.0)).collect::<anyhow::Result<BTreeSet<_>>>()?;
+    let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
+    let mut inventory = inventory(&session.project.desired, &recorded);
+    inventory.limit(&labels, app.map(|(label, _)| label));
+    match global.format {
+        Format::Json => output.json(&render::json(&inventory)),
+        Format::Markdown => output.raw(&render::for_markdown(&inventory)),
+        _ => output.result(&render::human(&inventory)),
+    }
+    Ok(Exit::Done)
+}
