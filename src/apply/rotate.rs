@@ -53,12 +53,6 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             why.push_str("; interrupted before it was asked for again");
             break;
         }
-        if n == 1
-            && expires_at.is_some()
-            && let Some(full) = no_room(ports.api, &keyset.id, order.label).await
-        {
-            return Ok(full);
-        }
         let before = permanent(ports.api, &keyset.id).await;
         let from = match &keyset.secret {
             SecretRecord::Stored { fingerprint, .. } => Some(fingerprint.clone()),

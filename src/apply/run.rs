@@ -430,6 +430,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }
         let order = rotate::Order { expires_at, ..self.rotation(label, &name) };
         let _permit = self.requests.acquire().await;
+        if overlap.is_some()
+            && let Some(full) = rotate::no_room(self.ports.api, &keyset.id, label).await
+        {
+            return Ok(full);
+        }
         let left: Vec<Unknown> = left.into_iter().map(ports::left_open).collect();
         let outcome = rotate::repair(self.ports, sink, &mut keyset, &order, left).await;
         self.worker.note(label, keyset);

@@ -23,6 +23,7 @@ mod mirror;
 mod parity;
 mod plan;
 mod readme;
+mod rotation;
 mod sandbox;
 mod secrets;
 mod secrets_commands;

@@ -46,7 +46,7 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 31] = [
     "",
     "init",
     "validate",
@@ -70,6 +70,8 @@ const COMMANDS: [&str; 29] = [
     "secrets recover",
     "secrets import",
     "secrets rotate",
+    "secrets keys",
+    "secrets expire",
     "secrets mirror",
     "secrets copy",
     "login",
