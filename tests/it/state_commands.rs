@@ -66,7 +66,7 @@ fn a_renamed_label_takes_its_secret_along_and_nothing_is_made_again() {
     let place = Place::new();
     let secret = place.secret("a");
     place.declare("chat", &[("new", "one"), ("b", "two")]);
-    place.ends(&["plan"], 3, "put the label back: [keyset.a]");
+    place.ends(&["plan"], 3, "if only the label is new: moved = { from = \"a\" }");
     place.ends(&["state", "mv", "a", "new"], 0, "keyset a is recorded as new");
     place.ends(&["plan", "--detailed-exitcode"], 0, "Nothing to do");
     assert!(place.secret("new") == secret);

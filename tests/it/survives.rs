@@ -356,7 +356,7 @@ fn a_refused_plan_does_not_hold_up_what_was_lost() {
     place.apply_at("create.answered=kill").killed();
     // Its label is another one by now.
     place.declare(&[("z", "z"), ("b", "one")]);
-    place.apply().exits(3).says("earlier step for a: it made keyset").says("put the label back: [keyset.a]");
+    place.apply().exits(3).says("earlier step for a: it made keyset").says("if only the label is new: moved = { from = \"a\" }");
     place.declare(&[("z", "z"), ("a", "one")]);
     place.apply().exits(0).says("secret key of a replaced");
     place.is_sound();
