@@ -34,8 +34,10 @@ pub fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError> 
     sync_folder(folder)
 }
 
-/// As `write`, for a file that is not keyform's own: it keeps its mode.
-pub fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+/// As `write`, for a file that is there and is not keyform's own: it keeps its mode, and a link to it stays a link.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let path = &std::fs::canonicalize(path).map_err(at("cannot look at", path))?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
     let mode = std::fs::metadata(path).map(|meta| meta.permissions()).map_err(at("cannot look at", path))?;
     let mut file = tempfile::Builder::new().prefix(".keyform-").tempfile_in(folder).map_err(at("cannot write beside", path))?;
     file.write_all(bytes).and_then(|()| file.as_file().set_permissions(mode)).map_err(at("cannot write", path))?;

@@ -47,7 +47,9 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
     }
 
     async fn app(&self, label: &Label, from: &Label, app: &RecordedApp) -> Result<(), LedgerError> {
-        self.ledger.append(Entry::App { label: label.clone(), app: app.clone(), intent: None }).await?;
+        if !self.recorded.apps.contains_key(label) {
+            self.ledger.append(Entry::App { label: label.clone(), app: app.clone(), intent: None }).await?;
+        }
         for (of, keyset) in self.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from) {
             let keyset = RecordedKeyset { app: label.clone(), ..keyset.clone() };
             self.ledger.append(Entry::Keyset { label: of.clone(), keyset: Box::new(keyset), intent: None }).await?;
@@ -65,12 +67,18 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
     }
 
     async fn keyset(&self, label: &Label, from: &Label, keyset: &RecordedKeyset) -> Result<Option<Label>, LedgerError> {
+        if let Some(there) = self.recorded.keysets.get(label) {
+            // An earlier run ended between the two records.
+            self.ledger.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
+            return Ok(there.secret_label.clone());
+        }
         let secret_label = match self.copied(label, from, keyset).await {
             true => None,
             false => Some(keyset.sink_label(from).clone()),
         };
         let moved = RecordedKeyset { secret_label: secret_label.clone(), ..keyset.clone() };
-        // Between the two records it has both labels, which loses nothing.
+        // Between the two records it has both labels, which loses nothing: a keyset with a declared label is never deleted under
+        // another one.
         self.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(moved), intent: None }).await?;
         self.ledger.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
         Ok(secret_label)

@@ -4,7 +4,7 @@
 //! the account has confirmed it, and its secret key, which opens nothing any more, after that.
 
 use super::context::Ports;
-use super::refresh::exists;
+use super::refresh::{exists, keysets};
 use super::report::Outcome;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::{AppId, Label};
@@ -37,22 +37,31 @@ async fn discard<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<(), String> {
     let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return Ok(()) };
     let home = ports.homes.iter().find(|home| *home.name() == **sink).ok_or_else(|| format!("the project has no sink {sink} any more"))?;
-    let there = held(home, name).await.map_err(|error| error.to_string());
-    match there {
-        Ok(Held::Nothing) => return Ok(()),
-        Ok(Held::Secret(found)) if found != *fingerprint => return Err(format!("{sink} holds another secret than the state recorded")),
-        // The record says that it is this keyset's; where it cannot be read, nobody can compare.
-        Ok(_) | Err(_) => {}
+    match held(home, name).await.map_err(|error| error.to_string())? {
+        Held::Nothing => Ok(()),
+        Held::Secret(found) if found == *fingerprint => home.remove(name).await.map(drop).map_err(|error| error.to_string()),
+        Held::Secret(_) => Err(format!("{sink} holds another one than the state recorded")),
+        // What is there may be the only copy of another keyset's.
+        Held::Unread | Held::NotKnown => Err(format!("{sink} cannot be read here, so nobody can tell whether it is that one")),
     }
-    home.remove(name).await.map(drop).map_err(|error| error.to_string())
 }
 
-/// Deletes an app that holds nothing any more.
+/// Deletes an app that holds nothing any more: what becomes of keysets whose app is deleted is not documented, so the account is
+/// asked once more.
 pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     label: &Label,
     id: &AppId,
 ) -> Result<Outcome, LedgerError> {
+    match keysets(ports.api).await {
+        Ok(keysets) => {
+            let holds = keysets.values().filter(|keyset| keyset.app_id == *id).count();
+            if holds > 0 {
+                return Ok(Outcome::Skipped { why: format!("it holds keysets: {holds}") });
+            }
+        }
+        Err(error) => return Ok(Outcome::failed(&error)),
+    }
     if let Err(error) = ports.api.delete_app(id).await {
         let gone = async || super::refresh::apps(ports.api).await.is_ok_and(|apps| !apps.contains_key(id));
         if !(may_be_gone(&error) && gone().await) {

@@ -328,8 +328,15 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Deletes and forgets what nobody declares any more: last, so that nothing is gone before what takes its place is there.
     async fn removals(&self, ended: &mut Vec<Ended>) {
+        self.removals_of(false, ended).await;
+        self.removals_of(true, ended).await;
+    }
+
+    /// Keysets, or apps: these only when all of those are gone.
+    async fn removals_of(&self, apps: bool, ended: &mut Vec<Ended>) {
+        let wanted = |(_, a): &(usize, &Action)| a.is_removal() && a.is_app() == apps;
         if let Some(why) = self.not_all_good(ended) {
-            let skipped = self.actions.iter().enumerate().filter(|(_, a)| a.is_removal()).filter_map(|(at, action)| {
+            let skipped = self.actions.iter().enumerate().filter(wanted).filter_map(|(at, action)| {
                 Some((
                     at,
                     self.worker.end(Step { verb: removal(action)?, label: action.label().clone() }, Outcome::Skipped { why: why.clone() }),
@@ -337,19 +344,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             });
             return ended.extend(skipped.collect::<Vec<_>>());
         }
-        let keysets = self.actions.iter().enumerate().filter(|(_, a)| a.is_removal() && !a.is_app());
-        let done = stream::iter(keysets)
+        let done = stream::iter(self.actions.iter().enumerate().filter(wanted))
             .map(|(at, action)| async move { Some((at, self.removal(action).await?)) })
             .buffer_unordered(self.worker.context.parallelism.max(1))
             .filter_map(async |one| one)
             .collect::<Vec<_>>()
             .await;
         ended.extend(done);
-        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| a.is_removal() && a.is_app()) {
-            if let Some(step) = self.removal(action).await {
-                ended.push((at, step));
-            }
-        }
     }
 
     async fn removal(&self, action: &Action) -> Option<(Step, Outcome)> {

@@ -188,9 +188,7 @@ fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<(
         }
     }
     for (source, text) in sources {
-        let path = session.dir.join(&source.path);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-        disk::replace(&path, folder, text.as_bytes())?;
+        disk::replace(&session.dir.join(&source.path), text.as_bytes())?;
     }
     Ok(())
 }

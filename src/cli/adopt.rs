@@ -93,7 +93,19 @@ async fn adopt(
     } else {
         for live in chosen {
             match waiting(desired, recorded, &apps, &live) {
-                Some(label) => declared.push((label, live)),
+                Some(label) => {
+                    if let Some((_, first)) = declared.iter().find(|(other, _)| *other == label) {
+                        let told = format!(
+                            "keysets {} and {} have the app and name that `{label}` declares: nothing was adopted",
+                            first.id, live.id
+                        );
+                        let help = format!(
+                            "say which one it is: keyform adopt {label} --id ID; and declare the other one under a name of its own"
+                        );
+                        return Err(Failure::new(Exit::Refused, told).help(help).into());
+                    }
+                    declared.push((label, live));
+                }
                 None => others.push(live),
             }
         }
@@ -293,8 +305,7 @@ fn declaration(
             .help("run again")
             .into());
     }
-    let folder = if session.dir.as_os_str().is_empty() { std::path::Path::new(".") } else { &session.dir };
-    disk::replace(&path, folder, text.as_bytes())?;
+    disk::replace(&path, text.as_bytes())?;
     Ok((loaded.project, declaration))
 }
 

@@ -179,7 +179,7 @@ async fn move_keyset(session: &Session, store: &Store, snapshot: &Snapshot, from
         note = format!("; its secret is in {sink} under the new label, and the old entry stays until you delete it");
     }
     // Between the two records it has both labels, which loses nothing.
-    let moved: RecordedKeyset = keyset.clone();
+    let moved = RecordedKeyset { secret_label: None, ..keyset.clone() };
     store.append(Entry::Keyset { label: to.clone(), keyset: Box::new(moved), intent: None }).await?;
     store.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
     Ok(format!("keyset {from} is recorded as {to}{note}"))

@@ -216,6 +216,8 @@ pub struct Orphan {
     pub id: KeysetId,
     /// Whether the server still has it; `None` without a refresh.
     pub live: Option<bool>,
+    /// A declared label under which the same keyset is recorded too.
+    pub declared_as: Option<Label>,
 }
 
 /// Worth saying, no reason to stop.

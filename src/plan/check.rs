@@ -89,7 +89,8 @@ fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<Str
 /// Only what is asked for, recorded as it is, and not protected is deleted.
 fn delete(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, keys: &PublicKeys, notes: &mut Vec<String>) {
     let known = inputs.recorded.keysets.get(label).filter(|keyset| keyset.id == *id && keyset.keys == *keys);
-    if !inputs.policy.delete || known.is_none_or(RecordedKeyset::is_protected) {
+    let declared = |(label, keyset): (&Label, &RecordedKeyset)| keyset.id == *id && inputs.desired.keysets.contains_key(label);
+    if !inputs.policy.delete || known.is_none_or(RecordedKeyset::is_protected) || inputs.recorded.keysets.iter().any(declared) {
         notes.push(format!("{label} is deleted and may not be"));
     }
     if inputs.live.is_some_and(|live| live.keysets.get(id).is_none_or(|there| there.keys != *keys)) {
@@ -104,12 +105,12 @@ fn moves(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
         let fine = match action {
             Action::MoveKeyset { label, from, id, .. } => {
                 !desired.keysets.contains_key(from)
-                    && !recorded.keysets.contains_key(label)
+                    && recorded.keysets.get(label).is_none_or(|keyset| keyset.id == *id)
                     && recorded.keysets.get(from).is_some_and(|keyset| keyset.id == *id)
             }
             Action::MoveApp { label, from, id, .. } => {
                 !desired.apps.contains_key(from)
-                    && !recorded.apps.contains_key(label)
+                    && recorded.apps.get(label).is_none_or(|app| app.id == *id)
                     && recorded.apps.get(from).is_some_and(|app| app.id == *id)
             }
             _ => true,

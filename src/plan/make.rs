@@ -24,8 +24,8 @@ pub struct Inputs<'a> {
 
 /// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
 ///
-/// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it, and nothing that is protected; a keyset or app that is refused has no action beside its
-/// refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
+/// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it, and nothing that is protected or
+/// declared; a keyset or app that is refused has no action beside its refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
 pub fn make(inputs: &Inputs<'_>) -> Plan {
     let Some(moved) = Moved::of(inputs) else { return of_labels(inputs) };
     let mut plan = of_labels(&moved.inputs(inputs));

@@ -71,18 +71,28 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// A label that nobody declares any more gives what it stands for to the one that names it, if that one stands for nothing yet.
+    /// A label that nobody declares any more gives what it stands for to the one that names it, if that one stands for nothing yet;
+    /// or for the same already, as a run leaves it that ended between the two records.
     fn of(desired: &'a Desired, recorded: &Recorded, open: &OpenCreates) -> Changes<'a> {
-        let apps = desired.apps.iter().filter(|(label, _)| !recorded.apps.contains_key(label));
-        let apps = apps.filter_map(|(label, app)| {
-            let known = |from: &&Label| recorded.apps.contains_key(from) || open.apps.contains_key(from);
+        let apps = desired.apps.iter().filter(|(_, app)| !app.moved_from.is_empty()).filter_map(|(label, app)| {
+            let there = recorded.apps.get(label).map(|app| &app.id);
+            let known = |from: &&Label| match (recorded.apps.get(from), there) {
+                (Some(old), Some(there)) => old.id == *there,
+                (old, None) => old.is_some() || open.apps.contains_key(from),
+                (None, Some(_)) => false,
+            };
             app.moved_from.iter().find(|from| known(from) && !desired.apps.contains_key(from)).map(|from| (from, label))
         });
-        let keysets = desired.keysets.iter().filter(|(label, _)| !recorded.keysets.contains_key(label));
-        let keysets = keysets.filter_map(|(label, keyset)| {
+        let keysets = desired.keysets.iter().filter(|(_, keyset)| !keyset.moved_from.is_empty()).filter_map(|(label, keyset)| {
             let begun =
                 |from: &Label| open.keysets.contains_key(from) || open.sealed.contains_key(from) || open.secret_keys.contains_key(from);
-            let known = |from: &&Label| recorded.keysets.contains_key(from) || begun(from);
+            let there = recorded.keysets.get(label);
+            let known = |from: &&Label| match (recorded.keysets.get(from), there) {
+                // What differs is not decided here: one of the two may be newer.
+                (Some(old), Some(there)) => old.id == there.id && old.secret == there.secret,
+                (old, None) => old.is_some() || begun(from),
+                (None, Some(_)) => false,
+            };
             keyset.moved_from.iter().find(|from| known(from) && !desired.keysets.contains_key(from)).map(|from| (from, label))
         });
         Changes { apps: apps.collect(), keysets: keysets.collect() }
@@ -104,5 +114,6 @@ impl<'a> Changes<'a> {
 }
 
 fn renamed<T: Clone>(map: &BTreeMap<Label, T>, labels: &BTreeMap<&Label, &Label>) -> BTreeMap<Label, T> {
-    map.iter().map(|(label, value)| ((*labels.get(label).unwrap_or(&label)).clone(), value.clone())).collect()
+    let kept = map.iter().filter(|(label, _)| labels.get(label).is_none_or(|to| !map.contains_key(to)));
+    kept.map(|(label, value)| ((*labels.get(label).unwrap_or(&label)).clone(), value.clone())).collect()
 }

@@ -11,15 +11,23 @@ use super::make::{Inputs, Seen};
 
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut Plan) {
     let forgettable = !another_account(inputs);
+    // A run that ended between the two records of a new label leaves a keyset with two of them.
+    let declared: BTreeMap<&KeysetId, &Label> =
+        inputs.recorded.keysets.iter().filter(|(label, _)| inputs.desired.keysets.contains_key(*label)).map(|(l, k)| (&k.id, l)).collect();
     let mut deleted: BTreeSet<&KeysetId> = BTreeSet::new();
     for (label, keyset) in &inputs.recorded.keysets {
         if inputs.desired.keysets.contains_key(label) || !inputs.in_scope(label) {
             continue;
         }
-        match verdict(inputs, label, keyset, forgettable) {
+        let verdict = match declared.get(&keyset.id) {
+            Some(_) => Verdict::Leave,
+            None => verdict(inputs, label, keyset, forgettable),
+        };
+        match verdict {
             Verdict::Leave => {
                 let live = inputs.live.map(|live| live.keysets.contains_key(&keyset.id));
-                plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live });
+                let declared_as = declared.get(&keyset.id).map(|label| (*label).clone());
+                plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live, declared_as });
             }
             Verdict::Refuse(why) => plan.refusals.push(Refusal { label: Some(label.clone()), why, origin: None }),
             Verdict::Forget => plan.actions.push(Action::ForgetKeyset { label: label.clone(), id: keyset.id.clone() }),
@@ -70,10 +78,10 @@ fn apps(inputs: &Inputs<'_>, deleted: &BTreeSet<&KeysetId>, forgettable: bool, p
     let referred: BTreeSet<&AppId> = inputs
         .desired
         .apps
-        .values()
-        .filter_map(|app| match &app.source {
+        .iter()
+        .filter_map(|(label, app)| match &app.source {
             AppSource::Existing { id, .. } => Some(id),
-            AppSource::Managed { .. } => None,
+            AppSource::Managed { .. } => inputs.recorded.apps.get(label).map(|app| &app.id),
         })
         .collect();
     let left = |(label, app): &(&Label, &crate::keyset::views::RecordedApp)| {

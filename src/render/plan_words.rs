@@ -227,12 +227,16 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
     }
 }
 
-pub(super) fn orphan(orphan: &Orphan) -> &'static str {
-    match orphan.live {
-        Some(true) => "not declared any more; it is left alone (--delete deletes it)",
-        Some(false) => "not declared any more, and gone at the server",
-        None => "not declared any more",
-    }
+pub(super) fn orphan(orphan: &Orphan) -> String {
+    let text = match (&orphan.declared_as, orphan.live) {
+        (Some(label), _) => {
+            return format!("recorded as {label} too, which is declared: keyform state rm {} --force drops this record", orphan.label);
+        }
+        (None, Some(true)) => "not declared any more; it is left alone (--delete deletes it)",
+        (None, Some(false)) => "not declared any more, and gone at the server",
+        (None, None) => "not declared any more",
+    };
+    text.to_owned()
 }
 
 /// A value as TOML writes it, safe for a terminal.

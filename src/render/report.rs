@@ -240,14 +240,19 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
         Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
-        Outcome::Moved { from, .. } => format!("{GOOD}✓{GOOD:#} {subject} was {from}"),
+        Outcome::Moved { from, kept_under: None } => format!("{GOOD}✓{GOOD:#} {subject} was {from}"),
+        Outcome::Moved { from, kept_under: Some(label) } => {
+            format!("{GOOD}✓{GOOD:#} {subject} was {from}; its secret cannot be read here and keeps its name in the sink: {label}")
+        }
         Outcome::Protected { protect: true } => format!("{GOOD}✓{GOOD:#} {subject} is never to be deleted"),
         Outcome::Protected { protect: false } => format!("{GOOD}✓{GOOD:#} {subject} may be deleted once it is not declared any more"),
-        Outcome::Deleted { id, keys: Some(keys), .. } => format!(
-            "{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}, {}, {}){DIM:#}",
-            terminal(&keys.publish_key),
-            terminal(&keys.subscribe_key)
-        ),
+        Outcome::Deleted { id, keys: Some(keys), secret } => {
+            let (publish, subscribe) = (terminal(&keys.publish_key), terminal(&keys.subscribe_key));
+            let left = secret.as_ref().map_or_else(String::new, |why| {
+                format!("; its secret key is of no more use, and an entry is still in the sink: {}", terminal(why))
+            });
+            format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}, {publish}, {subscribe}){DIM:#}{left}")
+        }
         Outcome::Deleted { id, keys: None, .. } => format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}){DIM:#}"),
         Outcome::Forgotten { id } => format!("{GOOD}✓{GOOD:#} {subject} was gone, and is recorded no more {DIM}(id {id}){DIM:#}"),
         Outcome::Nothing if step.verb == Verb::Recover => format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key"),
@@ -286,12 +291,6 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
         Outcome::Rotated { secret, waits, .. } => notes.extend(without_secret(secret, *waits)),
         Outcome::Updated { differing } => notes.extend(differing.iter().map(differs)),
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
-        Outcome::Moved { kept_under: Some(label), .. } => {
-            notes.push(format!("its secret cannot be read here and keeps its name in the sink: {label}"));
-        }
-        Outcome::Deleted { secret: Some(why), .. } => {
-            notes.push(format!("its secret key is of no more use and is still in the sink: {}", terminal(why)));
-        }
         Outcome::Unknown { .. } if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) => {
             notes.push("It is written down as begun: the next `keyform apply` looks for it before it makes anything.".to_owned());
         }

@@ -59,6 +59,8 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
             && let (SecretRecord::Stored { .. }, SecretRecord::Missing { .. } | SecretRecord::Unknown) = (&keyset.secret, &other.secret)
         {
             other.secret = keyset.secret;
+            other.secret_since = keyset.secret_since;
+            other.secret_label = keyset.secret_label;
             changed = true;
         }
     }

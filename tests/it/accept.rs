@@ -134,3 +134,15 @@ fn what_is_ignored_is_made_once_and_then_left_to_others() {
     let config = place.sandbox().get(&format!("/v2/keysets/{}/config", place.id("b")));
     assert_eq!((&config["streamController"]["channelGroupLimit"], &config["messagePersistence"]["retention"]), (&json!(70), &json!(1)));
 }
+
+#[test]
+fn a_file_that_is_linked_to_stays_where_it_is() {
+    let place = applied();
+    let main = place.dir().join("keyform.toml");
+    std::fs::rename(&main, place.dir().join("real.toml")).expect("renamed");
+    std::os::unix::fs::symlink("real.toml", &main).expect("linked");
+    in_the_portal(&place, "b", &json!({"presence": {"interval": 60}}));
+    place.ends(&["drift", "--accept", "b"], 0, "1 value accepted");
+    assert!(main.symlink_metadata().expect("it is there").is_symlink());
+    assert!(std::fs::read_to_string(place.dir().join("real.toml")).expect("text").contains("presence.interval = 60"));
+}

@@ -164,3 +164,19 @@ fn its_secret_is_in_other_hands_until_somebody_says_otherwise() {
     place.ends(&["secrets", "doctor", "--live"], 0, " 0 not as they should be");
     place.is_empty_plan();
 }
+
+#[test]
+fn two_of_one_name_are_not_taken_for_one() {
+    let place = Place::new();
+    let app = place.make_app("Chat");
+    let (one, _) = place.make(&app, "twin", &json!({}));
+    let (two, _) = place.make(&app, "twin", &json!({}));
+    place.declare("[app.chat]\nname = \"Chat\"\n[keyset.twin]\napp = \"chat\"\ntype = \"testing\"\n");
+    let toml = place.toml();
+    let text = place.ends(&["adopt", "--all"], 3, "nothing was adopted");
+    assert!(text.contains(&one) && text.contains(&two) && text.contains("adopt twin --id"), "{text}");
+    assert_eq!(place.toml(), toml);
+    assert!(!place.dir().join("state/keyform.json").exists());
+    place.ends(&["adopt", "twin", "--id", &two], 0, "keyset twin adopted");
+    place.ends(&["plan"], 0, "Nothing to do");
+}

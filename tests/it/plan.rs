@@ -679,7 +679,7 @@ fn an_unfinished_create_is_looked_for() {
 fn what_is_not_declared_any_more_is_reported_and_left_alone() {
     let mut world = World::matching();
     world.undeclare("dev");
-    let orphan = Orphan { label: label("dev"), id: world.id("dev"), live: Some(true) };
+    let orphan = Orphan { label: label("dev"), id: world.id("dev"), live: Some(true), declared_as: None };
     assert_eq!(world.plan().orphans, std::slice::from_ref(&orphan));
     assert_eq!(world.offline().orphans, [Orphan { live: None, ..orphan.clone() }]);
     world.delete_outside("dev");
@@ -1208,6 +1208,27 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
 }
 
 #[test]
+fn what_is_declared_under_another_label_is_never_deleted() {
+    let mut world = World::matching();
+    // As a run leaves it that ended between the two records of a new label.
+    let twin = world.recorded.keysets[&label("dev")].clone();
+    world.recorded.keysets.insert(label("old"), twin);
+    let app = world.recorded.apps[&label("chat")].clone();
+    world.recorded.apps.insert(label("former"), app);
+    world.policy.delete = true;
+    world.policy.limit_delete = 9;
+    let plan = world.plan();
+    assert!(plan.actions.is_empty() && plan.refusals.is_empty(), "{plan:?}");
+    // Where the new one says so, the old record goes.
+    world.desired.keysets.get_mut(&label("dev")).unwrap().moved_from = [label("old")].into();
+    world.desired.apps.get_mut(&label("chat")).unwrap().moved_from = [label("former")].into();
+    world.policy.delete = false;
+    assert_eq!(world.plan().summary().moved, 2);
+    world.apply();
+    assert!(world.plan().is_empty() && world.recorded.keysets.len() == 2 && world.recorded.apps.len() == 2);
+}
+
+#[test]
 fn what_is_gone_is_forgotten_only_where_the_account_is_certainly_the_same() {
     let mut world = World::matching();
     world.keyset("third", "chat");
@@ -1444,8 +1465,13 @@ fn every_note() -> (Plan, Sources) {
         Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: None },
         Note::Unfinished { label: label("lost"), since: noon() },
     ];
-    let orphan = |name: &str, live| Orphan { label: label(name), id: keyset_id(&format!("ks-{name}")), live };
-    let orphans = vec![orphan("a", Some(true)), orphan("b", Some(false)), orphan("c", None)];
+    let orphan = |name: &str, live| Orphan { label: label(name), id: keyset_id(&format!("ks-{name}")), live, declared_as: None };
+    let orphans = vec![
+        orphan("a", Some(true)),
+        orphan("b", Some(false)),
+        orphan("c", None),
+        Orphan { declared_as: Some(label("new")), ..orphan("d", Some(true)) },
+    ];
     (Plan { refreshed: true, actions: vec![], refusals: vec![], orphans, notes, unchanged: 1 }, Sources::default())
 }
 
