@@ -63,8 +63,10 @@ impl Lost {
     pub fn earlier<C: Clock>(unknown: Unknown, clock: &C, timeout: Duration) -> Lost {
         let (at, now) = (unknown.intent().at, clock.now());
         let after = |wait: Duration| at.saturating_add(wait).map_or(now, |end| end.min(now));
-        let age = Duration::try_from(now.duration_since(after(timeout))).unwrap_or_default();
-        Lost { unknown, age, made: at..=after(timeout + HELD_BACK) }
+        // Until then it may have been sent, and have shown up in no listing yet.
+        let last = after(timeout + HELD_BACK);
+        let age = Duration::try_from(now.duration_since(last)).unwrap_or_default();
+        Lost { unknown, age, made: at..=last }
     }
 
     /// Whether the server made something at a time at which it cannot have made this.
@@ -213,6 +215,29 @@ mod tests {
             json["name"] = name.into();
         }
         wire::parse(json.to_string().as_bytes()).expect("a keyset")
+    }
+
+    struct Noon;
+    impl Clock for Noon {
+        fn now(&self) -> jiff::Timestamp {
+            "2026-05-01T12:00:00Z".parse().expect("a time")
+        }
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    #[test]
+    fn what_may_have_been_held_back_has_its_time_to_show_up() {
+        let label = Label::parse("chat").expect("a label");
+        let age = |minutes: i64| {
+            let at = Noon.now().saturating_sub(jiff::SignedDuration::from_mins(minutes)).expect("a time");
+            let what = Creation::App { label: label.clone(), name: "Chat".into(), known: BTreeSet::new() };
+            Lost::earlier(left_open(Intent { id: uuid::Uuid::nil(), at, what }), &Noon, Duration::from_secs(60)).age
+        };
+        // One that waited for a Retry-After was sent long after it was written down.
+        assert_eq!([age(0), age(2), age(11), age(12)].map(|age| age.as_secs()), [0, 0, 0, 60]);
     }
 
     #[test]

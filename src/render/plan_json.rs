@@ -30,7 +30,7 @@ pub const FORMAT_VERSION: u32 = 1;
 ///                  `why`, which are named below; one refusal is enough for nothing to be applied
 ///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
 ///                  "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
-/// orphans[]        {label, id, live: true | false | null, message}
+/// orphans[]        {label, id, live: true | false | null, declared_as: another label of the same keyset, or null, message}
 /// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
 /// ```
 ///
@@ -80,7 +80,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
             }), refused(&r.why))
         }).collect::<Vec<_>>(),
         "orphans": orphans.iter().map(|o| {
-            json!({ "label": o.label, "id": o.id, "live": o.live, "message": words::orphan(o) })
+            json!({ "label": o.label, "id": o.id, "live": o.live, "declared_as": o.declared_as, "message": words::orphan(o) })
         }).collect::<Vec<_>>(),
         "notes": notes.iter().map(|n| {
             let (tag, message) = words::note(n);
