@@ -46,7 +46,7 @@ points! {
     CreateStored = "create.stored" Step "the secret is in the sink" -> "the same; the sink gets the same secret again. Where nobody can open the answer it stops and says so, since somebody may have read the secret";
     CreateCommitted = "create.committed" Step "the keyset is in the journal" -> "folds the journal into the state";
     CreateFound = "create.found" Step "a lost create was found by listing" -> "finds it again";
-    RotateIntended = "rotate.intended" Step "the rotation of a secret key is in the journal" -> "finds out from the list of keys whether it was done; if it was, makes another key, and the one of before has the overlap that was asked for";
+    RotateIntended = "rotate.intended" Step "the rotation of a secret key is in the journal" -> "finds out from the list of keys whether it was done; if it was, makes another key, and the one of now works on for the overlap that was asked for, or a day: it may be somebody else's";
     RotateAnswered = "rotate.answered" Step "the answer to it is here, unread" -> "the same";
     RotateSealed = "rotate.sealed" Step "the answer is sealed in the journal" -> "opens it, stores the secret, records it";
     RotateStored = "rotate.stored" Step "the secret is in the sink" -> "the same; or finds it in the sink and sees in the list of keys that it is the current one";

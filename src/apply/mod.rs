@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod context;
 pub mod create;
+mod entry;
 pub mod gate;
 pub mod leftovers;
 pub mod mirror;

@@ -1,18 +1,27 @@
 //! Answers that came, were sealed, and were not committed: their secrets are put where they belong.
 //!
 //! A sealed answer is the older of two truths: what was recorded meanwhile, here or by another clone, is not overwritten
-//! unless the account says that the sealed key is the current one.
+//! unless the account says that the sealed key is the present one. And it may be the only copy of that: it is given up only when
+//! the account says that another key is, or that the keyset is gone.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::create::settled;
+use super::entry::{self, Whose};
+use super::refresh;
 use super::report::{Outcome, Step, Verb};
+use super::rotate::{entry, permanent};
 use crate::keyset::views::{Desired, Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{FieldId, KeysetId, Label, ProjectName, Value};
 use crate::ports::{
-    self, Creation, Escrow, EscrowError, Held, Intent, Item, Ledger, LedgerError, Made, Namespace, Open, Opened, Probed, SecretName, Sink,
+    self, Api, Clock, Creation, Escrow, EscrowError, Held, Intent, Ledger, LedgerError, Made, Namespace, Open, Opened, Probed, SecretName,
+    Sink,
 };
+
+/// Between two looks at a keyset's keys.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of the sealed answers.
 #[derive(Default)]
@@ -23,10 +32,17 @@ pub struct Recovered {
 }
 
 /// What is acted through, and what is known.
-pub struct Recovery<'a, L, E, S> {
+pub struct Recovery<'a, A, L, E, S, C> {
+    /// `None`: nobody can be asked.
+    pub api: Option<&'a A>,
     pub ledger: &'a L,
     pub escrow: &'a E,
+    pub clock: &'a C,
     pub sink: Probed<'a, S>,
+    /// All sinks of the project, one of which an earlier run put secrets into.
+    pub sinks: &'a [S],
+    /// How long a new key may take to be listed.
+    pub settle: Duration,
     pub project: &'a ProjectName,
     pub namespace: Namespace,
     pub recorded: &'a Recorded,
@@ -36,25 +52,38 @@ pub struct Recovery<'a, L, E, S> {
 /// What to do with an opened answer.
 enum Verdict {
     Use,
-    /// Its key is not the current one any more.
+    /// Its key is not the present one any more.
     Outdated,
     /// It contradicts what is recorded, for this reason, and only the account could tell.
     Contradicts(String),
 }
 
-impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
+/// What the account says about the key that an answer tells of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    Present,
+    AnotherIs,
+    KeysetGone,
+    /// It cannot be asked, or does not tell.
+    Silent,
+}
+
+impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C> {
     /// Opens what is sealed in `open`, stores the secrets, records the keysets. Of several answers about one keyset the last one
-    /// counts. `current`: which of a keyset's keys is the current one, where the account can be asked.
-    pub async fn run(&self, open: &[Open], current: impl AsyncFn(&KeysetId) -> Option<KeyPrefix>) -> Result<Recovered, LedgerError> {
+    /// counts.
+    pub async fn run(&self, open: &[Open]) -> Result<Recovered, LedgerError> {
         let mut recovered = Recovered::default();
         let sealed: Vec<(&Intent, &str)> = open.iter().filter_map(|open| Some((&open.intent, open.sealed.as_deref()?))).collect();
         for (n, (intent, answer)) in sealed.iter().enumerate() {
             let label = intent.what.label();
-            let same = |(other, _): &&(&Intent, &str)| other.what.label() == label;
+            let same = |(other, _): &&(&Intent, &str)| match (&other.what, &intent.what) {
+                (Creation::SecretKey { id: other, .. }, Creation::SecretKey { id, .. }) => other == id,
+                (other, _) => other.label() == label,
+            };
             if sealed[n + 1..].iter().any(|other| same(&other)) {
                 continue;
             }
-            let outcome = self.one(intent, answer, &current, &mut recovered.lost).await?;
+            let outcome = self.one(intent, answer, &mut recovered.lost).await?;
             if outcome.is_done() {
                 for (older, _) in sealed[..n].iter().filter(same) {
                     ports::void(self.ledger, ports::left_open((*older).clone())).await?;
@@ -65,30 +94,17 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
         Ok(recovered)
     }
 
-    async fn one(
-        &self,
-        intent: &Intent,
-        answer: &str,
-        current: &impl AsyncFn(&KeysetId) -> Option<KeyPrefix>,
-        lost: &mut BTreeSet<uuid::Uuid>,
-    ) -> Result<Outcome, LedgerError> {
+    async fn one(&self, intent: &Intent, answer: &str, lost: &mut BTreeSet<uuid::Uuid>) -> Result<Outcome, LedgerError> {
         let label = intent.what.label();
-        let before = self.recorded.keysets.get(label);
-        if matches!(&intent.what, Creation::SecretKey { id, .. } if before.is_none_or(|keyset| keyset.id != *id)) {
-            // Its keyset is not recorded any more, or is another one now: there is nothing it could be the secret of.
-            ports::void(self.ledger, ports::left_open(intent.clone())).await?;
-            return Ok(Outcome::Nothing);
-        }
-        let home = match (&intent.what, before) {
-            (Creation::SecretKey { .. }, Some(keyset)) => keyset.sink_label(label),
-            _ => label,
-        };
-        let name = SecretName { namespace: self.namespace, project: self.project.clone(), item: Item::Keyset(home.clone()) };
+        let known = self.recorded.keysets.get(label).filter(|keyset| match &intent.what {
+            Creation::SecretKey { id, .. } => keyset.id == *id,
+            _ => true,
+        });
         let opened = match ports::left_sealed(self.escrow, intent.clone(), answer) {
             Ok(sealed) => ports::open(sealed).map_err(|(_, bad)| format!("the answer makes no sense: {bad}")),
-            Err((_, error @ (EscrowError::NoKey | EscrowError::OtherKey))) if self.may_be_in_use(intent, &name).await => {
-                let help = "its secret is in the sink, and somebody may have read it: run `keyform secrets recover` where the private key is \
-                            (KEYFORM_AGE_IDENTITY_FILE)";
+            Err((_, error @ (EscrowError::NoKey | EscrowError::OtherKey))) if self.may_be_in_use(intent, known).await => {
+                let help = "its secret may be in the sink, and somebody may have read it: run `keyform secrets recover` where the private \
+                            key is (KEYFORM_AGE_IDENTITY_FILE)";
                 return Ok(Outcome::Failed { why: error.to_string(), help: Some(help.to_owned()) });
             }
             Err((_, error)) => Err(error.to_string()),
@@ -101,17 +117,37 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
                 return Ok(Outcome::Failed { why, help: Some(help.to_owned()) });
             }
         };
-        match verdict(intent, &opened, before, current).await {
-            Verdict::Use => {}
-            Verdict::Outdated => {
-                ports::void(self.ledger, ports::left_open(intent.clone())).await?;
-                return Ok(Outcome::Nothing);
+        // Another clone may have recorded it under another label.
+        let named = |(_, keyset): &(&Label, &RecordedKeyset)| keyset.id == *opened.keyset_id();
+        let (label, before) = match self.recorded.keysets.iter().find(named) {
+            Some((label, keyset)) => (label, Some(keyset)),
+            None => (label, known),
+        };
+        let account = self.account(opened.keyset_id(), opened.prefix()).await;
+        match (before, opened.made()) {
+            (None, Made::SecretKey(id)) if !matches!(account, Account::AnotherIs | Account::KeysetGone) => {
+                return Ok(unrecorded(label, id));
             }
+            (None, Made::SecretKey(_)) => return self.give_up(intent).await,
+            // The id must be recorded in any case.
+            (None, Made::Keyset(_)) if account == Account::AnotherIs => {
+                return Ok(settled(self.ledger, ports::outdated(opened), &[], true).await?.0);
+            }
+            _ => {}
+        }
+        match before.map_or(Verdict::Use, |before| verdict(intent, &opened, before, account)) {
+            Verdict::Use => {}
+            Verdict::Outdated => return self.give_up(intent).await,
             Verdict::Contradicts(why) => {
                 let help = "`keyform apply` asks the account which one is right; two keysets of one label are for you to choose from: \
                             delete the one that is not wanted in the portal";
                 return Ok(Outcome::Failed { why, help: Some(help.to_owned()) });
             }
+        }
+        let name = self.name(before.map_or(label, |keyset| keyset.sink_label(label)));
+        let whose = Whose { label, keyset: before, coming: opened.fingerprint(), recorded: self.recorded };
+        if let Some(refused) = entry::taken(self.api, self.sink, &name, &whose).await {
+            return Ok(refused);
         }
         let same = before.filter(|before| opened.keyset_id() == &before.id);
         let stored = ports::store(self.sink, &name, same.map(|k| &k.keys), opened).await;
@@ -119,7 +155,7 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
         match same {
             // What was recorded of it since is newer than the answer, but for the secret.
             Some(before) => {
-                let keyset = ports::commit_rotation(self.ledger, stored, before).await?;
+                let keyset = ports::commit_rotation(self.ledger, label, stored, before).await?;
                 Ok(Outcome::Rotated { id: keyset.id, secret: keyset.secret, waits, found: true })
             }
             None => {
@@ -135,19 +171,67 @@ impl<L: Ledger, E: Escrow, S: Sink> Recovery<'_, L, E, S> {
         }
     }
 
-    /// Whether the secret of a create that cannot be opened here got as far as the sink.
-    async fn may_be_in_use(&self, intent: &Intent, name: &SecretName) -> bool {
-        matches!(intent.what, Creation::Keyset { .. }) && !matches!(self.sink.holds(name).await, Ok(Held::Nothing | Held::NotKnown))
+    /// It is of no use to anybody.
+    async fn give_up(&self, intent: &Intent) -> Result<Outcome, LedgerError> {
+        ports::void(self.ledger, ports::left_open(intent.clone())).await.map(|()| Outcome::Nothing)
+    }
+
+    fn name(&self, label: &Label) -> SecretName {
+        entry(self.namespace, self.project, label)
+    }
+
+    /// Whether a secret that cannot be opened here got as far as a sink, where somebody may have read it. `known`: what is recorded
+    /// of its keyset.
+    async fn may_be_in_use(&self, intent: &Intent, known: Option<&RecordedKeyset>) -> bool {
+        let label = intent.what.label();
+        let before = known.filter(|_| matches!(intent.what, Creation::SecretKey { .. }));
+        let name = self.name(before.map_or(label, |keyset| keyset.sink_label(label)));
+        for sink in self.sinks {
+            // One that cannot be asked, or does not tell, may have it.
+            let held = match Probed::of(sink).await {
+                Ok(sink) => sink.holds(&name).await.unwrap_or(Held::NotKnown),
+                Err(_) => Held::NotKnown,
+            };
+            match &held {
+                Held::Nothing => {}
+                Held::Secret(found) if before.and_then(|keyset| keyset.secret.held()) == Some(found) => {}
+                Held::Secret(_) | Held::Unread | Held::NotKnown => return true,
+            }
+        }
+        false
+    }
+
+    /// Asks for the keyset's present key, until it is the one of `sealed` or that one has had the time to be listed.
+    async fn account(&self, id: &KeysetId, sealed: Option<KeyPrefix>) -> Account {
+        let (Some(api), Some(sealed)) = (self.api, sealed) else { return Account::Silent };
+        let mut waited = Duration::ZERO;
+        loop {
+            match permanent(api, id).await {
+                Some(now) if now == sealed => return Account::Present,
+                Some(_) if waited >= self.settle => return Account::AnotherIs,
+                Some(_) => {}
+                None if matches!(refresh::exists(api, id).await, Ok(false)) => return Account::KeysetGone,
+                None => return Account::Silent,
+            }
+            let nap = PAUSE.min(self.settle - waited);
+            self.clock.sleep(nap).await;
+            waited += nap;
+        }
     }
 }
 
-async fn verdict(
-    intent: &Intent,
-    opened: &Opened,
-    before: Option<&RecordedKeyset>,
-    current: &impl AsyncFn(&KeysetId) -> Option<KeyPrefix>,
-) -> Verdict {
-    let Some(before) = before else { return Verdict::Use };
+/// It may be the present key of a keyset that exists.
+fn unrecorded(label: &Label, id: &KeysetId) -> Outcome {
+    Outcome::Failed {
+        why: format!("a secret key of keyset {id} is sealed in the journal, and the state has no such keyset any more"),
+        help: Some(format!(
+            "`keyform adopt {label} --id {id}` records it, and then `keyform secrets recover` stores the key; if it is of no use, delete \
+             the keyset in the portal or make it another key there"
+        )),
+    }
+}
+
+fn verdict(intent: &Intent, opened: &Opened, before: &RecordedKeyset, account: Account) -> Verdict {
     if let Made::Keyset(live) = opened.made()
         && live.id != before.id
     {
@@ -155,15 +239,24 @@ async fn verdict(
         let told = || format!("the sealed answer is about keyset {}, and the state records {}", live.id, before.id);
         return if replaced { Verdict::Use } else { Verdict::Contradicts(told()) };
     }
-    let SecretRecord::Stored { fingerprint, .. } = &before.secret else { return Verdict::Use };
-    // A rotation began from the key that is recorded still: nothing came between.
-    if matches!(&intent.what, Creation::SecretKey { from: Some(from), .. } if from == fingerprint) {
-        return Verdict::Use;
-    }
-    match (current(&before.id).await, opened.prefix()) {
-        (Some(current), Some(sealed)) if current == sealed => Verdict::Use,
-        (Some(_), Some(_)) => Verdict::Outdated,
-        _ => Verdict::Contradicts("the state records another secret key than the sealed answer tells of".to_owned()),
+    let contradicts = || Verdict::Contradicts("the state records another secret key than the sealed answer tells of".to_owned());
+    match (account, &before.secret) {
+        (Account::Present | Account::KeysetGone, _) => Verdict::Use,
+        (Account::AnotherIs, SecretRecord::Stored { fingerprint, .. }) if opened.fingerprint().as_ref() == Some(fingerprint) => {
+            Verdict::Use
+        }
+        (Account::AnotherIs, _) => Verdict::Outdated,
+        (Account::Silent, SecretRecord::Stored { fingerprint, .. }) => {
+            // A rotation began from the key that is recorded still: nothing came between, as far as is known here.
+            let from = matches!(&intent.what, Creation::SecretKey { from: Some(from), .. } if from == fingerprint);
+            if from || opened.fingerprint().as_ref() == Some(fingerprint) { Verdict::Use } else { contradicts() }
+        }
+        (Account::Silent, SecretRecord::Missing { current: Some(current), .. })
+            if matches!(intent.what, Creation::Keyset { .. }) && opened.prefix().as_ref() != Some(current) =>
+        {
+            contradicts()
+        }
+        (Account::Silent, SecretRecord::Missing { .. } | SecretRecord::Unknown) => Verdict::Use,
     }
 }
 

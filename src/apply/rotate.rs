@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::context::Ports;
+use super::entry::{self, Whose};
 use super::report::Outcome;
 use super::resolve::Patience;
-use crate::keyset::duration::EXPIRING_MAX;
-use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_UNASKED};
+use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{KeysetId, Label, Secret};
 use crate::ports::{self, Api, Clock, Creation, Escrow, Intent, Item, Ledger, LedgerError, Posted, Probed, SecretName, Sink, Unknown};
@@ -26,6 +27,7 @@ pub struct Order<'a> {
     /// Until when the key of before goes on working; `None`: it ends at once.
     pub expires_at: Option<jiff::Timestamp>,
     pub patience: Patience<'a>,
+    pub recorded: &'a Recorded,
 }
 
 /// Whether a rotation whose answer is lost was done.
@@ -46,6 +48,10 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
     mut older: Vec<Unknown>,
 ) -> Result<Outcome, LedgerError> {
+    let whose = Whose { label: order.label, keyset: Some(keyset), coming: None, recorded: order.recorded };
+    if let Some(refused) = entry::taken(Some(ports.api), sink, order.name, &whose).await {
+        return Ok(refused);
+    }
     let mut expires_at = order.expires_at;
     let mut why = String::new();
     for n in 1..=MOST_POSTS {
@@ -84,7 +90,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let new = opened.prefix();
         let mut stored = ports::store(sink, order.name, Some(&keyset.keys), opened).await;
         let (waits, key) = (stored.waits, stored.key.take());
-        *keyset = ports::commit_rotation(ports.ledger, stored, keyset).await?;
+        *keyset = ports::commit_rotation(ports.ledger, order.label, stored, keyset).await?;
         for unknown in older.drain(..) {
             ports::void(ports.ledger, unknown).await?;
         }
@@ -116,23 +122,46 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     if let Some(outcome) = there_already(ports, sink, keyset, order, &mut begun).await? {
         return Ok(outcome);
     }
-    // A rotation of ours that was begun may have made it.
-    if begun.is_empty()
-        && let SecretRecord::Missing { current: Some(lost), .. } = &keyset.secret
-        && permanent(ports.api, &keyset.id).await.is_some_and(|now| now != *lost)
-    {
-        let why = "the secret key that was lost is not the account's current one any more: somebody made another, and may be using it";
-        let help = format!(
-            "if another clone of the project did, pull its state; else `keyform secrets import {0}` takes the new key, and `keyform secrets \
-             rotate {0} --overlap 24h` makes one",
-            order.label
-        );
-        return Ok(Outcome::Failed { why: why.to_owned(), help: Some(help) });
+    let SecretRecord::Missing { current: lost, .. } = &keyset.secret else {
+        return match begun.is_empty() {
+            true => rotate(ports, sink, keyset, order, begun).await,
+            false => left(ports, sink, begun, keyset, order).await,
+        };
+    };
+    match (permanent(ports.api, &keyset.id).await, lost) {
+        (None, _) => Ok(not_told(order.label)),
+        // In nobody's hand.
+        (Some(now), Some(lost)) if now == *lost => rotate(ports, sink, keyset, order, begun).await,
+        (Some(_), Some(_)) if begun.is_empty() => {
+            let why = "the secret key that was lost is not the account's current one any more: somebody made another, and may be using it";
+            let help = format!(
+                "if another clone of the project did, pull its state; else `keyform secrets import {0}` takes the new key, and `keyform \
+                 secrets rotate {0} --overlap 24h` makes one",
+                order.label
+            );
+            Ok(Outcome::Failed { why: why.to_owned(), help: Some(help) })
+        }
+        // A rotation of ours that was begun may have made it, or somebody else.
+        (Some(_), _) => {
+            let expires_at = order.expires_at.or_else(|| a_day_on(ports.clock.now()));
+            rotate(ports, sink, keyset, &Order { expires_at, patience: Patience { ..order.patience }, ..*order }, begun).await
+        }
     }
-    if begun.is_empty() {
-        return rotate(ports, sink, keyset, order, begun).await;
+}
+
+fn not_told(label: &Label) -> Outcome {
+    Outcome::Failed {
+        why: "the account does not tell which key is the present one, so nobody can say whose would end: no other one was asked for"
+            .to_owned(),
+        help: Some(format!(
+            "apply again; `keyform secrets rotate {label} --overlap 24h` makes a new key and keeps the present one alive for a day"
+        )),
     }
-    left(ports, sink, begun, keyset, order).await
+}
+
+/// When a key ends of which nobody can say who uses it.
+fn a_day_on(now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    now.checked_add(OVERLAP_UNASKED).ok()
 }
 
 /// A key that is in no record and in the sink: an earlier run put it there and could not write it down. It is taken if the
@@ -217,8 +246,12 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
                 );
                 return Ok(Outcome::Failed { why, help: Some(help) });
             }
-            // Whose key it is that took the place of the recorded one is not told: it lives on for as long as was asked then.
-            Fate::Done => expires_at = begun.last().and_then(|last| asked_overlap(last.intent(), ports.clock.now())),
+            // Whose key it is that took the place of the recorded one is not told: it lives on for as long as was asked then, or for a
+            // day.
+            Fate::Done => {
+                let now = ports.clock.now();
+                expires_at = begun.last().and_then(|last| asked_overlap(last.intent(), now)).or_else(|| a_day_on(now));
+            }
         }
     }
     rotate(ports, sink, keyset, &Order { expires_at, patience: Patience { ..order.patience }, ..*order }, begun).await

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::context::{Context, Ports};
 use super::create::{self, Tried};
+use super::entry::{self, Whose};
 use super::gate::Approved;
 use super::remove;
 use super::report::{Outcome, Report, Step, Verb};
@@ -19,10 +20,10 @@ use super::update;
 use super::worker::Worker;
 use crate::keyset::views::{LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::body;
-use crate::keyset::{AppId, Call, FieldId, Fingerprint, Label, Value};
+use crate::keyset::{AppId, Call, FieldId, Label, Value};
 use crate::plan::{Action, Reason, Rotation};
 use crate::ports::{
-    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Held, Intent, Ledger, LedgerError, Namespace, Probed, SecretName, Sink, Unknown,
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed, SecretName, Sink, Unknown,
 };
 
 /// Posts of one create in one run: the first, and one more after its absence was proved.
@@ -181,12 +182,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             return skip(UNRESOLVED.to_owned());
         }
         if let Err(skipped) = self.worker.begin(&step) {
-            return Far::Ended((at, self.worker.end(step, skipped)));
+            return Far::Ended((at, self.worker.end(step, *skipped)));
         }
         let Some(app_id) = apps.get(app) else { return skip(format!("its app `{app}` could not be created")) };
         let Some(sink) = self.ports.sink else { return skip("no sink was probed for its secret".to_owned()) };
         let order = self.order(at, step.clone(), action, app, app_id);
-        if let Some(refused) = self.would_overwrite(sink, &order).await {
+        let keyset = self.worker.context.recorded.keysets.get(label);
+        let whose = Whose { label, keyset, coming: None, recorded: self.worker.context.recorded };
+        if let Some(refused) = entry::taken(None::<&A>, sink, &order.name, &whose).await {
             return Far::Ended((at, self.worker.end(step, refused)));
         }
         self.post(sink, order, None).await
@@ -290,6 +293,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 Outcome::Failed { why, .. } | Outcome::Unknown { why } => {
                     *secret = SecretRecord::Missing {
                         current: None,
+                        held: None,
                         why: format!("the answer to the create was lost, and a new secret key could not be made: {why}").into(),
                     };
                 }
@@ -407,7 +411,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let done = stream::iter(wanted)
             .map(|(at, verb, label, left)| async move {
                 let step = Step { verb, label: label.clone() };
-                (at, self.step(step, self.secret_key(&label, left, overlaps.get(&label).copied())).await)
+                let planned = at < self.actions.len();
+                (at, self.step(step, self.secret_key(&label, left, overlaps.get(&label).copied(), planned)).await)
             })
             .buffer_unordered(self.worker.context.parallelism.max(1))
             .collect::<Vec<_>>()
@@ -415,14 +420,23 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.extend(done);
     }
 
-    /// `overlap`: how long the key of before works on, where somebody is using it.
-    async fn secret_key(&self, label: &Label, left: Vec<Intent>, overlap: Option<Duration>) -> Result<Outcome, LedgerError> {
+    /// `overlap`: how long the key of before works on, where somebody is using it. `planned`: or only what earlier runs left.
+    async fn secret_key(&self, label: &Label, left: Vec<Intent>, overlap: Option<Duration>, planned: bool) -> Result<Outcome, LedgerError> {
         let Some(mut keyset) = self.worker.record(label) else {
             for intent in left {
                 ports::void(self.ports.ledger, ports::left_open(intent)).await?;
             }
             return Ok(Outcome::Nothing);
         };
+        let (left, others): (Vec<Intent>, Vec<Intent>) =
+            left.into_iter().partition(|i| matches!(&i.what, Creation::SecretKey { id, .. } if *id == keyset.id));
+        for intent in others {
+            // Its keyset is not recorded any more, and the label stands for another one.
+            ports::void(self.ports.ledger, ports::left_open(intent)).await?;
+        }
+        if left.is_empty() && !planned {
+            return Ok(Outcome::Nothing);
+        }
         let Some(sink) = self.ports.sink else { return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() }) };
         let name = self.entry(keyset.sink_label(label));
         let expires_at = overlap.and_then(|overlap| self.ports.clock.now().checked_add(overlap).ok());
@@ -451,7 +465,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 let outcome = work.await;
                 self.end(step, outcome)
             }
-            Err(skipped) => self.worker.end(step, skipped),
+            Err(skipped) => self.worker.end(step, *skipped),
         }
     }
 
@@ -493,51 +507,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
-    /// A secret that the state does not know may be the only copy of another keyset's: it is not overwritten. What the
-    /// sandbox gave out is worth nothing.
-    async fn would_overwrite(&self, sink: Probed<'_, S>, order: &Order) -> Option<Outcome> {
-        if order.name.namespace == Namespace::Sandbox {
-            return None;
-        }
-        let (project, label) = (&order.name.project, &order.step.label);
-        let held = match sink.holds(&order.name).await {
-            Ok(held) => held,
-            Err(error) => return Some(Outcome::Failed { why: error.to_string(), help: None }),
-        };
-        let ours = self.worker.context.recorded.keysets.get(label).map(|keyset| &keyset.secret);
-        // The entry of a keyset that has another label by now, under which the same secret was stored too.
-        let moved = |found: &Fingerprint| {
-            let stored =
-                |keyset: &RecordedKeyset| matches!(&keyset.secret, SecretRecord::Stored { fingerprint, .. } if fingerprint == found);
-            self.worker.context.recorded.keysets.iter().any(|(other, keyset)| stored(keyset) && keyset.sink_label(other) != label)
-        };
-        let known = match (&held, ours) {
-            (Held::Secret(found), None) if moved(found) => true,
-            (Held::Nothing | Held::NotKnown, _) => true,
-            (Held::Secret(found), Some(SecretRecord::Stored { fingerprint, .. })) => fingerprint == found,
-            (Held::Unread, Some(SecretRecord::Stored { sink: home, .. })) => **home == *sink.name(),
-            _ => false,
-        };
-        if known {
-            return None;
-        }
-        let sink = sink.name();
-        Some(Outcome::Failed {
-            why: format!("the {sink} holds a secret for `{label}` of project `{project}` already that this state does not know"),
-            help: Some(format!(
-                "it may be the only copy of another keyset's secret key: bring back the state that belongs to it, or give this project \
-                 another name; if it is of no more use, delete the entry ({}) with the {sink}'s own tool",
-                if sink == "keyring" { format!("service keyform:{project}, user {label}") } else { format!("of `{label}`") }
-            )),
-        })
-    }
-
     fn entry(&self, label: &Label) -> SecretName {
         rotate::entry(self.worker.context.namespace, self.worker.context.project, label)
     }
 
     fn rotation<'r>(&'r self, label: &'r Label, name: &'r SecretName) -> rotate::Order<'r> {
-        rotate::Order { label, name, expires_at: None, patience: self.worker.patience() }
+        rotate::Order { label, name, expires_at: None, patience: self.worker.patience(), recorded: self.worker.context.recorded }
     }
 
     fn intent(&self, what: Creation) -> Intent {

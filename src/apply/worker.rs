@@ -85,9 +85,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Begins a step, unless something speaks against it.
-    pub fn begin(&self, step: &Step) -> Result<(), Outcome> {
+    pub fn begin(&self, step: &Step) -> Result<(), Box<Outcome>> {
         match self.stopped(step.verb) {
-            Some(why) => Err(Outcome::Skipped { why }),
+            Some(why) => Err(Box::new(Outcome::Skipped { why })),
             None => {
                 (self.context.on_event)(Event::Started { step: step.clone() });
                 Ok(())

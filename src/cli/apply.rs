@@ -87,6 +87,7 @@ async fn apply(
     let rotations: Vec<Intent> = unsealed
         .filter(|intent| matches!(intent.what, Creation::SecretKey { .. }))
         .map(|intent| under_the_new_label(intent, &plan))
+        .filter(|intent| args.policy.covers(intent.what.label()))
         .collect();
 
     // Before anybody is asked: a plan that cannot be carried out is no question.
@@ -191,7 +192,8 @@ async fn earlier_runs(
     let tell = |event: &Event| report::event(event).into_iter().for_each(|line| output.say(&line));
     let mut lost = BTreeSet::new();
     if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
-        let recovered = secrets::recover(session, store, &earlier.snapshot, sinks, Some(&connection.client)).await?;
+        let recovered =
+            secrets::recover(session, store, &earlier.snapshot, sinks, Some(&connection.client), Duration::from_secs(args.settle)).await?;
         for (step, outcome) in &recovered.steps {
             tell(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
         }

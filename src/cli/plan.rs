@@ -8,6 +8,7 @@ use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::{ConnectOptions, Session};
 use crate::apply;
+use crate::keyset::Label;
 use crate::keyset::views::Live;
 use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
@@ -72,6 +73,11 @@ fn limit(text: &str) -> Result<(Limited, usize), String> {
 }
 
 impl PolicyArgs {
+    /// Whether `--target` leaves it to this run.
+    pub fn covers(&self, label: &Label) -> bool {
+        self.target.is_empty() || self.target.iter().any(|target| target == label.as_str())
+    }
+
     fn policy(&self, session: &Session) -> Policy {
         let limit = |which: Limited, configured: Option<usize>| {
             self.limit.iter().rev().find(|(kind, _)| *kind == which).map(|(_, n)| *n).or(configured)
@@ -123,7 +129,7 @@ pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options:
 
 /// The plan, proved against its invariants.
 pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &PolicyArgs) -> anyhow::Result<Plan> {
-    let open = open_creates(&snapshot.open);
+    let open = open_creates(snapshot);
     let policy = policy.policy(session);
     let (desired, recorded, now) = (&session.project.desired, &snapshot.recorded, SystemClock.now());
     let inputs = Inputs { desired, recorded, live, open: &open, policy: &policy, now };
@@ -138,9 +144,15 @@ pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy:
     Ok(plan)
 }
 
-fn open_creates(all: &[Open]) -> OpenCreates {
+fn open_creates(snapshot: &Snapshot) -> OpenCreates {
     let mut open = OpenCreates::default();
-    for Open { intent, sealed } in all {
+    for Open { intent, sealed } in &snapshot.open {
+        // A label may stand for another keyset by now.
+        if let (Creation::SecretKey { label, id, .. }, None) = (&intent.what, sealed)
+            && snapshot.recorded.keysets.get(label).is_some_and(|keyset| keyset.id != *id)
+        {
+            continue;
+        }
         let of = match &intent.what {
             Creation::App { .. } => &mut open.apps,
             _ if sealed.is_some() => &mut open.sealed,

@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How long a key may go on working beside the one that took its place (Admin API: rotate secret key; documented).
 pub const OVERLAP_MIN: Duration = Duration::from_secs(60);
 pub const OVERLAP_MAX: Duration = Duration::from_secs(366 * DAY);
+/// How long the key of now goes on working where it cannot be told who uses it.
+pub const OVERLAP_UNASKED: Duration = Duration::from_secs(DAY);
 /// Keys that may be waiting for their end beside the permanent one (Admin API: secret keys introduction; documented).
 pub const EXPIRING_MAX: usize = 5;
 

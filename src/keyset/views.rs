@@ -123,6 +123,17 @@ pub struct RecordedKeyset {
     pub applied_at: Option<jiff::Timestamp>,
 }
 
+impl SecretRecord {
+    /// Of the key that the sink has under the keyset's name, as far as the state knows.
+    pub fn held(&self) -> Option<&Fingerprint> {
+        match self {
+            SecretRecord::Stored { fingerprint, .. } => Some(fingerprint),
+            SecretRecord::Missing { held, .. } => held.as_ref(),
+            SecretRecord::Unknown => None,
+        }
+    }
+}
+
 impl RecordedKeyset {
     /// Whether it may never be deleted, as was declared last.
     pub fn is_protected(&self) -> bool {
@@ -149,7 +160,8 @@ pub enum SecretRecord {
     Stored { sink: Box<str>, fingerprint: Fingerprint },
     /// The API handed it out and it could not be stored, or the answer was lost.
     /// `current`: which key was the current one then, where the account told; another one since is somebody else's.
-    Missing { why: Box<str>, current: Option<KeyPrefix> },
+    /// `held`: the key of before that the sink may still have under its name.
+    Missing { why: Box<str>, current: Option<KeyPrefix>, held: Option<Fingerprint> },
     /// The keyset was adopted: whoever made it may have its secret key, and keyform never had it.
     Unknown,
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, BadAnswer};
-use crate::keyset::{KeysetId, Label, Observed, PublicKeys, RawAnswer, Secret};
+use crate::keyset::{Fingerprint, KeysetId, Label, Observed, PublicKeys, RawAnswer, Secret};
 use crate::protocol::{self, Point};
 
 /// A sink that has passed its probe in this run.
@@ -92,6 +92,10 @@ impl Opened {
             Made::Keyset(live) => &live.id,
             Made::SecretKey(id) => id,
         }
+    }
+    /// Of the secret key, if the answer held one.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.secret.as_ref().ok().map(Secret::fingerprint)
     }
     /// Which of the keyset's keys the answer told of.
     pub fn prefix(&self) -> Option<wire::KeyPrefix> {
@@ -285,13 +289,14 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
     };
     let (secret, waits, key) = match secret {
         Err(why) => {
-            (SecretRecord::Missing { why: format!("the answer to the create held none: {why}").into(), current: None }, false, None)
+            let why = format!("the answer to the create held none: {why}").into();
+            (SecretRecord::Missing { why, current: None, held: None }, false, None)
         }
         Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
             Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false, Some(secret)),
             Err(error) => {
                 tracing::warn!(label = %intent.what.label(), %error, "a secret could not be stored");
-                (SecretRecord::Missing { why: error.recorded().into(), current: secret.prefix() }, kept, None)
+                (SecretRecord::Missing { why: error.recorded().into(), current: secret.prefix(), held: None }, kept, None)
             }
         },
     };
@@ -316,8 +321,15 @@ pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option
 /// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost answer.
 pub fn found(unknown: Unknown, live: LiveKeyset, current: Option<wire::KeyPrefix>) -> Stored {
     protocol::reached(Point::CreateFound);
-    let secret = SecretRecord::Missing { why: LOST.into(), current };
+    let secret = SecretRecord::Missing { why: LOST.into(), current, held: None };
     Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret, key: None }
+}
+
+/// A keyset whose answer tells of a key that is not its present one any more: whoever made another has that one.
+pub fn outdated(opened: Opened) -> Stored {
+    let why = "the key that the create gave out is not the present one any more: somebody made another";
+    let secret = SecretRecord::Missing { why: why.into(), current: opened.prefix(), held: None };
+    Stored { intent: opened.intent, waits: false, made: opened.made, secret, key: None }
 }
 
 /// Why a keyset that was found has no secret.
@@ -366,14 +378,28 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
     Ok(keyset)
 }
 
-/// Records the secret key of a keyset that is recorded as `keyset`: a new one, or the one of a sealed create.
-pub async fn commit_rotation<L: Ledger>(ledger: &L, stored: Stored, keyset: &RecordedKeyset) -> Result<RecordedKeyset, LedgerError> {
+/// Records the secret key of the keyset that is recorded as `keyset` under `label`: a new one, or the one of a sealed create.
+pub async fn commit_rotation<L: Ledger>(
+    ledger: &L,
+    label: &Label,
+    stored: Stored,
+    keyset: &RecordedKeyset,
+) -> Result<RecordedKeyset, LedgerError> {
     let (ends, rotated) = (stored.ends(), rotates(&stored.intent));
-    let keyset = RecordedKeyset { secret: stored.secret, secret_since: Some(stored.intent.at), ..keyset.clone() };
-    let label = stored.intent.what.label().clone();
+    let secret = still_holding(stored.secret, keyset);
+    let keyset = RecordedKeyset { secret, secret_since: Some(stored.intent.at), ..keyset.clone() };
+    let label = label.clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
     protocol::reached(if rotated { Point::RotateCommitted } else { Point::CreateCommitted });
     Ok(keyset)
+}
+
+/// What could not be stored took nothing out of the sink.
+fn still_holding(secret: SecretRecord, before: &RecordedKeyset) -> SecretRecord {
+    match secret {
+        SecretRecord::Missing { why, current, held: None } => SecretRecord::Missing { why, current, held: before.secret.held().cloned() },
+        other => other,
+    }
 }
 
 /// A rotation of unknown fate after which the key that may be the current one is in no hand: `why` is recorded, and the next
@@ -386,7 +412,8 @@ pub async fn lost_rotation<L: Ledger>(
 ) -> Result<RecordedKeyset, LedgerError> {
     let Unknown(intent) = unknown;
     let why = "the answer to the rotation was lost, and the API shows a secret only once";
-    let keyset = RecordedKeyset { secret: SecretRecord::Missing { why: why.into(), current }, ..keyset.clone() };
+    let secret = still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset);
+    let keyset = RecordedKeyset { secret, ..keyset.clone() };
     let label = intent.what.label().clone();
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) }).await?;
     Ok(keyset)
@@ -412,7 +439,7 @@ pub async fn no_longer<L: Ledger>(
     why: &str,
     current: Option<wire::KeyPrefix>,
 ) -> Result<RecordedKeyset, LedgerError> {
-    found_secret(ledger, label, keyset, SecretRecord::Missing { why: why.into(), current }).await
+    found_secret(ledger, label, keyset, still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset)).await
 }
 
 /// What was begun led to nothing, or what it led to is of no use to anybody.

@@ -89,7 +89,8 @@ impl Sink for KeyringSink {
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let (service, user) = entry(name);
         let text = self.worker.run(move |entries| entries.get(&service, &user)).await?;
-        text.map(as_secret).transpose()
+        // A daemon that is killed while it writes leaves an entry without content.
+        text.filter(|text| !text.is_empty()).map(as_secret).transpose()
     }
 }
 

@@ -25,10 +25,38 @@ const MERGED: &str = "merged";
 pub struct Head {
     pub lineage: uuid::Uuid,
     pub serial: u64,
+    /// Of what is recorded: two clones may write two states of one serial. `None`: there is no state yet, or a journal of an
+    /// earlier keyform does not say.
+    pub checksum: Option<Checksum>,
 }
 
-/// Bytes of a state: pretty, sorted, one stanza per keyset, a newline at the end.
-pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_json::Result<Vec<u8>> {
+/// SHA-256 over the stanzas' text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Checksum([u8; 32]);
+
+const ALGORITHM: &str = "sha256:";
+
+impl From<Checksum> for String {
+    fn from(Checksum(bytes): Checksum) -> String {
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{ALGORITHM}{hex}")
+    }
+}
+impl TryFrom<String> for Checksum {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Checksum, &'static str> {
+        let hex = text.strip_prefix(ALGORITHM).filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or("not a checksum")?;
+        let mut bytes = [0; 32];
+        for (n, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).map_err(|_| "not a checksum")?;
+        }
+        Ok(Checksum(bytes))
+    }
+}
+
+/// Bytes of the state that follows the one of `head`, and its own head: pretty, sorted, one stanza per keyset, a newline at the end.
+pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_json::Result<(Vec<u8>, Head)> {
     #[derive(Serialize)]
     struct File<'a> {
         version: u64,
@@ -36,18 +64,18 @@ pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_js
         project: &'a ProjectName,
         lineage: uuid::Uuid,
         serial: u64,
-        checksum: String,
+        checksum: Checksum,
         apps: BTreeMap<&'a Label, AppStanza>,
         keysets: BTreeMap<&'a Label, KeysetStanza>,
     }
     let apps: BTreeMap<_, _> = recorded.apps.iter().map(|(label, app)| (label, AppStanza::from(app.clone()))).collect();
     let keysets: BTreeMap<_, _> = recorded.keysets.iter().map(|(label, k)| (label, KeysetStanza::from(k.clone()))).collect();
     let checksum = checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]);
-    let Head { lineage, serial } = head;
+    let (lineage, serial) = (head.lineage, head.serial + 1);
     let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, apps, keysets };
     let mut bytes = serde_json::to_vec_pretty(&file)?;
     bytes.push(b'\n');
-    Ok(bytes)
+    Ok((bytes, Head { lineage, serial, checksum: Some(checksum) }))
 }
 
 /// Reads a state and proves that it is this project's and whole. The last value: only a person's word says so, and a new
@@ -85,7 +113,8 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
         return Err(StateError::Foreign { path: paths.state.clone(), found: file.project, expected: project.clone() });
     }
     let merged = file.checksum == MERGED;
-    if !merged && file.checksum != checksum(&[file.apps.get(), file.keysets.get()]) {
+    let checksum = checksum(&[file.apps.get(), file.keysets.get()]);
+    if !merged && file.checksum != String::from(checksum) {
         return Err(StateError::Checksum { path: paths.state.clone(), backup: paths.backup.clone() });
     }
     let apps: Unique<AppStanza> = serde_json::from_str(file.apps.get()).map_err(|e| broken(&e))?;
@@ -94,7 +123,7 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
         apps: apps.0.into_iter().map(|(label, app)| (label, app.into())).collect(),
         keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
     };
-    Ok((Head { lineage: file.lineage, serial: file.serial }, recorded, merged))
+    Ok((Head { lineage: file.lineage, serial: file.serial, checksum: Some(checksum) }, recorded, merged))
 }
 
 fn newer(path: &Path, version: u64) -> StateError {
@@ -112,7 +141,7 @@ fn broken(error: &serde_json::Error, paths: &Paths) -> StateError {
 }
 
 /// Over the stanzas' text without the white space between its tokens: formatting the file is no damage.
-fn checksum(parts: &[&str]) -> String {
+fn checksum(parts: &[&str]) -> Checksum {
     let mut hash = Sha256::new();
     for part in parts {
         let bytes = part.as_bytes();
@@ -132,8 +161,7 @@ fn checksum(parts: &[&str]) -> String {
         hash.update(&bytes[start..]);
         hash.update([0]);
     }
-    let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    format!("sha256:{hex}")
+    Checksum(hash.finalize().into())
 }
 
 /// A map in which a label that is there twice is an error.
@@ -215,6 +243,8 @@ enum SecretStanza {
         why: Box<str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         current: Option<KeyPrefix>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Fingerprint>,
     },
     Unknown,
 }
@@ -226,7 +256,7 @@ impl From<RecordedKeyset> for KeysetStanza {
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
-            SecretRecord::Missing { why, current } => SecretStanza::Missing { why, current },
+            SecretRecord::Missing { why, current, held } => SecretStanza::Missing { why, current, held },
             SecretRecord::Unknown => SecretStanza::Unknown,
         };
         KeysetStanza {
@@ -253,7 +283,7 @@ impl From<KeysetStanza> for RecordedKeyset {
         let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, .. } = stanza;
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
-            SecretStanza::Missing { why, current } => SecretRecord::Missing { why, current },
+            SecretStanza::Missing { why, current, held } => SecretRecord::Missing { why, current, held },
             SecretStanza::Unknown => SecretRecord::Unknown,
         };
         RecordedKeyset {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::document::{AppStanza, Head, KeysetStanza};
+use super::document::{AppStanza, Checksum, Head, KeysetStanza};
 use super::{Paths, StateError};
 use crate::keyset::Label;
 use crate::ports::{Entry, Intent};
@@ -14,18 +14,42 @@ const VERSION: u64 = 1;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "record")]
 enum Record {
-    Journal { version: u64, lineage: uuid::Uuid, serial: u64 },
+    Journal {
+        version: u64,
+        lineage: uuid::Uuid,
+        serial: u64,
+        /// Of the state.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum: Option<Checksum>,
+    },
     Intend(Intent),
-    Sealed { intent: uuid::Uuid, answer: Box<str> },
-    Void { intent: uuid::Uuid },
-    App { label: Label, intent: Option<uuid::Uuid>, app: AppStanza },
-    Keyset { label: Label, intent: Option<uuid::Uuid>, keyset: Box<KeysetStanza> },
-    Forgotten { label: Label, app: bool },
+    Sealed {
+        intent: uuid::Uuid,
+        answer: Box<str>,
+    },
+    Void {
+        intent: uuid::Uuid,
+    },
+    App {
+        label: Label,
+        intent: Option<uuid::Uuid>,
+        app: AppStanza,
+    },
+    Keyset {
+        label: Label,
+        intent: Option<uuid::Uuid>,
+        keyset: Box<KeysetStanza>,
+    },
+    Forgotten {
+        label: Label,
+        app: bool,
+    },
 }
 
 /// The first line: which state the journal continues.
 pub fn header(head: Head) -> serde_json::Result<Vec<u8>> {
-    line(&Record::Journal { version: VERSION, lineage: head.lineage, serial: head.serial })
+    let Head { lineage, serial, checksum } = head;
+    line(&Record::Journal { version: VERSION, lineage, serial, checksum })
 }
 
 /// One record as a line.
@@ -67,7 +91,7 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
             return Err(StateError::Unknown { path: paths.journal.clone(), line: number + 1 });
         };
         match (record, head) {
-            (Record::Journal { version: VERSION, lineage, serial }, None) => head = Some(Head { lineage, serial }),
+            (Record::Journal { version: VERSION, lineage, serial, checksum }, None) => head = Some(Head { lineage, serial, checksum }),
             (Record::Journal { version, .. }, None) => {
                 return Err(StateError::Newer { path: paths.journal.clone(), version, known: VERSION });
             }

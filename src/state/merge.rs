@@ -5,15 +5,12 @@
 //! as open again: the next apply asks the account which of the two is right. Nothing is forgotten, nothing is overwritten.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::fold::fold;
 use crate::keyset::Label;
+use crate::keyset::duration::OVERLAP_UNASKED;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::ports::{Creation, Entry, Intent, Open};
-
-/// How long the key of now goes on working where it cannot be told who uses it.
-const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns whether `recorded` is another now. Merging a second time changes nothing.
 pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>) -> bool {
@@ -39,13 +36,22 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
         changed |= !recorded.apps.contains_key(&label);
         recorded.apps.entry(label).or_insert(app);
     }
-    for (label, keyset) in mine.keysets {
-        let begun = ended.remove(&label);
+    for (here, keyset) in mine.keysets {
+        let begun = ended.remove(&here);
+        let label = label_of(recorded, &here, &keyset);
         let Some(other) = recorded.keysets.get_mut(&label) else {
             recorded.keysets.insert(label, keyset);
             changed = true;
             continue;
         };
+        if label != here && forgotten.contains(&label) && other.secret == keyset.secret {
+            // It got another label here, and there is nothing newer to it than that.
+            let moved = RecordedKeyset { app: keyset.app, secret_label: keyset.secret_label, ..other.clone() };
+            recorded.keysets.remove(&label);
+            recorded.keysets.insert(here, moved);
+            changed = true;
+            continue;
+        }
         if let Some(intent) = doubt(&label, &keyset, other, begun.as_ref())
             && open.iter().all(|open| open.intent.id != intent.id)
         {
@@ -60,19 +66,22 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
         {
             other.secret = keyset.secret;
             other.secret_since = keyset.secret_since;
-            other.secret_label = keyset.secret_label;
-            changed = true;
-        }
-    }
-    for label in forgotten {
-        // It got another label here. One that was only forgotten is known there, and stays known.
-        let elsewhere = |id| recorded.keysets.iter().any(|(other, keyset)| *other != label && keyset.id == id);
-        if recorded.keysets.get(&label).is_some_and(|keyset| elsewhere(keyset.id.clone())) {
-            recorded.keysets.remove(&label);
+            // Where the sink has it under the label that it had here.
+            other.secret_label = keyset.secret_label.or_else(|| (label != here).then(|| here.clone()));
             changed = true;
         }
     }
     changed
+}
+
+/// The label under which the state has what the journal has as `here`: another clone may have given it another one since.
+fn label_of(recorded: &Recorded, here: &Label, keyset: &RecordedKeyset) -> Label {
+    let same = |there: &RecordedKeyset| there.id == keyset.id;
+    if recorded.keysets.get(here).is_some_and(same) {
+        return here.clone();
+    }
+    let elsewhere = recorded.keysets.iter().find(|(_, there)| same(there));
+    elsewhere.map_or(here, |(label, _)| label).clone()
 }
 
 /// Whether what was begun took the place of that keyset, which was gone.
@@ -99,7 +108,11 @@ fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: 
         return None;
     }
     let begun = begun?;
-    let what =
-        Creation::SecretKey { label: label.clone(), id: other.id.clone(), expires_at: begun.at.checked_add(OVERLAP).ok(), from: None };
+    let what = Creation::SecretKey {
+        label: label.clone(),
+        id: other.id.clone(),
+        expires_at: begun.at.checked_add(OVERLAP_UNASKED).ok(),
+        from: None,
+    };
     Some(Intent { id: begun.id, at: begun.at, what })
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, DiskError};
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Recorded, RecordedKeyset};
-use crate::ports::Open;
+use crate::ports::{Creation, Open};
 
 pub use lock::Holder;
 pub use store::{Store, read};
@@ -61,6 +61,22 @@ pub struct Snapshot {
     pub serial: u64,
     /// What was begun and has no end, oldest first.
     pub open: Vec<Open>,
+}
+
+impl Snapshot {
+    /// A rotation that was begun goes on under the label that its keyset has by now: another clone, or a command, may have given
+    /// it one since.
+    fn of(head: document::Head, recorded: Recorded, mut open: Vec<Open>) -> Snapshot {
+        for Open { intent, .. } in &mut open {
+            if let Creation::SecretKey { label, id, .. } = &mut intent.what
+                && recorded.keysets.get(label).is_none_or(|keyset| keyset.id != *id)
+                && let Some((now, _)) = recorded.keysets.iter().find(|(_, keyset)| keyset.id == *id)
+            {
+                *label = now.clone();
+            }
+        }
+        Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
+    }
 }
 
 /// State that cannot be used. Nothing was overwritten.

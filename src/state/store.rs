@@ -57,7 +57,7 @@ struct Picture {
 impl Picture {
     fn snapshot(self) -> Snapshot {
         let Picture { head, recorded, open, dirty: _, stale: _, useful: _ } = self;
-        Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
+        Snapshot::of(head, recorded, open)
     }
 }
 
@@ -75,7 +75,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         // The first run ended before its state was written: the journal knows the lineage.
         (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false),
         (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
-        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0 }, Recorded::default(), false),
+        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None }, Recorded::default(), false),
     };
     let mut open = Vec::new();
     let (mut dirty, mut stale) = (merged, false);
@@ -93,8 +93,11 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         } else {
             dirty |= !existed;
             // Also one that was begun and says nothing yet.
-            stale = !same || continues.serial != head.serial || entries.is_empty() || entries.iter().any(ends_something);
-            if same && continues.serial == head.serial {
+            // Two clones may write two states of one serial.
+            let told_apart = continues.checksum.is_some() && continues.checksum != head.checksum;
+            let whole = same && continues.serial == head.serial && !told_apart;
+            stale = !whole || entries.is_empty() || entries.iter().any(ends_something);
+            if whole {
                 for entry in entries {
                     dirty |= fold(&mut recorded, &mut open, entry);
                 }
@@ -187,7 +190,7 @@ impl Store {
     pub fn snapshot(&self) -> Snapshot {
         let memory = locked(&self.memory);
         let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
-        Snapshot { recorded, lineage: memory.head.lineage, serial: memory.head.serial, open }
+        Snapshot::of(memory.head, recorded, open)
     }
 
     /// Writes what the journal holds into the state file, and leaves a journal with the open intents or none at all.
@@ -212,8 +215,8 @@ impl Store {
 
     fn write_state(&self, memory: &mut Memory) -> Result<(), StateError> {
         let folder = self.paths.folder();
-        let next = Head { lineage: memory.head.lineage, serial: memory.head.serial + 1 };
-        let bytes = document::write(&self.project, next, &memory.recorded).map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
+        let written = document::write(&self.project, memory.head, &memory.recorded);
+        let (bytes, next) = written.map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
         self.keep_previous()?;
         disk::write(&self.paths.state, folder, &bytes)?;
         memory.head = next;

@@ -696,7 +696,7 @@ fn what_is_not_declared_any_more_is_reported_and_left_alone() {
 fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
     let mut world = World::matching();
     world.recorded.keysets.get_mut(&label("dev")).unwrap().secret =
-        SecretRecord::Missing { why: "the keyring was locked".into(), current: None };
+        SecretRecord::Missing { why: "the keyring was locked".into(), current: None, held: None };
     for plan in [world.plan(), world.offline()] {
         let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else { panic!("{:?}", plan.actions) };
         assert_eq!((of, id), (&label("dev"), &world.id("dev")));
@@ -740,7 +740,7 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
     // Its secret key is about to be another one, or is already.
     let outdated = |to: &str| (to.to_owned(), Mirroring::Outdated);
     let mut lost = world.clone();
-    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into(), current: None };
+    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into(), current: None, held: None };
     assert_eq!(whys(&lost), [outdated("github:acme/chat/KEY"), outdated("github:acme/chat/prod/KEY")]);
     lost.apply();
     assert!(lost.plan().is_empty());
@@ -1400,7 +1400,7 @@ fn goldens() -> Vec<(&'static str, World)> {
     copies.apply();
     copies.mirror("dev", "github:acme/chat/KEY_DEV");
     copies.recorded.keysets.get_mut(&label("prod")).unwrap().secret =
-        SecretRecord::Missing { why: "the keyring was locked".into(), current: None };
+        SecretRecord::Missing { why: "the keyring was locked".into(), current: None, held: None };
 
     let mut offline = World::matching();
     offline.refresh = false;

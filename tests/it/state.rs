@@ -247,7 +247,7 @@ fn a_state_that_went_on_elsewhere_is_merged() {
         sink: "keyring".into(),
         fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).expect("a fingerprint"),
     };
-    let missing = || SecretRecord::Missing { why: "lost".into(), current: None };
+    let missing = || SecretRecord::Missing { why: "lost".into(), current: None, held: None };
     let rotation = |n: u128, id: u64| {
         let id = KeysetId::parse(&id.to_string()).expect("an id");
         Intent { what: Creation::SecretKey { label: label("b"), id, expires_at: None, from: None }, ..intent(n) }
@@ -545,7 +545,7 @@ proptest! {
         let (store, _) = place.open();
         let mut entries = vec![app()];
         for (name, (id, has, why)) in &ids {
-            let secret = if *has { stored() } else { SecretRecord::Missing { why: why.as_str().into(), current: None } };
+            let secret = if *has { stored() } else { SecretRecord::Missing { why: why.as_str().into(), current: None, held: None } };
             entries.push(Entry::Keyset { label: label(name), keyset: Box::new(recorded(*id, secret)), intent: None });
         }
         append(&store, entries);

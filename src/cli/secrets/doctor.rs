@@ -1,6 +1,7 @@
 //! `secrets doctor`: is every secret where the state says, and the one that was stored?
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::super::error::Exit;
 use super::super::lock::LockArgs;
@@ -77,7 +78,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
                 findings.insert(open.intent.what.label().clone(), Finding::Repairable { how });
             }
         } else {
-            for (step, outcome) in recover(session, &store, &snapshot, &sinks, None).await?.steps {
+            for (step, outcome) in recover(session, &store, &snapshot, &sinks, None, Duration::ZERO).await?.steps {
                 if matches!(outcome.secret(), Some((SecretRecord::Missing { .. }, true))) {
                     let how =
                         "it is sealed in the journal, and its sink does not take it now; `keyform secrets recover` tries again".to_owned();

@@ -5,9 +5,11 @@ use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
+use std::time::Duration;
+
+use super::super::clock::SystemClock;
 use crate::api::Client;
-use crate::apply::{Recovered, Recovery, Report, rotate};
-use crate::keyset::KeysetId;
+use crate::apply::{Recovered, Recovery, Report};
 use crate::render::report;
 use crate::secrets::AnySink;
 use crate::state::{Snapshot, Store};
@@ -16,7 +18,11 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
     session.prepare_state_folder()?;
     let (store, snapshot) = lock.open(session, "secrets recover", output)?;
     let sealed = snapshot.open.iter().any(|open| open.sealed.is_some());
-    let recovered = if sealed { recover(session, &store, &snapshot, &sinks::all(session)?, None).await } else { Ok(Recovered::default()) };
+    let recovered = if sealed {
+        recover(session, &store, &snapshot, &sinks::all(session)?, None, Duration::ZERO).await
+    } else {
+        Ok(Recovered::default())
+    };
     let folded = store.fold();
     let report = Report { steps: recovered?.steps, ..Report::default() };
     folded?;
@@ -34,22 +40,20 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
 }
 
 /// Stores and records what is sealed. Needs a sink; and where the state contradicts what is sealed, the account, if `api` is
-/// there to ask it.
+/// there to ask it. `settle`: how long a new key may take to be listed.
 pub async fn recover(
     session: &Session,
     store: &Store,
     snapshot: &Snapshot,
     sinks: &[AnySink],
     api: Option<&Client>,
+    settle: Duration,
 ) -> anyhow::Result<Recovered> {
     let sink = sinks::first_usable(sinks).await?;
     let envelope = sinks::opener(session, sink, sinks).await?;
     let desired = &session.project.desired;
     let (project, namespace) = (&desired.project, session.namespace());
-    let recovery = Recovery { ledger: store, escrow: &envelope, sink, project, namespace, recorded: &snapshot.recorded, desired };
-    let current = async |id: &KeysetId| match api {
-        Some(api) => rotate::permanent(api, id).await,
-        None => None,
-    };
-    Ok(recovery.run(&snapshot.open, current).await?)
+    let (ledger, escrow, recorded) = (store, &envelope, &snapshot.recorded);
+    let recovery = Recovery { api, ledger, escrow, clock: &SystemClock, sink, sinks, settle, project, namespace, recorded, desired };
+    Ok(recovery.run(&snapshot.open).await?)
 }

@@ -77,7 +77,7 @@ async fn rotate(
     let api = &connection.client;
     let labels = wanted(args, snapshot)?;
     let sinks = sinks::all(session)?;
-    let (snapshot, lost) = sealed_first(session, store, snapshot, &sinks, api, &labels).await?;
+    let (snapshot, lost) = sealed_first(session, store, snapshot, &sinks, api, (&labels, Duration::from_secs(args.settle))).await?;
     if args.overlap.is_some() {
         let keysets = labels.iter().filter_map(|label| Some((label, snapshot.recorded.keysets.get(label)?)));
         for (label, keyset) in keysets {
@@ -111,14 +111,14 @@ async fn rotate(
         }
         // They end with the key that is recorded, and not before.
         let begun = |open: &&Open| {
-            matches!(&open.intent.what, Creation::SecretKey { label: l, .. } if l == label)
+            matches!(&open.intent.what, Creation::SecretKey { id, .. } if *id == keyset.id)
                 && (open.sealed.is_none() || lost.contains(&open.intent.id))
         };
         let older: Vec<Unknown> = snapshot.open.iter().filter(begun).map(|open| ports::left_open(open.intent.clone())).collect();
         let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
         let name = sinks::entry(session, keyset.sink_label(label));
         let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
-        let order = rotate::Order { label, name: &name, expires_at, patience };
+        let order = rotate::Order { label, name: &name, expires_at, patience, recorded: &snapshot.recorded };
         let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
         report.ledger_failed = done.as_ref().err().map(ToString::to_string);
         let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
@@ -161,13 +161,14 @@ async fn sealed_first(
     snapshot: &Snapshot,
     sinks: &[AnySink],
     api: &Client,
-    labels: &[Label],
+    (labels, settle): (&[Label], Duration),
 ) -> anyhow::Result<(Snapshot, BTreeSet<uuid::Uuid>)> {
     let sealed = |open: &Open| open.sealed.is_some() && labels.contains(open.intent.what.label());
-    if !snapshot.open.iter().any(sealed) {
+    // Also what was sealed under another label: it may be about one of these keysets.
+    if snapshot.open.iter().all(|open| open.sealed.is_none()) {
         return Ok((snapshot.clone(), BTreeSet::new()));
     }
-    let recovered = recover(session, store, snapshot, sinks, Some(api)).await?;
+    let recovered = recover(session, store, snapshot, sinks, Some(api), settle).await?;
     let snapshot = store.snapshot();
     if let Some(open) = snapshot.open.iter().find(|open| sealed(open) && !recovered.lost.contains(&open.intent.id)) {
         let label = open.intent.what.label();

@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod checkout;
 pub mod github;
 pub mod keyform;
 mod keyring;

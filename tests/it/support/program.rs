@@ -1,5 +1,5 @@
-//! A program for the sink `exec`: keeps what it is given in `vault.json` beside it, and complains at length while there is a file
-//! `complain`. What an adapter has to do, in a few lines.
+//! A program for the sink `exec`: keeps what it is given in `vault.json` beside it, complains at length while there is a file
+//! `complain`, is down while there is one `down`, and gives nothing back while there is one `blind`. What an adapter has to do, in a few lines.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,8 +12,12 @@ asked = json.load(sys.stdin)
 kept = json.load(open(path)) if os.path.exists(path) else {}
 name = asked.get("item", "") + ":" + asked.get("label", "")
 answer = {"ok": True}
+blind = os.path.exists(os.path.join(here, "blind"))
+if os.path.exists(os.path.join(here, "down")):
+    print(json.dumps({"ok": False, "error": "down"}))
+    sys.exit(1)
 if asked["op"] == "probe":
-    answer.update(readable=True, persistent=True)
+    answer.update(readable=not blind, persistent=True)
 elif asked["op"] == "put":
     if os.path.exists(os.path.join(here, "complain")) and asked["item"] == "keyset":
         print("Traceback: put(secret=%s) env=%s" % (asked["secret"][6:], sorted(os.environ.items())), file=sys.stderr)
@@ -22,6 +26,9 @@ elif asked["op"] == "put":
 elif name not in kept:
     print(json.dumps({"ok": False, "error": "not found"}))
     sys.exit(3)
+elif asked["op"] == "get" and blind:
+    print(json.dumps({"ok": False, "error": "write only"}))
+    sys.exit(1)
 elif asked["op"] == "get":
     answer["secret"] = kept[name][::-1]
 else:
