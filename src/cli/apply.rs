@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::mirrors::{self, Sender};
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs};
 use super::progress::Progress;
+use super::saved::{self, Loaded};
 use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
 use super::{secrets, sinks};
@@ -19,15 +21,22 @@ use crate::apply::relabel::Relabelling;
 use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, Step};
 use crate::disk;
 use crate::keyset::Label;
-use crate::plan::{Action, Plan};
-use crate::ports::{Creation, Intent};
+use crate::plan::{Action, Plan, Policy};
+use crate::ports::{Clock, Creation, Intent};
 use crate::render::report;
+use crate::render::saved::PlanHash;
 use crate::render::style::BOLD;
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A plan that `plan --out` saved: exactly that is done, without asking, or nothing
+    #[arg(value_name = "FILE", conflicts_with_all = ["target", "allow_irreversible", "recreate", "delete", "limit", "approve"])]
+    plan: Option<PathBuf>,
+    /// The hash of the plan that was reviewed (`plan --format json` tells it): if the plan of now has another one, nothing is done
+    #[arg(long, value_name = "HASH", value_parser = PlanHash::parse)]
+    approve: Option<PlanHash>,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -44,10 +53,14 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
+    let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &session)).transpose()?;
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(&session, "apply", output)?;
+    if let Some(loaded) = &loaded {
+        loaded.same_state(&snapshot)?;
+    }
     let connection = session.connect(&args.connect).await?;
-    let result = apply(global, args, output, &session, &connection, &store, snapshot).await;
+    let result = apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
     // What was done is folded and written down whatever became of the rest.
     let folded = store.fold();
     let closed = connection.close().await;
@@ -57,9 +70,11 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     Ok(exit)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, each used throughout")]
 async fn apply(
     global: &Global,
     args: &Args,
+    loaded: Option<&Loaded>,
     output: &Output,
     session: &Session,
     connection: &Connection,
@@ -69,10 +84,23 @@ async fn apply(
     let sinks = sinks::all(session)?;
     let Earlier { steps: earlier, snapshot } = earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
-    let plan = plan::make(session, &snapshot, Some(&live), &args.policy)?;
+    let (policy, now) = match loaded {
+        // What was due then is due, and nothing else.
+        Some(loaded) => (loaded.saved.policy.clone(), loaded.saved.made_at),
+        None => (args.policy.policy(session), SystemClock.now()),
+    };
+    // A hash is given for what was shown, and that is shown.
+    let policy = Policy { allow_irreversible: policy.allow_irreversible || args.approve.is_some(), ..policy };
+    let plan = plan::make(session, &snapshot, Some(&live), &policy, now)?;
+    if let Some(loaded) = loaded {
+        loaded.same_plan(&plan)?;
+    }
     if !plan.refusals.is_empty() {
         plan::show(&plan, session, global, output, Exit::Refused);
         return Ok(Exit::Refused);
+    }
+    if let Some(hash) = &args.approve {
+        saved::approved(hash, &plan, session)?;
     }
     if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
         plan::show(&plan, session, global, output, Exit::Done);
@@ -87,7 +115,7 @@ async fn apply(
     let rotations: Vec<Intent> = unsealed
         .filter(|intent| matches!(intent.what, Creation::SecretKey { .. }))
         .map(|intent| under_the_new_label(intent, &plan))
-        .filter(|intent| args.policy.covers(intent.what.label()))
+        .filter(|intent| policy.covers(intent.what.label()))
         .collect();
 
     // Before anybody is asked: a plan that cannot be carried out is no question.
@@ -100,7 +128,8 @@ async fn apply(
     let copies = mirror::planned(&plan.actions);
     let github = mirrors::reach(&copies).await?;
     // What earlier runs began is not a question any more.
-    let consent = if plan.actions.is_empty() && rotations.is_empty() { Consent::Flag } else { consent(args, session, output)? };
+    let reviewed = loaded.is_some() || args.approve.is_some();
+    let consent = if reviewed || plan.actions.is_empty() && rotations.is_empty() { Consent::Flag } else { consent(args, session, output)? };
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;

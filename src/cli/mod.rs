@@ -19,6 +19,7 @@ mod places;
 mod plan;
 mod progress;
 mod sandbox;
+mod saved;
 mod schema;
 mod secrets;
 mod session;

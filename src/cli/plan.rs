@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 
@@ -6,12 +7,13 @@ use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::saved;
 use super::session::{ConnectOptions, Session};
 use crate::apply;
-use crate::keyset::Label;
 use crate::keyset::views::Live;
 use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
+use crate::render::saved::PlanHash;
 use crate::render::{plan_human, plan_json};
 use crate::state::{self, Snapshot};
 
@@ -27,6 +29,9 @@ pub struct Args {
     /// Exit with 2 if there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Save the plan for `apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -73,12 +78,7 @@ fn limit(text: &str) -> Result<(Limited, usize), String> {
 }
 
 impl PolicyArgs {
-    /// Whether `--target` leaves it to this run.
-    pub fn covers(&self, label: &Label) -> bool {
-        self.target.is_empty() || self.target.iter().any(|target| target == label.as_str())
-    }
-
-    fn policy(&self, session: &Session) -> Policy {
+    pub fn policy(&self, session: &Session) -> Policy {
         let limit = |which: Limited, configured: Option<usize>| {
             self.limit.iter().rev().find(|(kind, _)| *kind == which).map(|(_, n)| *n).or(configured)
         };
@@ -95,6 +95,10 @@ impl PolicyArgs {
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    if args.out.is_some() && args.refresh == Refresh::None {
+        let failure = Failure::new(Exit::Error, "a plan that did not look at the account cannot be saved: nothing was written");
+        return Err(failure.help("leave --refresh=none out").into());
+    }
     let session = Session::open(global, output)?;
     let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
     let live = match args.refresh {
@@ -106,9 +110,21 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
             Some(live?)
         }
     };
-    let plan = make(&session, &snapshot, live.as_ref(), &args.policy)?;
+    let (policy, now) = (args.policy.policy(&session), SystemClock.now());
+    let plan = make(&session, &snapshot, live.as_ref(), &policy, now)?;
     let exit = exit_of(&plan, args.detailed_exitcode);
+    let saved = match &args.out {
+        // What is refused is no plan to review.
+        Some(path) if plan.refusals.is_empty() => Some((path, saved::write(path, &session, &snapshot, &policy, &plan, now)?)),
+        _ => None,
+    };
     show(&plan, &session, global, output, exit);
+    if let Some((path, hash)) = saved {
+        let (path, sandbox) = (path.display(), if session.sandbox { " --sandbox" } else { "" });
+        output.result(&format!("\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` does exactly this, or nothing.\n"));
+    } else if let Some(path) = &args.out {
+        output.error(&format!("A plan with refusals is not saved: {} was not written.", path.display()));
+    }
     Ok(exit)
 }
 
@@ -128,11 +144,10 @@ pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options:
 }
 
 /// The plan, proved against its invariants.
-pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &PolicyArgs) -> anyhow::Result<Plan> {
+pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &Policy, now: jiff::Timestamp) -> anyhow::Result<Plan> {
     let open = open_creates(snapshot);
-    let policy = policy.policy(session);
-    let (desired, recorded, now) = (&session.project.desired, &snapshot.recorded, SystemClock.now());
-    let inputs = Inputs { desired, recorded, live, open: &open, policy: &policy, now };
+    let (desired, recorded) = (&session.project.desired, &snapshot.recorded);
+    let inputs = Inputs { desired, recorded, live, open: &open, policy, now };
     let plan = plan::make(&inputs);
     let notes = plan::check(&plan, &inputs);
     if let Some(note) = notes.first() {
@@ -169,6 +184,10 @@ pub fn show(plan: &Plan, session: &Session, global: &Global, output: &Output, ex
     if output.is_json() {
         let mut json = plan_json::plan(plan, &session.sources);
         json["exit_code"] = (exit as u8).into();
+        json["hash"] = match plan.refusals.is_empty() {
+            true => PlanHash::of(plan, &session.project.desired.project).to_string().into(),
+            false => serde_json::Value::Null,
+        };
         output.json(&json);
     } else {
         output.result(&plan_human::plan(plan, &session.sources, plan_human::Options { verbose: global.verbose > 0 }));

@@ -90,6 +90,12 @@ pub struct Recorded {
     pub keysets: BTreeMap<Label, RecordedKeyset>,
 }
 
+impl Recorded {
+    pub fn is_empty(&self) -> bool {
+        self.apps.is_empty() && self.keysets.is_empty()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedApp {
     pub id: AppId,

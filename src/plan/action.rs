@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
@@ -241,7 +243,7 @@ impl Note {
 }
 
 /// What the caller allows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// `--allow-irreversible`
     pub allow_irreversible: bool,
@@ -256,6 +258,13 @@ pub struct Policy {
     pub delete: bool,
     /// Most keysets and apps to delete.
     pub limit_delete: usize,
+}
+
+impl Policy {
+    /// Whether `--target` leaves it to this run.
+    pub fn covers(&self, label: &Label) -> bool {
+        self.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
+    }
 }
 
 /// Creates that were begun and whose end is not known, with the time of their beginning. An app and a keyset may have

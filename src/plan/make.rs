@@ -120,7 +120,7 @@ impl<'a> Inputs<'a> {
         Seen::of(self.live.is_some(), self.live.and_then(|live| live.keysets.get(id)))
     }
     pub(super) fn in_scope(&self, label: &Label) -> bool {
-        self.policy.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
+        self.policy.covers(label)
     }
 }
 

@@ -9,5 +9,6 @@ pub mod plan_json;
 mod plan_words;
 pub mod problems;
 pub mod report;
+pub mod saved;
 pub mod style;
 pub mod text;

@@ -89,6 +89,18 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
     })
 }
 
+/// An action without its place in the TOML.
+pub fn canonical(one: &Action) -> Json {
+    without_place(action(one, &Sources::default()))
+}
+
+pub fn without_place(mut action: Json) -> Json {
+    if let Json::Object(members) = &mut action {
+        members.remove("place");
+    }
+    action
+}
+
 fn action(action: &Action, sources: &Sources) -> Json {
     let (mut json, origin) = match action {
         Action::CreateApp { label, name, reason: why, origin } => {
@@ -100,10 +112,13 @@ fn action(action: &Action, sources: &Sources) -> Json {
         Action::AdoptApp { label, id, name, origin } => {
             (json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }), origin)
         }
-        Action::CreateKeyset { label, app, settings, reason: why, protect: _, origin } => {
-            let json = json!({
+        Action::CreateKeyset { label, app, settings, reason: why, protect, origin } => {
+            let mut json = json!({
                 "action": "create", "kind": "keyset", "label": label, "app": app, "reason": reason(why), "changes": changes(settings),
             });
+            if let Some(protect) = protect {
+                json["protect"] = (*protect).into();
+            }
             (json, origin)
         }
         Action::MoveApp { label, from, id, origin } => {

@@ -68,14 +68,27 @@ pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_js
         apps: BTreeMap<&'a Label, AppStanza>,
         keysets: BTreeMap<&'a Label, KeysetStanza>,
     }
-    let apps: BTreeMap<_, _> = recorded.apps.iter().map(|(label, app)| (label, AppStanza::from(app.clone()))).collect();
-    let keysets: BTreeMap<_, _> = recorded.keysets.iter().map(|(label, k)| (label, KeysetStanza::from(k.clone()))).collect();
+    let (apps, keysets) = stanzas(recorded);
     let checksum = checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]);
     let (lineage, serial) = (head.lineage, head.serial + 1);
     let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, apps, keysets };
     let mut bytes = serde_json::to_vec_pretty(&file)?;
     bytes.push(b'\n');
     Ok((bytes, Head { lineage, serial, checksum: Some(checksum) }))
+}
+
+type Stanzas<'a> = (BTreeMap<&'a Label, AppStanza>, BTreeMap<&'a Label, KeysetStanza>);
+
+fn stanzas(recorded: &Recorded) -> Stanzas<'_> {
+    let apps = recorded.apps.iter().map(|(label, app)| (label, AppStanza::from(app.clone())));
+    let keysets = recorded.keysets.iter().map(|(label, keyset)| (label, KeysetStanza::from(keyset.clone())));
+    (apps.collect(), keysets.collect())
+}
+
+/// Of what is recorded, as the file would have it.
+pub fn checksum_of(recorded: &Recorded) -> serde_json::Result<Checksum> {
+    let (apps, keysets) = stanzas(recorded);
+    Ok(checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]))
 }
 
 /// Reads a state and proves that it is this project's and whole. The last value: only a person's word says so, and a new

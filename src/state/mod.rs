@@ -27,6 +27,11 @@ pub fn stanza(keyset: &RecordedKeyset) -> serde_json::Value {
     serde_json::to_value(document::KeysetStanza::from(keyset.clone())).unwrap_or_default()
 }
 
+/// SHA-256 over what is recorded, as the state file would have it.
+pub fn checksum(recorded: &Recorded) -> serde_json::Result<String> {
+    document::checksum_of(recorded).map(String::from)
+}
+
 /// Where the files of one state are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {

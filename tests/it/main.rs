@@ -26,6 +26,7 @@ mod plan;
 mod readme;
 mod rotation;
 mod sandbox;
+mod saved;
 mod secrets;
 mod secrets_commands;
 mod show;

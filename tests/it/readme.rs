@@ -26,6 +26,7 @@ fn blocks() -> Vec<(&'static str, String)> {
                 &["keyform plan --sandbox", "keyform apply", "keyform secrets list", "keyform plan --sandbox --det"],
             )),
         ),
+        ("saved", fenced(&story("saved-plan", &["keyform plan --sandbox --out", "keyform apply --sandbox plan.json --par"]))),
         ("mistake", fenced(&first_mistakes())),
     ]
 }

@@ -106,6 +106,7 @@ stories!(
     limits,
     targets,
     json_output,
+    saved_plan,
     no_api_key,
     state_trouble,
 );
