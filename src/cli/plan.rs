@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -11,7 +11,8 @@ use super::saved;
 use super::session::{ConnectOptions, Session};
 use crate::apply;
 use crate::keyset::views::Live;
-use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
+use crate::keyset::{Bounded, Budget};
+use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
 use crate::render::saved::PlanHash;
 use crate::render::{plan_human, plan_json};
@@ -55,41 +56,30 @@ pub struct PolicyArgs {
     /// Delete what is not declared any more, as far as `[limits] delete` (0 by default) or --limit delete=N allows; never what is protected
     #[arg(long)]
     delete: bool,
-    /// Allow more than `[limits]` does: create=N, update=N or delete=N; may be repeated
+    /// Allow more than `[limits]` does: create=N, update=N, irreversible=N or delete=N, or N% of what is managed; may be repeated
     #[arg(long, value_name = "KIND=N", value_parser = limit)]
-    limit: Vec<(Limited, usize)>,
+    limit: Vec<(Bounded, Budget)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Limited {
-    Create,
-    Update,
-    Delete,
-}
-
-fn limit(text: &str) -> Result<(Limited, usize), String> {
-    let parsed = match text.split_once('=') {
-        Some(("create", n)) => n.parse().ok().map(|n| (Limited::Create, n)),
-        Some(("update", n)) => n.parse().ok().map(|n| (Limited::Update, n)),
-        Some(("delete", n)) => n.parse().ok().map(|n| (Limited::Delete, n)),
-        _ => None,
-    };
-    parsed.ok_or_else(|| "expected create=N, update=N or delete=N".to_owned())
+fn limit(text: &str) -> Result<(Bounded, Budget), String> {
+    let parsed = text.split_once('=').and_then(|(kind, budget)| Some((Bounded::find(kind)?, Budget::parse(budget)?)));
+    parsed.ok_or_else(|| "expected KIND=N or KIND=N%, KIND being create, update, irreversible or delete".to_owned())
 }
 
 impl PolicyArgs {
     pub fn policy(&self, session: &Session) -> Policy {
-        let limit = |which: Limited, configured: Option<usize>| {
-            self.limit.iter().rev().find(|(kind, _)| *kind == which).map(|(_, n)| *n).or(configured)
-        };
+        let mut limits: BTreeMap<Bounded, Limit> = BTreeMap::new();
+        limits.extend(
+            session.project.limits.iter().map(|(kind, (budget, origin))| (*kind, Limit { budget: *budget, origin: Some(*origin) })),
+        );
+        // Of several of one kind the last one counts.
+        limits.extend(self.limit.iter().map(|(kind, budget)| (*kind, Limit { budget: *budget, origin: None })));
         Policy {
             allow_irreversible: self.allow_irreversible,
             targets: (!self.target.is_empty()).then(|| self.target.iter().cloned().collect::<BTreeSet<_>>()),
             recreate: self.recreate.iter().cloned().collect(),
-            limit_create: limit(Limited::Create, session.project.limits.create),
-            limit_update: limit(Limited::Update, session.project.limits.update),
             delete: self.delete,
-            limit_delete: limit(Limited::Delete, Some(session.project.limits.delete)).unwrap_or_default(),
+            limits,
         }
     }
 }

@@ -20,9 +20,11 @@ mod rules;
 mod secrets;
 mod source;
 
+use std::collections::BTreeMap;
+
 use crate::keyset::parity::ParityRule;
 use crate::keyset::views::Desired;
-use crate::keyset::{ApiVersion, Origin, Tier};
+use crate::keyset::{ApiVersion, Bounded, Budget, Origin, Tier};
 
 pub use codes::{CODES, Code};
 pub use endpoint::check_endpoint;
@@ -50,14 +52,8 @@ pub struct ApiSettings {
     pub tier: Option<Tier>,
 }
 
-/// `[limits]`: how much one apply may do. `None`: no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub create: Option<usize>,
-    pub update: Option<usize>,
-    /// With `apply --delete`; keysets and apps together. Nothing unless it is said.
-    pub delete: usize,
-}
+/// `[limits]`: how much one apply may do, and where it says so. What is not named has no limit, but for deletions.
+pub type Limits = BTreeMap<Bounded, (Budget, Origin)>;
 
 /// What reading a project gives: its files, what is wrong, and the project itself if nothing is (warnings aside).
 #[derive(Clone, Debug)]

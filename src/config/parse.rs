@@ -19,8 +19,10 @@ use super::{ApiSettings, Limits};
 use crate::keyset::field::{Kind, Tier};
 use crate::keyset::settings::bad_text;
 use crate::keyset::table::{NAME_MAX, SECTIONS};
-use crate::keyset::views::{AppSource, Ignored, Rotate};
-use crate::keyset::{ApiVersion, AppId, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value, duration};
+use crate::keyset::views::{AppSource, Freeze, Ignored, Rotate};
+use crate::keyset::{
+    ApiVersion, AppId, Bounded, Budget, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value, duration,
+};
 
 /// What all files say, before profiles are merged and references looked up.
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ pub(super) struct Head {
     pub api: ApiSettings,
     pub tier: Option<Origin>,
     pub secrets: SecretsTable,
+    pub freeze: Option<Freeze>,
     pub limits: Limits,
     pub parity: Vec<ParityTable>,
 }
@@ -76,6 +79,7 @@ pub(super) struct AppTable {
     /// `None`: reported already.
     pub source: Option<AppSource>,
     pub moved: Vec<Word>,
+    pub freeze: Option<Freeze>,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,7 @@ pub(super) struct KeysetTable {
     pub app: Given<Word>,
     pub profiles: Vec<Word>,
     pub protect: Option<bool>,
+    pub freeze: Option<Freeze>,
     pub moved: Vec<Word>,
     pub body: Body,
 }
@@ -247,7 +252,7 @@ pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
 const HEAD: [&str; 5] = ["project", "api", "secrets", "limits", "parity"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
-const OF_KEYSET: [&str; 4] = ["app", "profiles", "protect", "moved"];
+const OF_KEYSET: [&str; 5] = ["app", "profiles", "protect", "freeze", "moved"];
 /// Keys that are no fields, of a keyset and of a profile.
 const OF_BOTH: [&str; 2] = ["ignore", "rotate"];
 
@@ -342,7 +347,7 @@ impl FileReader<'_> {
     fn app(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
         let mut source = Given::Absent;
         let mut both = false;
-        let mut moved = Vec::new();
+        let (mut moved, mut freeze) = (Vec::new(), None);
         for (key, item) in table {
             let given = match key.get_ref().as_ref() {
                 "name" => self.string("name", item).and_then(|(text, origin)| match bad_text(text, NAME_MAX) {
@@ -363,9 +368,13 @@ impl FileReader<'_> {
                     moved = self.moved(item);
                     continue;
                 }
+                "freeze" => {
+                    freeze = self.freeze(item);
+                    continue;
+                }
                 _ => {
                     // Probably a slip for one of the two: do not also say that it is missing.
-                    if self.unknown_key(key, "key in `[app.LABEL]`", ["name", "id", "moved"]) && matches!(source, Given::Absent) {
+                    if self.unknown_key(key, "key in `[app.LABEL]`", ["name", "id", "freeze", "moved"]) && matches!(source, Given::Absent) {
                         source = Given::Rejected;
                     }
                     continue;
@@ -386,7 +395,7 @@ impl FileReader<'_> {
                 Given::Is(source) if !both => Some(source),
                 _ => None,
             };
-            self.out.apps.push(AppTable { label, origin: at, source, moved });
+            self.out.apps.push(AppTable { label, origin: at, source, moved, freeze });
         }
     }
 
@@ -419,7 +428,8 @@ impl FileReader<'_> {
     }
 
     fn keyset(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
-        let (mut app, mut profiles, mut protect, mut moved, mut torn) = (Given::Absent, Vec::new(), None, Vec::new(), false);
+        let (mut app, mut profiles, mut protect, mut freeze) = (Given::Absent, Vec::new(), None, None);
+        let (mut moved, mut torn) = (Vec::new(), false);
         let mut body = self.settings(table, Owner::Keyset, &mut |reader, key, item| match key {
             "app" => {
                 app = match reader.string(key, item) {
@@ -432,11 +442,12 @@ impl FileReader<'_> {
                 None => torn = true,
             },
             "moved" => moved = reader.moved(item),
+            "freeze" => freeze = reader.freeze(item),
             _ => protect = reader.flag(key, item),
         });
         body.torn |= torn;
         match label {
-            Some(label) => self.out.keysets.push(KeysetTable { label, origin: at, app, profiles, protect, moved, body }),
+            Some(label) => self.out.keysets.push(KeysetTable { label, origin: at, app, profiles, protect, freeze, moved, body }),
             None => self.out.mentioned.extend(profiles.into_iter().map(|word| word.text)),
         }
     }
@@ -631,7 +642,8 @@ impl FileReader<'_> {
                     Some(words) => self.out.head.include = words,
                     None => _ = self.out.broken.insert(self.file),
                 },
-                _ => _ = self.unknown_key(key, "key in `[project]`", ["name", "include"]),
+                "freeze" => self.out.head.freeze = self.freeze(item),
+                _ => _ = self.unknown_key(key, "key in `[project]`", ["name", "include", "freeze"]),
             }
         }
     }
@@ -693,23 +705,48 @@ impl FileReader<'_> {
         }
     }
 
+    /// Numbers, or shares of what is managed: `delete = 2`, `update = "10%"`.
     fn limits(&mut self, table: &DeTable<'_>) {
         for (key, item) in table {
-            let word = key.get_ref().as_ref();
-            if !["create", "update", "delete"].contains(&word) {
-                self.unknown_key(key, "key in `[limits]`", ["create", "update", "delete"]);
+            let Some(bounded) = Bounded::find(key.get_ref().as_ref()) else {
+                self.unknown_key(key, "key in `[limits]`", Bounded::ALL.map(Bounded::name));
                 continue;
-            }
-            let path = format!("limits.{word}");
+            };
+            let path = format!("limits.{}", bounded.name());
             let at = self.at(item.span());
-            let Some(limit) = self.integer(&path, item) else { continue };
-            match (word, usize::try_from(limit)) {
-                ("create", Ok(limit)) => self.out.head.limits.create = Some(limit),
-                ("update", Ok(limit)) => self.out.head.limits.update = Some(limit),
-                ("delete", Ok(limit)) => self.out.head.limits.delete = limit,
-                _ => self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), "allowed: 0 or more")),
+            let budget = match item.get_ref().as_str() {
+                Some(text) => match Budget::parse(text) {
+                    Some(Budget::Count(_)) => {
+                        self.wrong_type(&path, "an integer or a percentage", item, Some(text.to_owned()));
+                        continue;
+                    }
+                    share => share,
+                },
+                None => {
+                    let Some(limit) = self.integer(&path, item) else { continue };
+                    usize::try_from(limit).ok().map(Budget::Count)
+                }
+            };
+            match budget {
+                Some(budget) => _ = self.out.head.limits.insert(bounded, (budget, at)),
+                None => {
+                    let problem = Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), "allowed: 0 or more");
+                    self.report(problem.help("or a share of the keysets that the state records: \"10%\""));
+                }
             }
         }
+    }
+
+    /// `freeze = "reason"`
+    fn freeze(&mut self, item: &Item<'_>) -> Option<Freeze> {
+        let (text, origin) = self.string("freeze", item)?;
+        if let Some(why) = bad_text(text, NAME_MAX) {
+            self.report(
+                Problem::new(codes::BAD_TEXT, origin, "bad text for `freeze`", why).help("say why it may not be changed, and until when"),
+            );
+            return None;
+        }
+        Some(Freeze { reason: text.into(), origin })
     }
 
     // --------------------------------------------------------------------------------------------------- values

@@ -12,7 +12,7 @@ use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
 use super::{Loaded, Project};
-use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, is_protected_type};
+use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, is_protected_type};
 use crate::keyset::{Declared, FieldId, Label, Origin, Value};
 
 pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
@@ -45,11 +45,12 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                     project,
                     apps: apps
                         .into_iter()
-                        .filter_map(|(label, App { source, moved_from, origin })| {
-                            Some((label, DesiredApp { source: source?, moved_from, origin }))
+                        .filter_map(|(label, App { source, moved_from, freeze, origin })| {
+                            Some((label, DesiredApp { source: source?, moved_from, freeze, origin }))
                         })
                         .collect(),
                     keysets,
+                    freeze: head.freeze,
                 },
                 api: head.api,
                 secrets,
@@ -91,6 +92,7 @@ pub(super) struct App {
     /// `None`: rejected.
     pub source: Option<AppSource>,
     pub moved_from: Box<[Label]>,
+    pub freeze: Option<Freeze>,
     pub origin: Origin,
 }
 
@@ -114,11 +116,11 @@ impl Resolver<'_> {
         let mut apps = Apps::new();
         let declared: BTreeSet<Label> = tables.iter().map(|table| table.label.clone()).collect();
         let mut given = BTreeMap::new();
-        for AppTable { label, origin, source, moved } in tables {
+        for AppTable { label, origin, source, moved, freeze } in tables {
             let moved_from = self.moved("app", &moved, |label| declared.contains(label), &mut given);
             match apps.get(&label) {
                 Some(App { origin: first, .. }) => self.duplicate("app", &label, origin, *first),
-                None => _ = apps.insert(label, App { source, moved_from, origin }),
+                None => _ = apps.insert(label, App { source, moved_from, freeze, origin }),
             }
         }
         apps
@@ -161,7 +163,7 @@ impl Resolver<'_> {
     }
 
     fn keyset(&mut self, table: KeysetTable, apps: &Apps, profiles: &Profiles, head: &Head) -> Option<(Label, DesiredKeyset)> {
-        let KeysetTable { label, origin, app, profiles: named, protect, moved: _, body } = table;
+        let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } = table;
         let Body { settings: own, ignored: mut own_ignored, rotate: own_rotate, mut rejected, mut torn } = body;
         torn |= self.broken.contains(&origin.file);
         let (mut settings, mut ignored, mut rotate) = (Declared::default(), Vec::new(), None);
@@ -236,6 +238,7 @@ impl Resolver<'_> {
             app_origin: word.origin,
             settings,
             protect,
+            freeze,
             mirrors: Box::default(),
             moved_from: Box::default(),
             ignored: own_ignored.into(),

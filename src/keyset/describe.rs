@@ -28,7 +28,8 @@ pub fn json_schema() -> Json {
                 "include": {
                     "description": "More files, relative to this one's folder; `*`, `?`, `[..]` and `**` stand for names.",
                     "type": "array", "items": { "type": "string", "minLength": 1 }
-                }
+                },
+                "freeze": freeze("anything of the project")
             })),
             "api": object("The Admin API. Only in keyform.toml.", &[], json!({
                 "endpoint": {
@@ -49,6 +50,7 @@ pub fn json_schema() -> Json {
             "limits": object("How much one apply may do. Only in keyform.toml.", &[], json!({
                 "create": limit("Most keysets to create."),
                 "update": limit("Most keysets to update."),
+                "irreversible": limit("Most fields of keysets that exist to set once and for ever."),
                 "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: 0.")
             })),
             "parity": parity(),
@@ -154,6 +156,7 @@ fn app() -> Json {
                 "description": "The app exists already; keyform only puts keysets in it.",
                 "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[A-Za-z0-9._~:-]+$"
             },
+            "freeze": freeze("it and its keysets"),
             "moved": moved()
         }),
     );
@@ -180,6 +183,7 @@ fn keyset() -> Json {
             "type": "array", "items": label("A profile's name."), "uniqueItems": true }),
     );
     fields.insert("protect".to_owned(), json!({ "description": "Never to be deleted. Default: true for production.", "type": "boolean" }));
+    fields.insert("freeze".to_owned(), freeze("it"));
     fields.insert("moved".to_owned(), moved());
     fields.extend(for_profiles_too());
     object("A keyset.", &["app"], Json::Object(fields))
@@ -350,7 +354,13 @@ fn label(description: &str) -> Json {
 }
 
 fn limit(description: &str) -> Json {
-    json!({ "description": description, "type": "integer", "minimum": 0 })
+    let description = format!("{description} A number, or a share of the keysets that the state records.");
+    json!({ "description": description, "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^(100|[0-9]{1,2})%$" }] })
+}
+
+fn freeze(what: &str) -> Json {
+    json!({ "description": format!("Why {what} may not be changed for now: planned, and never applied."),
+        "type": "string", "minLength": 1, "maxLength": NAME_MAX })
 }
 
 const REPO: &str = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$";

@@ -3,6 +3,7 @@
 //! It holds only what at least three other rooms need. Whatever names a section or field of the Admin API
 //! lives in [`table`]; everything else iterates over it.
 
+pub mod budget;
 pub mod describe;
 pub mod duration;
 pub mod field;
@@ -15,6 +16,7 @@ pub mod table;
 pub mod views;
 pub mod wire;
 
+pub use budget::{Bounded, Budget};
 pub use field::{Call, Certainty, Field, Kind, Life, Section, Tier};
 pub use mirror::MirrorTarget;
 pub use names::{ApiVersion, AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};

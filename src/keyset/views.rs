@@ -14,11 +14,32 @@ pub struct Desired {
     pub project: ProjectName,
     pub apps: BTreeMap<Label, DesiredApp>,
     pub keysets: BTreeMap<Label, DesiredKeyset>,
+    /// Of the whole project.
+    pub freeze: Option<Freeze>,
+}
+
+/// `freeze = "reason"`: planned, and never applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    pub reason: Box<str>,
+    pub origin: Origin,
+}
+
+impl Desired {
+    /// Why this keyset, which is in the app of that label, may not be touched: the widest reason there is.
+    pub fn keyset_freeze(&self, label: &Label, app: &Label) -> Option<&Freeze> {
+        let own = || self.keysets.get(label).and_then(|keyset| keyset.freeze.as_ref());
+        self.app_freeze(app).or_else(own)
+    }
+    pub fn app_freeze(&self, label: &Label) -> Option<&Freeze> {
+        self.freeze.as_ref().or_else(|| self.apps.get(label)?.freeze.as_ref())
+    }
 }
 
 #[derive(Clone, Debug)]
 pub struct DesiredApp {
     pub source: AppSource,
+    pub freeze: Option<Freeze>,
     /// Labels that it had before, newest first.
     pub moved_from: Box<[Label]>,
     /// Of the table's name.
@@ -42,6 +63,7 @@ pub struct DesiredKeyset {
     pub settings: Declared,
     /// Default: true for production.
     pub protect: bool,
+    pub freeze: Option<Freeze>,
     /// Where copies of its secret key go, each once, in order.
     pub mirrors: Box<[MirrorTarget]>,
     /// Labels that it had before, newest first.

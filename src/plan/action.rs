@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::keyset::{AppId, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
+use crate::keyset::{AppId, Bounded, Budget, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,8 +201,10 @@ pub enum Refused {
     Protected { id: KeysetId },
     /// The account's keyset of that id has other keys than the one that is recorded.
     OtherKeys { id: KeysetId },
-    /// More actions of a kind than `[limits]` allows. `kind`: `create`, `update` or `delete`.
-    OverLimit { kind: &'static str, planned: usize, limit: usize },
+    /// More of a kind than `[limits]` or `--limit` allows. `limit`: what `budget` comes to.
+    OverLimit { kind: Bounded, planned: usize, limit: usize, budget: Budget },
+    /// It, its app or the project is not to be changed for now.
+    Frozen { reason: Box<str>, app: bool },
     /// A keyset in the account has this app and name already: a create would double it. `recorded_as`: the state knows it
     /// under this label, which is not declared any more (a label that was renamed in TOML); `None`: not in the state.
     NameTaken { app: Label, name: Box<str>, id: KeysetId, recorded_as: Option<Label> },
@@ -251,16 +253,26 @@ pub struct Policy {
     pub targets: Option<BTreeSet<String>>,
     /// `--recreate`: labels that may be created again although many are gone.
     pub recreate: BTreeSet<String>,
-    /// Most creates and updates of keysets; `None`: no limit.
-    pub limit_create: Option<usize>,
-    pub limit_update: Option<usize>,
     /// `--delete`: what is not declared any more is deleted.
     pub delete: bool,
-    /// Most keysets and apps to delete.
-    pub limit_delete: usize,
+    /// What is not named has no limit, but for deletions: none is allowed unless it is said.
+    pub limits: BTreeMap<Bounded, Limit>,
+}
+
+/// How much of a kind one apply may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    pub budget: Budget,
+    /// In `[limits]`; `None`: the command line says so.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
 }
 
 impl Policy {
+    pub fn limit(&self, bounded: Bounded) -> Option<Limit> {
+        let none = (bounded == Bounded::Delete).then_some(Limit { budget: Budget::Count(0), origin: None });
+        self.limits.get(&bounded).copied().or(none)
+    }
     /// Whether `--target` leaves it to this run.
     pub fn covers(&self, label: &Label) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
@@ -402,6 +414,7 @@ impl Refused {
     pub fn is_app(&self) -> bool {
         match self {
             Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => true,
+            Refused::Frozen { app, .. } => *app,
             Refused::Immutable { .. }
             | Refused::AppChanged { .. }
             | Refused::NeedsConsent { .. }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::keyset::views::{Live, RecordedKeyset, SecretRecord};
-use crate::keyset::{KeysetId, Label, Life, PublicKeys, Value};
+use crate::keyset::{Bounded, KeysetId, Label, Life, PublicKeys, Value};
 
-use super::action::{Action, Change, Plan, Refused};
+use super::action::{Action, Change, Plan, Refusal, Refused};
+use super::guard;
 use super::make::{Inputs, due};
 use super::moves::Moved;
 
@@ -58,6 +59,9 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
         }
     }
     limits(plan, inputs, &mut notes);
+    if guard::frozen(plan, inputs).iter().any(|refusal| !plan.refusals.contains(refusal)) {
+        notes.push("what is frozen would be changed".to_owned());
+    }
     notes
 }
 
@@ -123,8 +127,12 @@ fn moves(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
 
 /// Only what is declared, in scope and not refused is acted upon.
 fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
+    fn of_label(refusal: &Refusal) -> Option<(bool, &Label)> {
+        refusal.label.as_ref().map(|label| (refusal.why.is_app(), label))
+    }
     let refused: BTreeSet<(bool, &Label)> =
-        plan.refusals.iter().filter_map(|r| r.label.as_ref().map(|label| (r.why.is_app(), label))).collect();
+        // What is frozen is shown beside its refusal.
+        plan.refusals.iter().filter(|r| !matches!(r.why, Refused::Frozen { .. })).filter_map(of_label).collect();
     for action in &plan.actions {
         let label = action.label();
         let declared = if action.is_app() { inputs.desired.apps.contains_key(label) } else { inputs.desired.keysets.contains_key(label) };
@@ -204,17 +212,12 @@ fn declared(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut 
 }
 
 fn limits(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
-    let sum = plan.summary();
-    let policy = inputs.policy;
-    for (kind, planned, limit) in [
-        ("create", sum.create, policy.limit_create),
-        ("update", sum.update, policy.limit_update),
-        ("delete", sum.delete + sum.delete_apps, Some(policy.limit_delete)),
-    ] {
-        let over = limit.is_some_and(|limit| planned > limit);
+    for kind in Bounded::ALL {
+        let limit = inputs.policy.limit(kind).map(|limit| limit.budget.of(inputs.recorded.keysets.len()));
+        let over = limit.is_some_and(|limit| guard::planned(plan, kind) > limit);
         let said = plan.refusals.iter().any(|r| matches!(&r.why, Refused::OverLimit { kind: k, .. } if *k == kind));
         if over != said {
-            notes.push(format!("the limit of {kind} is passed over"));
+            notes.push(format!("the limit of {} is passed over", kind.name()));
         }
     }
 }

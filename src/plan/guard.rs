@@ -1,11 +1,11 @@
 //! What a plan must not do however right each step looks: doubles, wrong accounts, too much at once, mistyped labels.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::keyset::views::{Recorded, RecordedKeyset};
-use crate::keyset::{AppId, FieldId, KeysetId, Label, Value};
+use crate::keyset::views::{Freeze, Recorded, RecordedKeyset};
+use crate::keyset::{AppId, Bounded, FieldId, KeysetId, Label, Origin, Value};
 
-use super::action::{Plan, Refusal, Refused};
+use super::action::{Action, Limit, Plan, Refusal, Refused};
 use super::make::Inputs;
 
 /// Names of `--target` and `--recreate` that nothing has.
@@ -47,19 +47,46 @@ pub(super) fn suspicious(gone: usize, recorded: usize) -> bool {
 
 /// More than `[limits]` or `--limit` allows.
 pub(super) fn limits(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
+    let managed = inputs.recorded.keysets.len();
+    let over = |kind: Bounded| {
+        let Limit { budget, origin } = inputs.policy.limit(kind)?;
+        let (planned, limit) = (planned(plan, kind), budget.of(managed));
+        (planned > limit).then_some(Refusal { label: None, why: Refused::OverLimit { kind, planned, limit, budget }, origin })
+    };
+    Bounded::ALL.into_iter().filter_map(over).collect()
+}
+
+/// How much of that a plan does.
+pub(super) fn planned(plan: &Plan, kind: Bounded) -> usize {
     let sum = plan.summary();
-    let policy = inputs.policy;
-    [
-        ("create", sum.create, policy.limit_create),
-        ("update", sum.update, policy.limit_update),
-        ("delete", sum.delete + sum.delete_apps, Some(policy.limit_delete)),
-    ]
-    .into_iter()
-    .filter_map(|(kind, planned, limit)| {
-        let limit = limit.filter(|limit| planned > *limit)?;
-        Some(Refusal { label: None, why: Refused::OverLimit { kind, planned, limit }, origin: None })
-    })
-    .collect()
+    match kind {
+        Bounded::Create => sum.create,
+        Bounded::Update => sum.update,
+        Bounded::Irreversible => sum.irreversible,
+        Bounded::Delete => sum.delete + sum.delete_apps,
+    }
+}
+
+/// What is planned for something that is frozen; once for each place that says so.
+pub(super) fn frozen(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
+    let desired = inputs.desired;
+    let freeze = |action: &Action| match action.is_app() {
+        true => desired.app_freeze(action.label()),
+        false => {
+            let label = action.label();
+            let declared = desired.keysets.get(label).map(|keyset| &keyset.app);
+            let app = declared.or_else(|| inputs.recorded.keysets.get(label).map(|keyset| &keyset.app));
+            app.map_or(desired.freeze.as_ref(), |app| desired.keyset_freeze(label, app))
+        }
+    };
+    let found: BTreeMap<Origin, (&Freeze, &Action)> =
+        plan.actions.iter().rev().filter_map(|action| freeze(action).map(|freeze| (freeze.origin, (freeze, action)))).collect();
+    let refusal = |(origin, (freeze, action)): (Origin, (&Freeze, &Action))| Refusal {
+        label: (desired.freeze.as_ref() != Some(freeze)).then(|| action.label().clone()),
+        why: Refused::Frozen { reason: freeze.reason.clone(), app: action.is_app() },
+        origin: Some(origin),
+    };
+    found.into_iter().map(refusal).collect()
 }
 
 /// Keysets of the account by app and name, without those that a declared label stands for already. Costs a walk over

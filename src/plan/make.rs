@@ -27,6 +27,12 @@ pub struct Inputs<'a> {
 /// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it, and nothing that is protected or
 /// declared; a keyset or app that is refused has no action beside its refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
 pub fn make(inputs: &Inputs<'_>) -> Plan {
+    let mut plan = unfrozen(inputs);
+    plan.refusals.extend(guard::frozen(&plan, inputs));
+    plan
+}
+
+fn unfrozen(inputs: &Inputs<'_>) -> Plan {
     let Some(moved) = Moved::of(inputs) else { return of_labels(inputs) };
     let mut plan = of_labels(&moved.inputs(inputs));
     plan.actions.retain(|action| moved.refusals.iter().all(|refusal| refusal.label.as_ref() != Some(action.label()) || action.is_app()));

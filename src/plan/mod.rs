@@ -12,7 +12,7 @@ mod moves;
 mod parity;
 mod remove;
 
-pub use action::{Action, Change, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
+pub use action::{Action, Change, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
 pub use check::check;
 pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
 pub use inventory::{AppItem, Inventory, KeysetItem, inventory};

@@ -29,7 +29,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
 ///                  `why`, which are named below; one refusal is enough for nothing to be applied
 ///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
-///                  "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
+///                  "frozen" "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
 /// orphans[]        {label, id, live: true | false | null, declared_as: another label of the same keyset, or null, message}
 /// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
 /// ```
@@ -206,7 +206,10 @@ fn refused(why: &Refused) -> Json {
         Refused::MovedWhileSealed { from, since } => json!({ "from": from, "since": since }),
         Refused::Protected { id } | Refused::OtherKeys { id } => json!({ "id": id }),
         Refused::Vanished { gone, recorded } => json!({ "gone": gone, "recorded": recorded }),
-        Refused::OverLimit { kind, planned, limit } => json!({ "limit_of": kind, "planned": planned, "limit": limit }),
+        Refused::OverLimit { kind, planned, limit, budget } => {
+            json!({ "limit_of": kind.name(), "planned": planned, "limit": limit, "budget": budget.to_string() })
+        }
+        Refused::Frozen { reason, app: _ } => json!({ "freeze": reason }),
         Refused::NameTaken { app, name, id, recorded_as } => json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as }),
         Refused::AppNameTaken { name, id, recorded_as } => json!({ "name": name, "id": id, "recorded_as": recorded_as }),
         Refused::UnknownLabel { label, nearest } => json!({ "asked": label, "nearest": nearest }),

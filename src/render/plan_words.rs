@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::keyset::{FieldId, Label, Life, Value, duration};
+use crate::keyset::{Bounded, Budget, FieldId, Label, Life, Value, duration};
 use crate::plan::{Mirroring, Note, Orphan, Reason, Refused, Rotation};
 
 use super::text::{count, terminal};
@@ -110,21 +110,35 @@ pub(super) fn refused(why: &Refused) -> Words {
                 "or let keyform forget it and leave it alone: keyform state rm LABEL".into(),
             ],
         },
-        Refused::OverLimit { kind: "delete", planned, limit } => Words {
-            tag: "over_limit",
-            what: format!("{planned} to delete, and the limit is {limit}"),
-            why: "`[limits] delete` bounds what one apply may delete; it is 0 unless it says otherwise.".into(),
-            instead: vec![format!("if all of it is meant: --limit delete={planned}"), "or do a part of it: --target LABEL".into()],
-        },
-        Refused::OverLimit { kind, planned, limit } => Words {
-            tag: "over_limit",
-            what: format!("{} to {kind}, and the limit is {limit}", count(*planned, "keyset")),
-            why: format!("`[limits] {kind}` bounds what one apply may do."),
-            instead: vec![
-                format!("if it is meant: --limit {kind}={planned}"),
-                "or do a part of it: --target LABEL".into(),
-                format!("or raise `{kind}` in `[limits]`"),
-            ],
+        Refused::OverLimit { kind, planned, limit, budget } => {
+            let most = match budget {
+                Budget::Count(_) => limit.to_string(),
+                Budget::Percent(_) => format!("{limit} ({budget} of the keysets in the state)"),
+            };
+            let name = kind.name();
+            Words {
+                tag: "over_limit",
+                what: match kind {
+                    Bounded::Create | Bounded::Update => format!("{} to {name}, and the limit is {most}", count(*planned, "keyset")),
+                    Bounded::Irreversible => format!("{} to set for ever, and the limit is {most}", count(*planned, "field")),
+                    Bounded::Delete => format!("{planned} to delete, and the limit is {most}"),
+                },
+                why: match kind {
+                    Bounded::Delete => "`[limits] delete` bounds what one apply may delete; it is 0 unless it says otherwise.".into(),
+                    _ => format!("`[limits] {name}` bounds what one apply may do."),
+                },
+                instead: vec![
+                    format!("if it is meant: --limit {name}={planned}"),
+                    "or do a part of it: --target LABEL".into(),
+                    format!("or raise `{name}` in `[limits]`"),
+                ],
+            }
+        }
+        Refused::Frozen { reason, app: _ } => Words {
+            tag: "frozen",
+            what: format!("frozen: {}", quoted(reason)),
+            why: "What is frozen is planned and never applied.".into(),
+            instead: vec!["take `freeze` out when the reason is gone".into(), "or do the rest: --target LABEL".into()],
         },
         Refused::NameTaken { app, name, id, recorded_as } => Words {
             tag: "name_taken",

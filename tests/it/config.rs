@@ -75,7 +75,8 @@ fn profiles_merge_in_order_and_every_value_keeps_its_place() {
     let app = |label: &str| &project.desired.apps.get(&Label::parse(label).unwrap()).unwrap().source;
     assert!(matches!(app("chat"), AppSource::Managed { name, .. } if &**name == "Acme Chat"));
     assert!(matches!(app("old"), AppSource::Existing { id, .. } if id.as_str() == "0123"));
-    assert_eq!((project.limits.create, project.limits.update), (Some(50), Some(100)));
+    let limits = project.limits.iter().map(|(kind, (budget, _))| (kind.name(), budget.to_string())).collect::<Vec<_>>();
+    assert_eq!(limits, [("create", "50".to_owned()), ("update", "100".to_owned()), ("delete", "0".to_owned())]);
     assert_eq!(project.api.endpoint.unwrap().0, "http://127.0.0.1:8080");
 }
 

@@ -211,3 +211,35 @@ fn a_secret_that_kept_its_old_name_gets_the_new_one_with_state_mv() {
     std::fs::remove_file(place.dir().join("secrets/a.age")).expect("it is of no more use");
     assert_eq!(place.secret("x"), secret);
 }
+
+#[test]
+fn what_is_frozen_waits_and_the_rest_can_be_done() {
+    let place = Place::new();
+    place.declare(TWO);
+    place.ends(&["apply", "--yes"], 0, "");
+    let frozen = TWO
+        .replace("[keyset.a]", "[keyset.a]\nfreeze = \"release week, until Friday\"")
+        .replace("[app.chat]", "[limits]\nupdate = \"50%\"\n[app.chat]");
+    place.declare(&frozen);
+    place.is_settled();
+    let changed = frozen.replace("type = \"testing\"", "type = \"testing\"\npresence.enabled = true");
+    place.declare(&changed);
+    let told = place.ends(&["apply", "--yes"], 3, "keyset a: frozen: \"release week, until Friday\"");
+    assert!(
+        told.contains("presence.enabled") && told.contains("2 keysets to update, and the limit is 1 (50% of the keysets in the state)"),
+        "{told}"
+    );
+    assert!(told.contains("at keyform.toml:"), "{told}");
+    place.ends(&["secrets", "rotate", "a", "--now"], 3, "`a` is frozen");
+    place.ends(&["apply", "--yes", "--target", "b"], 0, "1 keyset updated");
+    place.declare(&changed.replace("freeze = \"release week, until Friday\"", ""));
+    place.ends(&["apply", "--yes"], 0, "1 keyset updated");
+    // Of the whole project.
+    let toml = place.toml();
+    place.write(
+        "keyform.toml",
+        &toml.replace("[project]", "[project]\nfreeze = \"migration\"").replace("enabled = true", "enabled = false"),
+    );
+    place.ends(&["apply", "--yes", "--limit", "update=100%"], 3, "frozen: \"migration\"");
+    place.ends(&["drift"], 2, "presence.enabled");
+}

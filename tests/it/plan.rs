@@ -7,14 +7,14 @@ use keyform::apply::adopt::{Adoption, record};
 use keyform::config::{Source, Sources};
 use keyform::keyset::field::{Kind, Life};
 use keyform::keyset::views::{
-    AppSource, Desired, DesiredApp, DesiredKeyset, Ignored, Live, LiveApp, LiveKeyset, Recorded, RecordedApp, RecordedKeyset, Rotate,
-    SecretRecord,
+    AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, Ignored, Live, LiveApp, LiveKeyset, Recorded, RecordedApp, RecordedKeyset,
+    Rotate, SecretRecord,
 };
 use keyform::keyset::wire::observed_of;
-use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
+use keyform::keyset::{AppId, Bounded, Budget, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
 use keyform::plan::{
-    Action, Change, Drift, Finding, Inputs, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Who,
-    check, drift, make,
+    Action, Change, Drift, Finding, Inputs, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation,
+    Who, check, drift, make,
 };
 use keyform::render::adopt::{self, Found};
 use keyform::render::{plan_human, plan_json};
@@ -73,7 +73,12 @@ impl World {
     fn empty() -> World {
         World {
             text: String::new(),
-            desired: Desired { project: ProjectName::parse("acme").unwrap(), apps: Default::default(), keysets: Default::default() },
+            desired: Desired {
+                project: ProjectName::parse("acme").unwrap(),
+                apps: Default::default(),
+                keysets: Default::default(),
+                freeze: None,
+            },
             recorded: Recorded::default(),
             server: Live::default(),
             silent: BTreeSet::new(),
@@ -111,7 +116,8 @@ impl World {
     fn app(&mut self, name: &str, called: &str) {
         let at = self.line(&format!("[app.{name}]"));
         let origin = self.line(&format!("name = {called:?}"));
-        let app = DesiredApp { source: AppSource::Managed { name: called.into(), origin }, moved_from: Box::default(), origin: at };
+        let app =
+            DesiredApp { source: AppSource::Managed { name: called.into(), origin }, freeze: None, moved_from: Box::default(), origin: at };
         self.desired.apps.insert(label(name), app);
     }
     fn app_by_id(&mut self, name: &str, id: &str) {
@@ -119,7 +125,7 @@ impl World {
         let origin = self.line(&format!("id = {id:?}"));
         self.desired.apps.insert(
             label(name),
-            DesiredApp { source: AppSource::Existing { id: app_id(id), origin }, moved_from: Box::default(), origin: at },
+            DesiredApp { source: AppSource::Existing { id: app_id(id), origin }, freeze: None, moved_from: Box::default(), origin: at },
         );
     }
     fn keyset(&mut self, name: &str, app: &str) {
@@ -129,6 +135,7 @@ impl World {
             app: label(app),
             app_origin,
             settings: Default::default(),
+            freeze: None,
             protect: false,
             mirrors: Box::default(),
             moved_from: Box::default(),
@@ -829,14 +836,61 @@ fn limits_are_of_the_whole_apply() {
         world.keyset(&format!("n{n}"), "chat");
     }
     world.set("dev", "files.retention", Value::Int(30));
-    world.policy.limit_create = Some(3);
-    world.policy.limit_update = Some(1);
+    let limit = |world: &mut World, kind, text: &str| {
+        let budget = Budget::parse(text).unwrap();
+        world.policy.limits.insert(kind, Limit { budget, origin: None });
+        budget
+    };
+    limit(&mut world, Bounded::Create, "3");
+    limit(&mut world, Bounded::Update, "1");
     assert_eq!(world.plan().refusals, []);
-    world.policy.limit_create = Some(2);
-    assert_eq!(refused(&world), Refused::OverLimit { kind: "create", planned: 3, limit: 2 });
-    world.policy.limit_create = None;
-    world.policy.limit_update = Some(0);
-    assert_eq!(refused(&world), Refused::OverLimit { kind: "update", planned: 1, limit: 0 });
+    let budget = limit(&mut world, Bounded::Create, "2");
+    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Create, planned: 3, limit: 2, budget });
+    world.policy.limits.remove(&Bounded::Create);
+    let budget = limit(&mut world, Bounded::Update, "0");
+    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget });
+    // Of the two that are recorded: a part of one is none.
+    let budget = limit(&mut world, Bounded::Update, "49%");
+    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget });
+    limit(&mut world, Bounded::Update, "50%");
+    assert_eq!(world.plan().refusals, []);
+}
+
+#[test]
+fn what_is_set_for_ever_has_a_limit_of_its_own() {
+    let mut world = World::matching();
+    world.policy.allow_irreversible = true;
+    world.set("dev", "appContext.region", text("aws-iad-1"));
+    world.set("dev", "appContext.enabled", Value::Bool(true));
+    assert_eq!(world.plan().summary().irreversible, 1);
+    let budget = Budget::Count(0);
+    world.policy.limits.insert(Bounded::Irreversible, Limit { budget, origin: None });
+    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget });
+}
+
+#[test]
+fn what_is_frozen_is_planned_and_refused() {
+    let mut world = World::matching();
+    let freeze = |n| Some(Freeze { reason: "release week".into(), origin: Origin { file: 0, start: n, end: n + 1 } });
+    let frozen = |app| Refused::Frozen { reason: "release week".into(), app };
+    world.desired.keysets.get_mut(&label("prod")).unwrap().freeze = freeze(1);
+    assert!(world.plan().is_empty(), "nothing to do is no reason to refuse");
+    world.set("dev", "files.retention", Value::Int(30));
+    assert_eq!(world.plan().refusals, []);
+    world.desired.keysets.get_mut(&label("dev")).unwrap().freeze = freeze(2);
+    let plan = world.plan();
+    assert_eq!((plan.refusals.len(), plan.actions.len()), (1, 1), "it is shown all the same");
+    assert_eq!((plan.refusals[0].why.clone(), plan.refusals[0].label.clone()), (frozen(false), Some(label("dev"))));
+    // The app's, for all that is in it, also what is to be deleted; once.
+    world.desired.apps.get_mut(&label("chat")).unwrap().freeze = freeze(3);
+    world.undeclare("prod");
+    world.policy.delete = true;
+    world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(9), origin: None });
+    let plan = world.plan();
+    assert_eq!((plan.refusals.len(), plan.actions.len()), (1, 2), "{plan:?}");
+    // The project's.
+    world.desired.freeze = freeze(4);
+    assert_eq!(world.plan().refusals.iter().map(|r| r.label.clone()).collect::<Vec<_>>(), [None]);
 }
 
 #[test]
@@ -1095,12 +1149,13 @@ proptest! {
             if reverse { keysets.reverse(); }
             for name in if reverse { ["a2", "a1"] } else { ["a1", "a2"] } {
                 let source = AppSource::Managed { name: name.into(), origin: place(9, field("name")) };
-                world.desired.apps.insert(label(name), DesiredApp { source, moved_from: Box::default(), origin: place(9, field("type")) });
+                world.desired.apps.insert(label(name), DesiredApp { source, freeze: None, moved_from: Box::default(), origin: place(9, field("type")) });
             }
             for (n, fields) in keysets {
                 let name = format!("k{n}");
                 let origin = place(*n, field("type"));
                 let keyset = DesiredKeyset {
+                    freeze: None,
                     mirrors: Box::default(), moved_from: Box::default(), ignored: Box::default(), rotate: None,
                     app: label(&format!("a{}", n % 2 + 1)), app_origin: origin, settings: Default::default(), protect: false, origin,
                 };
@@ -1168,8 +1223,8 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     let mut world = World::matching();
     world.undeclare("dev");
     world.policy.delete = true;
-    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: "delete", planned: 1, limit: 0 });
-    world.policy.limit_delete = 1;
+    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: Bounded::Delete, planned: 1, limit: 0, budget: Budget::Count(0) });
+    world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(1), origin: None });
     let keys = world.recorded.keysets[&label("dev")].keys.clone();
     let delete = |keys| Action::DeleteKeyset { label: label("dev"), id: keyset_id("ks-2"), app: label("chat"), keys };
     assert_eq!(world.plan().actions, [delete(keys.clone())]);
@@ -1194,9 +1249,9 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     // The app goes with its last keyset, and not before.
     world.undeclare("prod");
     world.desired.apps.remove(&label("chat"));
-    world.policy.limit_delete = 2;
-    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: "delete", planned: 3, limit: 2 });
-    world.policy.limit_delete = 3;
+    world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(2), origin: None });
+    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: Bounded::Delete, planned: 3, limit: 2, budget: Budget::Count(2) });
+    world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(3), origin: None });
     world.foreign_keyset("ks-99", app_id("app-1"), "somebody's");
     assert_eq!(world.plan().summary().delete_apps, 0, "it holds a keyset that nobody declared");
     world.server.keysets.remove(&keyset_id("ks-99"));
@@ -1216,7 +1271,7 @@ fn what_is_declared_under_another_label_is_never_deleted() {
     let app = world.recorded.apps[&label("chat")].clone();
     world.recorded.apps.insert(label("former"), app);
     world.policy.delete = true;
-    world.policy.limit_delete = 9;
+    world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(9), origin: None });
     let plan = world.plan();
     assert!(plan.actions.is_empty() && plan.refusals.is_empty(), "{plan:?}");
     // Where the new one says so, the old record goes.
@@ -1429,21 +1484,24 @@ fn every_refusal() -> (Plan, Sources) {
         Refused::NeedsConsent { field: region, to: text("us-east-1") },
         Refused::AppNotVisible { id: app_id("77") },
         Refused::Vanished { gone: (0..7).map(|n| label(&format!("k{n}"))).collect(), recorded: 9 },
-        Refused::OverLimit { kind: "create", planned: 60, limit: 50 },
+        Refused::OverLimit { kind: Bounded::Create, planned: 60, limit: 50, budget: Budget::Count(50) },
+        Refused::OverLimit { kind: Bounded::Update, planned: 6, limit: 5, budget: Budget::Percent(10) },
+        Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget: Budget::Count(0) },
+        Refused::Frozen { reason: hostile.into(), app: false },
         Refused::NameTaken { app: label("chat"), name: hostile.into(), id: keyset_id("ks-1"), recorded_as: None },
         Refused::NameTaken { app: label("chat"), name: "dev".into(), id: keyset_id("ks-1"), recorded_as: Some(label("old")) },
         Refused::AppNameTaken { name: hostile.into(), id: app_id("77"), recorded_as: None },
         Refused::AppNameTaken { name: "Chat".into(), id: app_id("77"), recorded_as: Some(label("old")) },
         Refused::UnknownLabel { label: hostile.into(), nearest: None },
         Refused::UnknownLabel { label: "prd".into(), nearest: Some(label("prod")) },
-        Refused::OverLimit { kind: "delete", planned: 3, limit: 0 },
+        Refused::OverLimit { kind: Bounded::Delete, planned: 3, limit: 0, budget: Budget::Count(0) },
         Refused::Protected { id: keyset_id("ks-1") },
         Refused::OtherKeys { id: keyset_id("ks-1") },
         Refused::MovedWhileSealed { from: label("old"), since: noon() },
     ];
     let with_label = |why: &Refused| match why {
         Refused::Immutable { .. } | Refused::AppChanged { .. } | Refused::NeedsConsent { .. } | Refused::NameTaken { .. } => Some("dev"),
-        Refused::Protected { .. } | Refused::OtherKeys { .. } | Refused::MovedWhileSealed { .. } => Some("dev"),
+        Refused::Protected { .. } | Refused::OtherKeys { .. } | Refused::MovedWhileSealed { .. } | Refused::Frozen { .. } => Some("dev"),
         Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => Some("chat"),
         Refused::Vanished { .. } | Refused::OverLimit { .. } | Refused::UnknownLabel { .. } => None,
     };

@@ -76,6 +76,7 @@ async fn rotate(
 ) -> anyhow::Result<Exit> {
     let api = &connection.client;
     let labels = wanted(args, snapshot)?;
+    not_frozen(session, &labels, snapshot)?;
     let sinks = sinks::all(session)?;
     let (snapshot, lost) = sealed_first(session, store, snapshot, &sinks, api, (&labels, Duration::from_secs(args.settle))).await?;
     if args.overlap.is_some() {
@@ -151,6 +152,16 @@ fn wanted(args: &Args, snapshot: &Snapshot) -> anyhow::Result<Vec<Label>> {
     // Who made an adopted keyset may be using its key, and nobody said what is to become of it.
     let ours = |keyset: &RecordedKeyset| !matches!(keyset.secret, SecretRecord::Unknown);
     Ok(snapshot.recorded.keysets.iter().filter(|(_, keyset)| ours(keyset)).map(|(label, _)| label.clone()).collect())
+}
+
+/// `freeze` holds for a rotation that is asked for by hand too.
+fn not_frozen(session: &Session, labels: &[Label], snapshot: &Snapshot) -> anyhow::Result<()> {
+    let desired = &session.project.desired;
+    let freeze = |label: &Label| desired.keyset_freeze(label, &snapshot.recorded.keysets.get(label)?.app);
+    let Some((label, freeze)) = labels.iter().find_map(|label| Some((label, freeze(label)?))) else { return Ok(()) };
+    let place = session.sources.place(freeze.origin).map(|at| format!("{}:{}:{}", at.path, at.line, at.column)).unwrap_or_default();
+    let told = format!("`{label}` is frozen: \"{}\" ({place}): nothing was rotated", freeze.reason);
+    Err(Failure::new(Exit::Refused, told).help("take `freeze` out when the reason is gone").into())
 }
 
 /// What is sealed may be the only copy of a present key: it is stored before another one is asked for. Gives back the state
