@@ -110,6 +110,7 @@ fn side(which: &str, folder: &Path) {
                 open: &open,
                 policy: &policy,
                 now: jiff::Timestamp::UNIX_EPOCH,
+                push: &Default::default(),
             };
             let plan = plan::make(&inputs);
             assert!(plan.is_empty() && plan.unchanged >= project.desired.keysets.len());
@@ -148,6 +149,7 @@ fn write_project(folder: &Path, size: usize) {
         recorded.keysets.insert(
             label.clone(),
             RecordedKeyset {
+                push: Default::default(),
                 mirrors: Default::default(),
                 secret_since: None,
                 secret_label: None,

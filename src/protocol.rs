@@ -53,6 +53,7 @@ points! {
     RotateCommitted = "rotate.committed" Step "the new secret is in the journal" -> "folds the journal into the state";
     MirrorSent = "mirror.sent" Step "a copy of a secret was taken by a mirror" -> "sends it once more";
     UpdateAnswered = "update.answered" Step "one call of an update is done" -> "compares with the account and sends what is left";
+    UploadAnswered = "upload.answered" Step "push credentials are uploaded" -> "uploads them again, which changes nothing";
     JournalOpen = "journal.open" Io "the journal is opened, or begun with its first line" -> "drops a first line that is torn";
     JournalWrite = "journal.write" Io "records are appended to the journal" -> "drops a last record that is torn: it was never acknowledged";
     JournalSync = "journal.sync" Io "appended records are synced" -> "reads them; those that a power cut took were never acknowledged";

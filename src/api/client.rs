@@ -1,18 +1,21 @@
 //! The client.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
 use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
 use super::gate::Gate;
+use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
-use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, RawAnswer, Secret};
+use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, PushContent, RawAnswer, Secret};
 use crate::ports::{Api, ApiError, ApiErrorKind, Body};
 
 /// Entries asked for per page. The maximum is not documented; the vendor's own client asks for 100.
@@ -111,6 +114,11 @@ impl Client {
 
     /// GET, PATCH and DELETE: repeated while it may help.
     async fn repeat(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let bytes = body.map(plain_body).transpose().map_err(|why| error(&method, path, 0, ApiErrorKind::NotSent(why)))?;
+        self.repeat_bytes(method, path, bytes).await
+    }
+
+    async fn repeat_bytes(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let mut tries = 0;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.first_pause)
@@ -119,7 +127,7 @@ impl Client {
             .with_jitter();
         let sent = (|| {
             tries += 1;
-            self.send(method.clone(), path, body, BODY_MAX)
+            self.send(method.clone(), path, body.clone(), BODY_MAX)
         })
         .retry(backoff)
         .when(may_help)
@@ -133,16 +141,16 @@ impl Client {
 
     /// POST: once.
     async fn once(&self, path: &str, body: &Body, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-        self.send(Method::POST, path, Some(body), max).await.map_err(|kind| error(&Method::POST, path, 1, kind))
+        let sent = async { self.send(Method::POST, path, Some(plain_body(body).map_err(ApiErrorKind::NotSent)?), max).await };
+        sent.await.map_err(|kind| error(&Method::POST, path, 1, kind))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Body>, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+    async fn send(&self, method: Method, path: &str, body: Option<Bytes>, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
         self.gate.pass().await;
         let url = self.base.join(path).map_err(|error| ApiErrorKind::NotSent(error.to_string()))?;
         let mut request = self.http.request(method.clone(), url);
         if let Some(body) = body {
-            let bytes = serde_json::to_vec(body).map_err(|error| ApiErrorKind::NotSent(error.to_string()))?;
-            request = request.body(bytes);
+            request = request.body(body);
         }
         let begun = tokio::time::Instant::now();
         let answer = match request.send().await {
@@ -226,6 +234,17 @@ impl Api for Client {
     async fn delete_app(&self, id: &AppId) -> Result<(), ApiError> {
         self.delete(format!("/v2/apps/{id}")).await
     }
+    async fn upload_push(&self, id: &KeysetId, push: Push, texts: &PushTexts, content: &PushContent) -> Result<(), ApiError> {
+        let path = format!("/v2/keysets/{id}/config/{push}");
+        let body = upload_body(push, texts, content).map_err(|why| error(&Method::POST, &path, 0, ApiErrorKind::NotSent(why)))?;
+        match self.repeat_bytes(Method::POST, &path, Some(body)).await {
+            Ok(_) => Ok(()),
+            Err(mut error) => {
+                withhold(&mut error.kind, content);
+                Err(error)
+            }
+        }
+    }
     async fn patch_config(&self, id: &KeysetId, body: &Body) -> Result<Observed, ApiError> {
         let path = format!("/v2/keysets/{id}/config");
         parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)
@@ -241,6 +260,30 @@ impl Client {
     }
     async fn list<T: serde::de::DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
         parsed(&Method::GET, &path, &self.repeat(Method::GET, &path, None).await?)
+    }
+}
+
+fn plain_body(body: &Body) -> Result<Bytes, String> {
+    serde_json::to_vec(body).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// The body of an upload, wiped once it is sent.
+fn upload_body(push: Push, texts: &PushTexts, content: &PushContent) -> Result<Bytes, String> {
+    let mut members: BTreeMap<&str, &str> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+    members.insert(push.call().content, content.expose_text());
+    // Room for all of it escaped, so that no copy is left behind where it grew.
+    let length: usize = members.iter().map(|(name, text)| name.len() + 6 * text.len() + 8).sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(length + 2));
+    serde_json::to_writer(&mut *body, &members).map_err(|error| error.to_string())?;
+    Ok(Bytes::from_owner(body))
+}
+
+/// A server that repeats what it was sent must not have it told.
+fn withhold(kind: &mut ApiErrorKind, content: &PushContent) {
+    if let ApiErrorKind::Status { error, messages, .. } = kind {
+        for text in std::iter::once(error).chain(messages).filter(|text| content.is_in(text)) {
+            *text = "(withheld: it repeats a part of the file)".to_owned();
+        }
     }
 }
 

@@ -51,5 +51,6 @@ pub fn record(Adoption { label: _, desired, live }: &Adoption<'_>) -> RecordedKe
         secret_label: None,
         protect: desired.protect_note(),
         applied_at: None,
+        push: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::mirror::Kept;
+use super::push::Contents;
 use super::report::Event;
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Live, Recorded};
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub namespace: Namespace,
     pub recorded: &'a Recorded,
     pub live: &'a Live,
+    /// The files that the plan uploads.
+    pub push: &'a Contents,
     /// What earlier runs began and did not end, without an answer.
     pub open: Vec<Intent>,
     /// Requests in flight, at least 1.

@@ -7,6 +7,7 @@ mod entry;
 pub mod gate;
 pub mod leftovers;
 pub mod mirror;
+pub mod push;
 pub mod recover;
 pub mod refresh;
 pub mod relabel;

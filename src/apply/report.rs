@@ -1,7 +1,7 @@
 //! What an apply says while it runs, and when it is over.
 
 use crate::keyset::views::SecretRecord;
-use crate::keyset::{AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Value};
+use crate::keyset::{AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push, Value};
 use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
@@ -34,6 +34,7 @@ pub enum Verb {
     AdoptApp,
     CreateKeyset,
     UpdateKeyset,
+    UploadPush(Push),
     RotateSecret,
     MirrorSecret,
     MoveApp,
@@ -67,6 +68,10 @@ pub enum Outcome {
         found: bool,
     },
     Updated {
+        differing: Vec<Differing>,
+    },
+    /// Push credentials are there.
+    Uploaded {
         differing: Vec<Differing>,
     },
     /// It has a new secret key.
@@ -166,7 +171,7 @@ impl Outcome {
             Outcome::App { .. } | Outcome::Nothing | Outcome::Found { .. } | Outcome::Mirrored { .. } => true,
             Outcome::Moved { .. } | Outcome::Protected { .. } | Outcome::Deleted { .. } | Outcome::Forgotten { .. } => true,
             Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
-            Outcome::Updated { differing } => differing.is_empty(),
+            Outcome::Updated { differing } | Outcome::Uploaded { differing } => differing.is_empty(),
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),
             Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. } => false,
         }

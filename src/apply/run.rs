@@ -12,6 +12,7 @@ use super::context::{Context, Ports};
 use super::create::{self, Tried};
 use super::entry::{self, Whose};
 use super::gate::Approved;
+use super::push::{self, Upload};
 use super::remove;
 use super::report::{Outcome, Report, Step, Verb};
 use super::resolve::{self, Lost, Resolution, unresolved};
@@ -82,6 +83,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             self.worker.context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
         self.apps(&mut apps, &mut ended).await;
 
+        // Before what turns it on is sent.
+        self.uploads(true, &mut ended).await;
         let keysets = |a: &&Action| matches!(a, Action::CreateKeyset { .. } | Action::UpdateKeyset { .. });
         let apps = &apps;
         let far = stream::iter(self.actions.iter().enumerate().filter(|(_, a)| keysets(a)))
@@ -90,6 +93,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             .collect::<Vec<_>>()
             .await;
         self.look_for_the_lost(far, &mut ended).await;
+        self.uploads(false, &mut ended).await;
         self.secret_keys(open, &mut ended).await;
         self.protections(&mut ended).await;
         self.removals(&mut ended).await;
@@ -310,6 +314,43 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         };
         let _permit = self.requests.acquire().await;
         let outcome = update::keyset(self.ports, label, &mut keyset, changes).await;
+        self.worker.note(label, keyset);
+        outcome
+    }
+
+    /// Uploads push credentials: to keysets that exist, or to those that this run made.
+    async fn uploads(&self, exist: bool, ended: &mut Vec<Ended>) {
+        let wanted = |(_, a): &(usize, &Action)| matches!(a, Action::UploadPush { id, .. } if id.is_some() == exist);
+        let mut by_label: BTreeMap<&Label, Vec<(usize, &Action)>> = BTreeMap::new();
+        for (at, action) in self.actions.iter().enumerate().filter(wanted) {
+            by_label.entry(action.label()).or_default().push((at, action));
+        }
+        // One keyset's own one after the other: each reads and writes its record.
+        let done = stream::iter(by_label.into_values())
+            .map(|uploads| async move {
+                let mut done = Vec::new();
+                for (at, action) in uploads {
+                    if let Action::UploadPush { label, push, .. } = action {
+                        let step = Step { verb: Verb::UploadPush(*push), label: label.clone() };
+                        done.push((at, self.step(step, self.upload(action)).await));
+                    }
+                }
+                done
+            })
+            .buffer_unordered(self.worker.context.parallelism.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        ended.extend(done.into_iter().flatten());
+    }
+
+    async fn upload(&self, action: &Action) -> Result<Outcome, LedgerError> {
+        let Action::UploadPush { label, push, file, texts, sha256, switch_off, .. } = action else { return Ok(Outcome::Nothing) };
+        let skipped = |why: &str| Ok(Outcome::Skipped { why: why.to_owned() });
+        let Some(mut keyset) = self.worker.record(label) else { return skipped("its keyset was not created") };
+        let Some(content) = self.worker.context.push.get(file) else { return skipped("its file was not read") };
+        let _permit = self.requests.acquire().await;
+        let upload = Upload { push: *push, texts, sha256, content, switch_off: *switch_off };
+        let outcome = push::upload(self.ports, label, &mut keyset, &upload).await;
         self.worker.note(label, keyset);
         outcome
     }

@@ -12,6 +12,7 @@ use super::mirrors::{self, Sender};
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs};
 use super::progress::Progress;
+use super::push;
 use super::saved::{self, Loaded};
 use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
@@ -91,7 +92,8 @@ async fn apply(
     };
     // A hash is given for what was shown, and that is shown.
     let policy = Policy { allow_irreversible: policy.allow_irreversible || args.approve.is_some(), ..policy };
-    let plan = plan::make(session, &snapshot, Some(&live), &policy, now)?;
+    let (files, contents) = push::read(session);
+    let plan = plan::make(session, &snapshot, Some(&live), &policy, now, &files)?;
     if let Some(loaded) = loaded {
         loaded.same_plan(&plan)?;
     }
@@ -155,6 +157,7 @@ async fn apply(
         namespace: session.namespace(),
         recorded: &snapshot.recorded,
         live: &live,
+        push: &contents,
         open: rotations,
         parallelism: usize::from(args.connect.parallelism),
         settle: Duration::from_secs(args.settle),

@@ -4,6 +4,7 @@ use super::accept;
 use super::error::Exit;
 use super::output::Output;
 use super::plan;
+use super::push;
 use super::session::{ConnectOptions, Session};
 use super::{Format, Global};
 use crate::plan::drift;
@@ -29,7 +30,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let connection = session.connect(&args.connect).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
     connection.close().await?;
-    let drift = drift(&session.project.desired, &snapshot.recorded, &live?, !args.managed_only);
+    let (push, _) = push::read(&session);
+    let drift = drift(&session.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
     if !args.accept.is_empty() {
         return accept::run(&session, &drift, &args.accept, output);
     }

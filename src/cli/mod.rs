@@ -18,6 +18,7 @@ mod parity;
 mod places;
 mod plan;
 mod progress;
+mod push;
 mod sandbox;
 mod saved;
 mod schema;

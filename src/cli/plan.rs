@@ -7,9 +7,11 @@ use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure};
 use super::output::Output;
+use super::push;
 use super::saved;
 use super::session::{ConnectOptions, Session};
 use crate::apply;
+use crate::keyset::push::PushFiles;
 use crate::keyset::views::Live;
 use crate::keyset::{Bounded, Budget};
 use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
@@ -101,7 +103,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         }
     };
     let (policy, now) = (args.policy.policy(&session), SystemClock.now());
-    let plan = make(&session, &snapshot, live.as_ref(), &policy, now)?;
+    let (push, _) = push::read(&session);
+    let plan = make(&session, &snapshot, live.as_ref(), &policy, now, &push)?;
     let exit = exit_of(&plan, args.detailed_exitcode);
     let saved = match &args.out {
         // What is refused is no plan to review.
@@ -134,10 +137,17 @@ pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options:
 }
 
 /// The plan, proved against its invariants.
-pub fn make(session: &Session, snapshot: &Snapshot, live: Option<&Live>, policy: &Policy, now: jiff::Timestamp) -> anyhow::Result<Plan> {
+pub fn make(
+    session: &Session,
+    snapshot: &Snapshot,
+    live: Option<&Live>,
+    policy: &Policy,
+    now: jiff::Timestamp,
+    push: &PushFiles,
+) -> anyhow::Result<Plan> {
     let open = open_creates(snapshot);
     let (desired, recorded) = (&session.project.desired, &snapshot.recorded);
-    let inputs = Inputs { desired, recorded, live, open: &open, policy, now };
+    let inputs = Inputs { desired, recorded, live, open: &open, policy, now, push };
     let plan = plan::make(&inputs);
     let notes = plan::check(&plan, &inputs);
     if let Some(note) = notes.first() {

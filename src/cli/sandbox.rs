@@ -19,6 +19,9 @@ pub struct Args {
     /// Keep the data in this file; without it everything is forgotten at the end
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Append a line for each request, its method and path, to this file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Billing plan whose limits are enforced: free, starter or pro
     #[arg(long, value_name = "TIER", default_value = "pro", value_parser = tier)]
     tier: Tier,
@@ -54,6 +57,7 @@ pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Resu
     let options = sandbox::Options {
         port: args.port,
         data: args.data.clone(),
+        log: args.log.clone(),
         api_key: session::sandbox_secret(&key)?,
         tier: args.tier,
         seed: args.seed,

@@ -16,9 +16,11 @@ use super::parity::ParityTable;
 use super::problem::{Problem, Quoted};
 use super::secrets::SecretsTable;
 use super::{ApiSettings, Limits};
+use crate::keyset::Push;
 use crate::keyset::field::{Kind, Tier};
+use crate::keyset::push::{DeclaredPush, PushTexts};
 use crate::keyset::settings::bad_text;
-use crate::keyset::table::{NAME_MAX, SECTIONS};
+use crate::keyset::table::{NAME_MAX, PUSH, SECTIONS};
 use crate::keyset::views::{AppSource, Freeze, Ignored, Rotate};
 use crate::keyset::{
     ApiVersion, AppId, Bounded, Budget, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value, duration,
@@ -108,6 +110,7 @@ pub(super) struct Body {
     pub ignored: Vec<Ignored>,
     /// `Some(None)`: `rotate = false`.
     pub rotate: Option<Option<Rotate>>,
+    pub push: Vec<DeclaredPush>,
     /// Fields that were given a value that is reported already: they do not count as missing.
     pub rejected: Vec<FieldId>,
     /// A section or list was rejected as a whole: nothing in this table counts as missing.
@@ -141,6 +144,16 @@ impl Parsed {
 }
 
 // ------------------------------------------------------------------------------------------------------- syntax
+
+/// Whether a path stays below the folder that it is relative to.
+fn is_inside(path: &str) -> bool {
+    use std::path::{Component, Path};
+    let parts = Path::new(path).components();
+    !path.contains('\\')
+        && !path.ends_with('/')
+        && parts.clone().count() > 0
+        && parts.clone().all(|part| matches!(part, Component::Normal(_)))
+}
 
 /// Levels of tables and arrays. The tree is dropped recursively, so this also bounds the stack.
 const MAX_DEPTH: u32 = 32;
@@ -254,7 +267,7 @@ const HEAD: [&str; 5] = ["project", "api", "secrets", "limits", "parity"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
 const OF_KEYSET: [&str; 5] = ["app", "profiles", "protect", "freeze", "moved"];
 /// Keys that are no fields, of a keyset and of a profile.
-const OF_BOTH: [&str; 2] = ["ignore", "rotate"];
+const OF_BOTH: [&str; 3] = ["ignore", "rotate", "push"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -467,6 +480,8 @@ impl FileReader<'_> {
                 body.ignored.extend(ignored);
             } else if word == "rotate" {
                 body.rotate = self.rotate(item);
+            } else if word == "push" {
+                body.push = self.push(item);
             } else if let Some((index, section)) = SECTIONS.iter().enumerate().find(|(_, s)| s.call == Call::Config && s.name == word) {
                 match self.table(section.name, item) {
                     Some(fields) => self.section(&mut body, index, fields),
@@ -575,6 +590,65 @@ impl FileReader<'_> {
             return None;
         }
         Some(Some(Rotate { every, overlap, origin }))
+    }
+
+    /// `push.SERVICE = { file = "...", ... }`
+    fn push(&mut self, item: &Item<'_>) -> Vec<DeclaredPush> {
+        let mut all = Vec::new();
+        let Some(table) = self.table("push", item) else { return all };
+        for (key, item) in table {
+            let Some(push) = Push::find(key.get_ref()) else {
+                self.unknown_key(key, "key in `push`", PUSH.iter().map(|call| call.section));
+                continue;
+            };
+            let path = format!("push.{push}");
+            let Some(table) = self.table(&path, item) else { continue };
+            let (mut file, mut texts, mut wrong) = (None, PushTexts::new(), false);
+            for (key, item) in table {
+                let word = key.get_ref().as_ref();
+                let known = push.call().texts.iter().find(|text| **text == word);
+                if word != "file" && known.is_none() {
+                    let names = std::iter::once("file").chain(push.call().texts.iter().copied());
+                    wrong |= self.unknown_key(key, &format!("key in `{path}`"), names.collect::<Vec<_>>());
+                    continue;
+                }
+                let Some((text, at)) = self.string(&format!("{path}.{word}"), item) else {
+                    wrong = true;
+                    continue;
+                };
+                if let Some(why) = bad_text(text, NAME_MAX) {
+                    self.report(Problem::new(codes::BAD_TEXT, at, format!("bad text for `{path}.{word}`"), why));
+                    wrong = true;
+                } else if known.is_some() {
+                    texts.insert(word.into(), text.into());
+                } else if is_inside(text) {
+                    file = Some((text, at));
+                } else {
+                    let problem = Problem::new(codes::OUTSIDE, at, "a file outside the project", "leads out of the project's folder");
+                    self.report(
+                        problem.help("the file's path is relative to the project, without `..`; copy it there, and keep it out of git"),
+                    );
+                    wrong = true;
+                }
+            }
+            let missing: Vec<&str> = push.call().texts.iter().copied().filter(|text| !texts.contains_key(*text)).collect();
+            match file {
+                _ if wrong => {}
+                Some((file, origin)) if missing.is_empty() => {
+                    texts.extend([DeclaredPush::filename(file)]);
+                    all.push(DeclaredPush { push, file: file.into(), texts, origin });
+                }
+                file => {
+                    let missing = file.is_none().then_some("file").into_iter().chain(missing).map(|name| format!("`{name}`"));
+                    let title = format!("`{path}` is not whole");
+                    let label = format!("missing: {}", missing.collect::<Vec<_>>().join(", "));
+                    let problem = Problem::new(codes::MISSING_KEY, self.at(key.span()), title, label);
+                    self.report(problem.help("an upload replaces all that is there, so it needs all of it"));
+                }
+            }
+        }
+        all.sort_by_key(|declared| declared.push);
+        all
     }
 
     fn section(&mut self, body: &mut Body, section: usize, fields: &DeTable<'_>) {

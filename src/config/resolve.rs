@@ -164,15 +164,17 @@ impl Resolver<'_> {
 
     fn keyset(&mut self, table: KeysetTable, apps: &Apps, profiles: &Profiles, head: &Head) -> Option<(Label, DesiredKeyset)> {
         let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } = table;
-        let Body { settings: own, ignored: mut own_ignored, rotate: own_rotate, mut rejected, mut torn } = body;
+        let Body { settings: own, ignored: mut own_ignored, rotate: own_rotate, push: own_push, mut rejected, mut torn } = body;
         torn |= self.broken.contains(&origin.file);
         let (mut settings, mut ignored, mut rotate) = (Declared::default(), Vec::new(), None);
+        let mut push = BTreeMap::new();
         for word in named {
             match find(profiles, &word.text) {
                 Some((body, declared_at)) => {
                     merge(&mut settings, &body.settings);
                     ignored.extend_from_slice(&body.ignored);
                     rotate = body.rotate.or(rotate);
+                    push.extend(body.push.iter().map(|declared| (declared.push, declared.clone())));
                     rejected.extend_from_slice(&body.rejected);
                     torn |= body.torn || self.broken.contains(&declared_at.file);
                 }
@@ -194,6 +196,7 @@ impl Resolver<'_> {
         own_ignored.sort_by_key(|ignored| ignored.field);
         own_ignored.dedup_by_key(|ignored| ignored.field);
         let rotate = own_rotate.or(rotate).flatten();
+        push.extend(own_push.into_iter().map(|declared| (declared.push, declared)));
         rules::rotation_tier(rotate.as_ref(), head.api.tier, &mut self.problems);
 
         let given = |id: FieldId| settings.get(id).is_some() || rejected.contains(&id);
@@ -243,6 +246,7 @@ impl Resolver<'_> {
             moved_from: Box::default(),
             ignored: own_ignored.into(),
             rotate,
+            push: push.into_values().collect(),
             origin,
         };
         Some((label, keyset))

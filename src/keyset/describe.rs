@@ -9,7 +9,7 @@ use super::field::{Call, Field, Kind, Life, Section, TierRule};
 use super::names::{ApiVersion, LABEL_MAX};
 use super::parity::RULES_MAX;
 use super::settings::FieldId;
-use super::table::{NAME_MAX, SECTIONS};
+use super::table::{NAME_MAX, PUSH, PushCall, SECTIONS};
 
 /// The JSON Schema (draft-07) of `keyform.toml` and of the files it includes.
 ///
@@ -209,12 +209,28 @@ fn for_profiles_too() -> Map<String, Json> {
         }),
     );
     Map::from_iter([
+        ("push".to_owned(), push()),
         ("ignore".to_owned(), ignored("Fields that others may change once the keyset exists.")),
         (
             "rotate".to_owned(),
             json!({ "description": "Rotation of the secret key; `false`: none, whatever a profile says.", "oneOf": [every, { "const": false }] }),
         ),
     ])
+}
+
+/// Files to upload, each with the texts that go with it.
+fn push() -> Json {
+    let text = |description: &str| json!({ "description": description, "type": "string", "minLength": 1, "maxLength": NAME_MAX });
+    let call = |call: &PushCall| {
+        let texts = call.texts.iter().map(|name| {
+            let field = FieldId::find(call.section, name).map_or("", |field| field.field().doc);
+            ((*name).to_owned(), text(field))
+        });
+        let file = ("file".to_owned(), text("The file, relative to the project's folder and inside it. Keep it out of version control."));
+        let required: Vec<&str> = std::iter::once("file").chain(call.texts.iter().copied()).collect();
+        (call.section.to_owned(), object(call.doc, &required, Json::Object(texts.chain([file]).collect())))
+    };
+    object("Credentials of push services, uploaded from files.", &[], Json::Object(PUSH.iter().map(call).collect()))
 }
 
 /// A list of fields, each perhaps with a reason.

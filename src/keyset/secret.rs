@@ -49,6 +49,24 @@ impl Secret {
 #[error("it is not a key: keys are 1 to 1,024 printable ASCII characters without blanks")]
 pub struct BadSecret;
 
+/// The content of a file with push credentials. The only way to it is [`PushContent::expose_text`].
+pub struct PushContent(Zeroizing<String>);
+
+impl PushContent {
+    pub fn new(text: Zeroizing<String>) -> PushContent {
+        PushContent(text)
+    }
+    /// For its digest, and for the upload.
+    pub fn expose_text(&self) -> &str {
+        &self.0
+    }
+    /// Whether a text holds a part of it.
+    pub fn is_in(&self, text: &str) -> bool {
+        const TELLING: usize = 12;
+        self.0.split(['\n', '"', '\\']).map(str::trim).any(|part| part.len() >= TELLING && text.contains(part))
+    }
+}
+
 /// The bytes of an answer that holds a secret, as they came. Sealed first, parsed later.
 pub struct RawAnswer(Zeroizing<Vec<u8>>);
 

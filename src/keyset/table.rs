@@ -147,6 +147,32 @@ const TABLE: &[Section] = &[
 
 const _: () = check(TABLE);
 
+/// A file that is uploaded by a call of its own, and described by fields of a section: `POST /v2/keysets/{id}/config/{section}`.
+#[derive(Debug)]
+pub struct PushCall {
+    /// The section that describes what was uploaded, and the last part of the call's path.
+    pub section: &'static str,
+    /// Texts that go with the file, each required.
+    pub texts: &'static [&'static str],
+    /// The member of the request that holds the file's content: a guess, the documentation does not name it.
+    pub content: &'static str,
+    pub doc: &'static str,
+}
+
+/// The member of the request that holds the file's name.
+pub const PUSH_FILENAME: &str = "filename";
+
+/// The second table: uploads (Admin API: upload APNs credentials, upload FCM credentials; documented).
+pub static PUSH: [PushCall; 2] = [
+    PushCall {
+        section: "apns",
+        texts: &["teamId", "authKeyId"],
+        content: "token",
+        doc: "An APNs token (`.p8`). Its upload turns `apns.enabled` on.",
+    },
+    PushCall { section: "fcm", texts: &[], content: "key", doc: "A Firebase key (JSON). Its upload turns `apns.enabled` on too." },
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

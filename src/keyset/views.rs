@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::mirror::MirrorTarget;
 use super::names::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
+use super::push::{DeclaredPush, Push, RecordedPush};
 use super::settings::{Declared, FieldId, Observed, Origin, Value};
 use super::wire::KeyPrefix;
 
@@ -72,6 +73,8 @@ pub struct DesiredKeyset {
     pub ignored: Box<[Ignored]>,
     /// How often it gets a new secret key.
     pub rotate: Option<Rotate>,
+    /// Credentials to upload, each service once, in the order of the table.
+    pub push: Box<[DeclaredPush]>,
     /// Of the table's name.
     pub origin: Origin,
 }
@@ -149,6 +152,8 @@ pub struct RecordedKeyset {
     pub protect: Option<bool>,
     /// When keyform created or changed it last.
     pub applied_at: Option<jiff::Timestamp>,
+    /// What was uploaded last.
+    pub push: BTreeMap<Push, RecordedPush>,
 }
 
 impl SecretRecord {

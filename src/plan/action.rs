@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::{AppId, Bounded, Budget, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
@@ -60,6 +61,23 @@ pub enum Action {
         id: KeysetId,
         app: Label,
         changes: Vec<Change>,
+        origin: Origin,
+    },
+    /// Push credentials are uploaded, which replaces those that are there.
+    UploadPush {
+        label: Label,
+        /// `None`: it is created by the same plan.
+        id: Option<KeysetId>,
+        app: Label,
+        push: Push,
+        /// Relative to the project's folder.
+        file: Box<str>,
+        texts: PushTexts,
+        /// Of the file, in hex.
+        sha256: Box<str>,
+        why: Upload,
+        /// The switch that an upload turns on is declared as off, and is turned off again.
+        switch_off: bool,
         origin: Origin,
     },
     /// It gets a new secret key; why tells what becomes of the one of before.
@@ -128,6 +146,19 @@ pub enum Mirroring {
     New,
     /// The one that was sent there is of another secret key, or is about to be.
     Outdated,
+}
+
+/// Why push credentials are uploaded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Upload {
+    New,
+    /// The file, or what the TOML says of it, is another than was uploaded last.
+    Changed,
+    /// The account shows other credentials than were uploaded.
+    ChangedOutside {
+        field: FieldId,
+        live: Value,
+    },
 }
 
 /// Why a secret key is rotated.
@@ -203,6 +234,8 @@ pub enum Refused {
     OtherKeys { id: KeysetId },
     /// More of a kind than `[limits]` or `--limit` allows. `limit`: what `budget` comes to.
     OverLimit { kind: Bounded, planned: usize, limit: usize, budget: Budget },
+    /// Push credentials have to be uploaded, and their file cannot be read, for this reason.
+    NoPushFile { push: Push, file: Box<str>, why: Box<str> },
     /// It, its app or the project is not to be changed for now.
     Frozen { reason: Box<str>, app: bool },
     /// A keyset in the account has this app and name already: a create would double it. `recorded_as`: the state knows it
@@ -231,6 +264,8 @@ pub enum Note {
     Sealed { label: Label, since: jiff::Timestamp },
     /// An app that keyform made, not declared any more. `holds`: keysets that keep it from being deleted.
     OrphanApp { label: Label, id: AppId, holds: usize },
+    /// A file with push credentials is not here, so it was not compared with what was uploaded from it.
+    NotCompared { label: Label, file: Box<str> },
     /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
     ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
     /// A create of a keyset that is not declared any more was begun and its end is not known: there may be one in the account.
@@ -298,6 +333,7 @@ pub struct Summary {
     pub adopt_apps: usize,
     pub create: usize,
     pub update: usize,
+    pub upload: usize,
     pub rotate: usize,
     pub mirror: usize,
     pub moved: usize,
@@ -331,6 +367,7 @@ impl Plan {
                     sum.update += 1;
                     sum.irreversible += changes.iter().filter(|c| c.is_irreversible()).count();
                 }
+                Action::UploadPush { .. } => sum.upload += 1,
                 Action::RotateSecret { .. } => sum.rotate += 1,
                 Action::MirrorSecret { .. } => sum.mirror += 1,
                 Action::MoveApp { .. } | Action::MoveKeyset { .. } => sum.moved += 1,
@@ -352,6 +389,7 @@ impl Action {
             | Action::AdoptApp { label, .. }
             | Action::CreateKeyset { label, .. }
             | Action::UpdateKeyset { label, .. }
+            | Action::UploadPush { label, .. }
             | Action::RotateSecret { label, .. }
             | Action::MoveApp { label, .. }
             | Action::MoveKeyset { label, .. }
@@ -375,6 +413,7 @@ impl Action {
             | Action::ForgetApp { .. } => true,
             Action::CreateKeyset { .. }
             | Action::UpdateKeyset { .. }
+            | Action::UploadPush { .. }
             | Action::RotateSecret { .. }
             | Action::MoveKeyset { .. }
             | Action::ProtectKeyset { .. }
@@ -391,7 +430,7 @@ impl Action {
 
     /// The order of a plan: apps first, each label's steps together, its secret key and then the copies of it last; then keysets
     /// that go, and last the apps that held them.
-    pub fn rank(&self) -> (u8, &Label, u8, Option<&MirrorTarget>) {
+    pub fn rank(&self) -> (u8, &Label, u8, Option<Push>, Option<&MirrorTarget>) {
         let part = match (self.is_removal(), self.is_app()) {
             (false, true) => 0,
             (false, false) => 1,
@@ -400,12 +439,14 @@ impl Action {
         };
         let (step, to) = match self {
             Action::MoveApp { .. } | Action::MoveKeyset { .. } => (0, None),
-            Action::RotateSecret { .. } => (3, None),
-            Action::MirrorSecret { to, .. } => (4, Some(to)),
-            Action::ProtectKeyset { .. } => (2, None),
+            Action::UploadPush { .. } => (2, None),
+            Action::ProtectKeyset { .. } => (3, None),
+            Action::RotateSecret { .. } => (4, None),
+            Action::MirrorSecret { to, .. } => (5, Some(to)),
             _ => (1, None),
         };
-        (part, self.label(), step, to)
+        let push = if let Action::UploadPush { push, .. } = self { Some(*push) } else { None };
+        (part, self.label(), step, push, to)
     }
 }
 
@@ -417,6 +458,7 @@ impl Refused {
             Refused::Frozen { app, .. } => *app,
             Refused::Immutable { .. }
             | Refused::AppChanged { .. }
+            | Refused::NoPushFile { .. }
             | Refused::NeedsConsent { .. }
             | Refused::MovedWhileSealed { .. }
             | Refused::Protected { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::keyset::push::PushFile;
 use crate::keyset::views::{Live, RecordedKeyset, SecretRecord};
 use crate::keyset::{Bounded, KeysetId, Label, Life, PublicKeys, Value};
 
@@ -46,6 +47,12 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
             Action::ForgetApp { label, id } => {
                 if !inputs.policy.delete || inputs.live.is_none_or(|live| live.apps.contains_key(id)) {
                     notes.push(format!("app {label} is forgotten and not known to be gone"));
+                }
+            }
+            Action::UploadPush { label, push, sha256, file, .. } => {
+                let declared = inputs.desired.keysets.get(label).is_some_and(|keyset| keyset.push.iter().any(|p| p.push == *push));
+                if !declared || inputs.push.get(file) != Some(&PushFile::Is(sha256.clone())) {
+                    notes.push(format!("{label}: {push} is uploaded otherwise than declared"));
                 }
             }
             Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::keyset::push::{Push, PushFiles};
 use crate::keyset::views::{AppSource, Desired, Live, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Origin, Value};
 
+use super::action::Upload;
 use super::moves::relabelled;
+use super::push::{Standing, standing};
 
 /// Everything that is not as declared, applied or known. Apps first, then keysets, each by label; what nobody manages last.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +43,14 @@ pub enum Finding {
         declared: Value,
         applied: Option<Value>,
         live: Value,
+        origin: Origin,
+    },
+    /// Push credentials are not those that are declared.
+    Push {
+        label: Label,
+        id: KeysetId,
+        push: Push,
+        why: Upload,
         origin: Origin,
     },
     /// The name of an app that keyform manages.
@@ -115,7 +126,7 @@ pub enum Who {
 }
 
 /// Compares all three. `unmanaged`: also tell of what nobody manages.
-pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, unmanaged: bool) -> Drift {
+pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, push: &PushFiles, unmanaged: bool) -> Drift {
     let mut drift = Drift::default();
     let recorded = &*relabelled(desired, recorded);
     apps(desired, recorded, live, &mut drift);
@@ -153,6 +164,12 @@ pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, unmanaged: boo
                 live: now.clone(),
                 origin: setting.origin,
             });
+        }
+        for declared in &keyset.push {
+            if let Standing::Due { why, .. } = standing(declared, Some(known), Some(there), push.get(&declared.file)) {
+                let (label, id, push) = (label.clone(), known.id.clone(), declared.push);
+                drift.findings.push(Finding::Push { label, id, push, why, origin: declared.origin });
+            }
         }
         drift.in_order += usize::from(drift.findings.len() == before);
     }
@@ -258,6 +275,7 @@ impl Finding {
     pub fn origin(&self) -> Option<Origin> {
         match self {
             Finding::Field { origin, .. }
+            | Finding::Push { origin, .. }
             | Finding::AppName { origin, .. }
             | Finding::NotApplied { origin, .. }
             | Finding::AppNotApplied { origin, .. } => Some(*origin),

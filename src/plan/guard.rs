@@ -61,7 +61,8 @@ pub(super) fn planned(plan: &Plan, kind: Bounded) -> usize {
     let sum = plan.summary();
     match kind {
         Bounded::Create => sum.create,
-        Bounded::Update => sum.update,
+        // What is uploaded takes the place of what is there.
+        Bounded::Update => sum.update + sum.upload,
         Bounded::Irreversible => sum.irreversible,
         Bounded::Delete => sum.delete + sum.delete_apps,
     }

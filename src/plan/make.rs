@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::keyset::push::PushFiles;
 use crate::keyset::views::{Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, Rotate, SecretRecord};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
 use super::action::{Action, Mirroring, Note, OpenCreates, Plan, Policy, Reason, Refusal, Refused, Rotation};
 use super::apps::{self, Standing};
 use super::moves::Moved;
-use super::{diff, guard, remove};
+use super::{diff, guard, push, remove};
 
 /// Everything a plan depends on.
 #[derive(Clone, Copy)]
@@ -20,6 +21,8 @@ pub struct Inputs<'a> {
     pub open: &'a OpenCreates,
     pub policy: &'a Policy,
     pub now: jiff::Timestamp,
+    /// Files with push credentials.
+    pub push: &'a PushFiles,
 }
 
 /// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
@@ -176,11 +179,14 @@ impl<'a> Keysets<'_, 'a> {
         for (field, recorded, live) in diff.outside {
             self.plan.notes.push(Note::ChangedOutside { label: label.clone(), field, recorded, live: Some(live) });
         }
+        let uploads = self.plan.actions.len();
+        push::plan(&self.inputs, label, keyset, Some((&recorded.id, recorded)), live, self.plan, &mut self.refusals);
         if self.refusals.len() > refusals {
+            self.plan.actions.truncate(uploads);
             return;
         }
         let rotation = self.rotation(label, keyset, recorded);
-        let actions = self.plan.actions.len();
+        let actions = uploads;
         if !diff.changes.is_empty() {
             self.plan.actions.push(Action::UpdateKeyset {
                 label: label.clone(),
@@ -280,6 +286,12 @@ impl<'a> Keysets<'_, 'a> {
                 match doubles(&create, &names) {
                     Some(refusal) => self.refusals.push(refusal),
                     None => {
+                        let (actions, refusals) = (self.plan.actions.len(), self.refusals.len());
+                        push::plan(&self.inputs, create.label, create.keyset, None, None, self.plan, &mut self.refusals);
+                        if self.refusals.len() > refusals {
+                            self.plan.actions.truncate(actions);
+                            continue;
+                        }
                         self.plan.actions.push(Action::CreateKeyset {
                             label: create.label.clone(),
                             app: create.keyset.app.clone(),

@@ -10,9 +10,12 @@ mod inventory;
 mod make;
 mod moves;
 mod parity;
+mod push;
 mod remove;
 
-pub use action::{Action, Change, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary};
+pub use action::{
+    Action, Change, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary, Upload,
+};
 pub use check::check;
 pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
 pub use inventory::{AppItem, Inventory, KeysetItem, inventory};

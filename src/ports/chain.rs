@@ -372,6 +372,7 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
         secret_label: None,
         protect,
         applied_at: Some(intent.at),
+        push: BTreeMap::new(),
     };
     ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: ends }).await?;
     protocol::reached(Point::CreateCommitted);

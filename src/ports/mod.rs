@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset};
 use crate::keyset::wire::{AppPage, BadAnswer, KeyPrefix, KeysetPage, ListedKey};
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, RawAnswer, Secret};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, PushContent, RawAnswer, Secret};
 
 // ---------------------------------------------------------------------------------------------------------- Api
 
@@ -59,6 +60,14 @@ pub trait Api: Send + Sync {
     fn delete_app(&self, id: &AppId) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// How many seconds the server's clock is ahead of ours, as it told with its last answer; `None`: it does not tell.
     fn clock_offset(&self) -> Option<i64>;
+    /// `POST /v2/keysets/{id}/config/{push}`: replaces what is there, so it may be repeated.
+    fn upload_push(
+        &self,
+        id: &KeysetId,
+        push: Push,
+        texts: &PushTexts,
+        content: &PushContent,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// `PATCH /v2/keysets/{id}/config`
     fn patch_config(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<Observed, ApiError>> + Send;
 }

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::plan_words::{quoted, value};
+use super::plan_words::{quoted, upload, value};
 use super::style::{BOLD, DIM, GOOD, WARN};
 use super::text::{count, github, markdown, terminal};
 use crate::config::{Place, Sources};
 use crate::keyset::wire::to_json;
-use crate::plan::{Drift, Finding, IgnoredDrift, Who};
+use crate::plan::{Drift, Finding, IgnoredDrift, Upload, Who};
 
 /// A finding in words: what it is about, what differs, and who changed it.
 struct Words {
@@ -30,6 +30,13 @@ fn words(finding: &Finding) -> Words {
             };
             let what = format!("{field}: declared {}, the account has {}{before}", value(declared), value(live));
             of("field", format!("keyset {label}"), what, who(*by))
+        }
+        Finding::Push { label, push, why, .. } => {
+            let who = match why {
+                Upload::New | Upload::Changed => "changed in the project since the last apply",
+                Upload::ChangedOutside { .. } => "changed in the account",
+            };
+            of("push", format!("keyset {label}"), format!("{push}: {}", upload(why)), who)
         }
         Finding::AppName { label, who: by, declared, live, .. } => of(
             "app_name",
@@ -159,6 +166,7 @@ pub fn for_github(drift: &Drift, sources: &Sources) -> String {
 /// ```text
 /// findings[]   {what, message, who, place: {path, line, column} | null} and, by `what`:
 ///   "field"           label, id, field, by: "toml" | "account" | "both" | "server", declared, applied (or null), live
+///   "push"            label, id, push, by: "toml" | "account"
 ///   "app_name"        label, id, by, declared, applied, live
 ///   "gone" "app_gone" "not_declared" "app_not_declared"   label, id
 ///   "moved"           label, id, from, to (ids of apps)
@@ -178,6 +186,10 @@ pub fn json(drift: &Drift, sources: &Sources, exit_code: u8) -> Json {
                     "label": label, "id": id, "field": field.to_string(), "by": who_tag(*who), "declared": to_json(declared),
                     "applied": applied.as_ref().map(to_json), "live": to_json(live),
                 }),
+                Finding::Push { label, id, push, why, origin: _ } => {
+                    let by = if matches!(why, Upload::ChangedOutside { .. }) { Who::Account } else { Who::Toml };
+                    json!({ "label": label, "id": id, "push": push, "by": who_tag(by) })
+                }
                 Finding::AppName { label, id, who, declared, applied, live, origin: _ } => {
                     json!({ "label": label, "id": id, "by": who_tag(*who), "declared": declared, "applied": applied, "live": live })
                 }

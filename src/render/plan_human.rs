@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use similar::{Algorithm, ChangeTag};
 
 use crate::config::Sources;
-use crate::keyset::{Label, Value};
+use crate::keyset::{Label, Push, Value};
 use crate::plan::{Action, Change, Plan, Refusal};
 
 use super::plan_words::{self as words, quoted, value};
@@ -43,6 +43,8 @@ pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     group(&mut out, "Apps", plan.actions.iter().filter(app).map(|a| action(a, compact)));
     group(&mut out, "Keysets to create", plan.actions.iter().filter(create).map(|a| action(a, compact)));
     group(&mut out, "Keysets to update", plan.actions.iter().filter(update).map(|a| action(a, compact)));
+    let upload = |a: &&Action| matches!(a, Action::UploadPush { .. });
+    group(&mut out, "Push credentials to upload", plan.actions.iter().filter(upload).map(|a| action(a, compact)));
     let rotate = |a: &&Action| matches!(a, Action::RotateSecret { .. });
     group(&mut out, "Secret keys to replace", plan.actions.iter().filter(rotate).map(|a| action(a, compact)));
     let mirror = |a: &&Action| matches!(a, Action::MirrorSecret { .. });
@@ -101,6 +103,20 @@ fn action(action: &Action, compact: bool) -> String {
         Action::UpdateKeyset { label, id, app, changes, origin: _ } => {
             let mut out = format!("{UPDATE}~{UPDATE:#} keyset {label} in app {app} ({id})\n");
             changes.iter().for_each(|change| out.push_str(&field(change)));
+            out
+        }
+        Action::UploadPush { label, id, app, push, file, texts, sha256, why, switch_off, origin: _ } => {
+            let id = id.as_ref().map_or_else(String::new, |id| format!(" ({id})"));
+            let mut out = format!("{UPDATE}^{UPDATE:#} {push} of keyset {label} in app {app}{id}: {}\n", words::upload(why));
+            let _ =
+                writeln!(out, "    {UPDATE}^{UPDATE:#} file: {} {DIM}(sha256 {}...){DIM:#}", quoted(file), &sha256[..16.min(sha256.len())]);
+            for (name, text) in texts.iter().filter(|(_, text)| !file.ends_with(&***text)) {
+                let _ = writeln!(out, "    {UPDATE}^{UPDATE:#} {name}: {}", quoted(text));
+            }
+            if let Some(switch) = Push::switch() {
+                let then = if *switch_off { "turned on by the upload, and off again afterwards" } else { "turned on by the upload" };
+                let _ = writeln!(out, "      {DIM}{switch}: {then}{DIM:#}");
+            }
             out
         }
         Action::RotateSecret { label, id, app, why, origin: _ } => {
@@ -241,6 +257,9 @@ fn summary(plan: &Plan) -> String {
             if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 { sum.update.to_string() } else { count(sum.update, "keyset") };
         let last = if sum.irreversible > 0 { format!(" ({} irreversible)", sum.irreversible) } else { String::new() };
         parts.push(format!("{noun} to update{last}"));
+    }
+    if sum.upload > 0 {
+        parts.push(format!("{} to upload", count(sum.upload, "push credential")));
     }
     if sum.rotate > 0 {
         parts.push(format!("{} to replace", count(sum.rotate, "secret key")));

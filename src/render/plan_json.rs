@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
-use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refused, Rotation};
+use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refused, Rotation, Upload};
 
 use super::plan_words as words;
 
@@ -17,10 +17,10 @@ pub const FORMAT_VERSION: u32 = 1;
 /// format_version   1
 /// kind             "plan"
 /// refreshed        whether the account was looked at
-/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, rotate, mirror, move, protect, delete, delete_apps, forget, irreversible, refused, orphans, unchanged
+/// summary          counts: create_apps, rename_apps, adopt_apps, create, update, upload, rotate, mirror, move, protect, delete, delete_apps, forget, irreversible, refused, orphans, unchanged
 /// actions[]        in the order of apply:
 ///   action, kind   "create" | "rename" | "adopt" + "app";  "create" | "update" | "protect" + "keyset";
-///                  "move" | "delete" | "forget" + either;  "rotate" | "mirror" + "secret_key"
+///                  "move" | "delete" | "forget" + either;  "rotate" | "mirror" + "secret_key";  "upload" + "push"
 ///   label, place   place: {path, line, column} from 1, or null
 ///   reason         creates: {why: "new" | "deleted_outside" | "unfinished", id?, since?}
 ///                  rotations: {why: "missing" | "unfinished" | "due", message?, since?, every_seconds?, overlap_seconds?};  mirrors: {why: "new" | "outdated"}
@@ -29,9 +29,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// refusals[]       {why, kind: "app" | "keyset" | "plan", label, place, message, reason, instead[]} and the members of its
 ///                  `why`, which are named below; one refusal is enough for nothing to be applied
 ///   why            "immutable" "needs_consent" "app_changed" "app_replaced" "app_not_visible" "vanished" "over_limit"
-///                  "frozen" "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
+///                  "frozen" "no_push_file" "name_taken" "app_name_taken" "unknown_label" "protected" "other_keys" "moved_while_sealed"
 /// orphans[]        {label, id, live: true | false | null, declared_as: another label of the same keyset, or null, message}
-/// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished", label, message, ...}
+/// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished" | "not_compared", label, message, ...}
 /// ```
 ///
 /// `from: null` with `from_known: true` is the API's null; with `false` the value before is not known. Values are data and
@@ -49,6 +49,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
             "adopt_apps": sum.adopt_apps,
             "create": sum.create,
             "update": sum.update,
+            "upload": sum.upload,
             "rotate": sum.rotate,
             "mirror": sum.mirror,
             "move": sum.moved,
@@ -148,6 +149,23 @@ fn action(action: &Action, sources: &Sources) -> Json {
             let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
             (json, origin)
         }
+        Action::UploadPush { label, id, app, push, file, texts, sha256, why, switch_off, origin } => {
+            let reason = match why {
+                Upload::New => json!({ "why": "new" }),
+                Upload::Changed => json!({ "why": "changed" }),
+                Upload::ChangedOutside { field, live } => {
+                    json!({ "why": "changed_outside", "field": field.to_string(), "live": to_json(live) })
+                }
+            };
+            let mut json = json!({
+                "action": "upload", "kind": "push", "label": label, "app": app, "push": push, "file": file, "sha256": sha256,
+                "texts": texts, "switch_off": switch_off, "reason": reason,
+            });
+            if let Some(id) = id {
+                json["id"] = json!(id);
+            }
+            (json, origin)
+        }
         Action::RotateSecret { label, id, app, why, origin } => {
             let reason = match why {
                 Rotation::Missing { why } => json!({ "why": "missing", "message": why }),
@@ -209,6 +227,7 @@ fn refused(why: &Refused) -> Json {
         Refused::OverLimit { kind, planned, limit, budget } => {
             json!({ "limit_of": kind.name(), "planned": planned, "limit": limit, "budget": budget.to_string() })
         }
+        Refused::NoPushFile { push, file, why } => json!({ "push": push, "file": file, "error": why }),
         Refused::Frozen { reason, app: _ } => json!({ "freeze": reason }),
         Refused::NameTaken { app, name, id, recorded_as } => json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as }),
         Refused::AppNameTaken { name, id, recorded_as } => json!({ "name": name, "id": id, "recorded_as": recorded_as }),
@@ -224,6 +243,7 @@ fn note(note: &Note) -> Json {
             let live: Option<Json> = live.as_ref().map(|v: &Value| to_json(v));
             json!({ "label": label, "field": field.to_string(), "recorded": to_json(recorded), "live": live })
         }
+        Note::NotCompared { label, file } => json!({ "label": label, "file": file }),
         Note::Unfinished { label, since } => json!({ "label": label, "since": since }),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::keyset::{Bounded, Budget, FieldId, Label, Life, Value, duration};
-use crate::plan::{Mirroring, Note, Orphan, Reason, Refused, Rotation};
+use crate::plan::{Mirroring, Note, Orphan, Reason, Refused, Rotation, Upload};
 
 use super::text::{count, terminal};
 
@@ -134,6 +134,12 @@ pub(super) fn refused(why: &Refused) -> Words {
                 ],
             }
         }
+        Refused::NoPushFile { push, file, why } => Words {
+            tag: "no_push_file",
+            what: format!("{push} has to be uploaded, and {} cannot be: {}", quoted(file), terminal(why)),
+            why: "The account was given none, or another one, and an upload needs the file.".into(),
+            instead: vec!["put the file there and plan again".into(), "or do the rest: --target LABEL".into()],
+        },
         Refused::Frozen { reason, app: _ } => Words {
             tag: "frozen",
             what: format!("frozen: {}", quoted(reason)),
@@ -203,6 +209,14 @@ pub(super) fn rotation(why: &Rotation) -> String {
     }
 }
 
+pub(super) fn upload(why: &Upload) -> String {
+    match why {
+        Upload::New => "not uploaded yet".to_owned(),
+        Upload::Changed => "another one than was uploaded last".to_owned(),
+        Upload::ChangedOutside { field, live } => format!("the account has another one: {field} is {}", value(live)),
+    }
+}
+
 pub(super) fn mirroring(why: Mirroring) -> &'static str {
     match why {
         Mirroring::New => "no copy was sent there yet",
@@ -226,6 +240,10 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
         Note::OrphanApp { label, id, holds } => (
             "orphan_app",
             format!("app {label} ({id}) is not declared any more; it is left alone, for it holds {}", count(*holds, "keyset")),
+        ),
+        Note::NotCompared { label, file } => (
+            "not_compared",
+            format!("keyset {label}: {} is not here, so it is not known whether it is what was uploaded from it", quoted(file)),
         ),
         Note::ChangedOutside { label, field, recorded, live } => {
             let now = live.as_ref().map_or("not shown".into(), value);

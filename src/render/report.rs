@@ -43,6 +43,7 @@ pub fn human(report: &Report) -> String {
         (verb(Verb::AdoptApp), "app", "referenced"),
         (verb(Verb::CreateKeyset), "keyset", "created"),
         (verb(Verb::UpdateKeyset), "keyset", "updated"),
+        (report.count(|step, outcome| matches!(step.verb, Verb::UploadPush(_)) && outcome.is_done()), "push credential", "uploaded"),
         (verb(Verb::RotateSecret), "secret key", "replaced"),
         (verb(Verb::MirrorSecret), "secret", "mirrored"),
         (verb(Verb::MoveApp) + verb(Verb::MoveKeyset), "label", "moved"),
@@ -117,6 +118,9 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
         Outcome::Updated { differing } => {
             serde_json::json!({"outcome": "updated", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
         }
+        Outcome::Uploaded { differing } => {
+            serde_json::json!({"outcome": "uploaded", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
+        }
         Outcome::Mirrored { to } => serde_json::json!({"outcome": "mirrored", "to": to}),
         Outcome::Moved { from, kept_under } => serde_json::json!({"outcome": "moved", "from": from, "secret_kept_under": kept_under}),
         Outcome::Protected { protect } => serde_json::json!({"outcome": "noted", "protect": protect}),
@@ -131,6 +135,9 @@ fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
         Outcome::Skipped { why } => serde_json::json!({"outcome": "skipped", "message": why}),
     };
     json["step"] = verb_name(step.verb).into();
+    if let Verb::UploadPush(push) = step.verb {
+        json["push"] = push.name().into();
+    }
     json["label"] = step.label.as_str().into();
     json
 }
@@ -156,6 +163,7 @@ fn verb_name(verb: Verb) -> &'static str {
         Verb::AdoptApp => "reference_app",
         Verb::CreateKeyset => "create_keyset",
         Verb::UpdateKeyset => "update_keyset",
+        Verb::UploadPush(_) => "upload_push",
         Verb::RotateSecret => "rotate_secret",
         Verb::MirrorSecret => "mirror_secret",
         Verb::MoveApp => "move_app",
@@ -176,6 +184,7 @@ fn subject(step: &Step) -> String {
         Verb::CreateKeyset | Verb::UpdateKeyset | Verb::MoveKeyset | Verb::ProtectKeyset | Verb::DeleteKeyset | Verb::ForgetKeyset => {
             "keyset"
         }
+        Verb::UploadPush(push) => return format!("{push} of {BOLD}{}{BOLD:#}", step.label),
         Verb::RotateSecret => "secret key of",
         Verb::MirrorSecret => "copy of the secret key of",
         Verb::Resolve => "earlier step for",
@@ -239,6 +248,7 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
             format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
+        Outcome::Uploaded { .. } => format!("{GOOD}✓{GOOD:#} {subject} uploaded"),
         Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
         Outcome::Moved { from, kept_under: None } => format!("{GOOD}✓{GOOD:#} {subject} was {from}"),
         Outcome::Moved { from, kept_under: Some(label) } => {
@@ -269,6 +279,7 @@ fn failing(step: &Step) -> &'static str {
         Verb::RenameApp => "not renamed",
         Verb::AdoptApp => "not referenced",
         Verb::UpdateKeyset => "not updated",
+        Verb::UploadPush(_) => "not uploaded",
         Verb::RotateSecret => "not replaced",
         Verb::MirrorSecret => "not sent",
         Verb::MoveApp | Verb::MoveKeyset => "not moved",
@@ -289,7 +300,7 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
             notes.extend(differing.iter().map(differs));
         }
         Outcome::Rotated { secret, waits, .. } => notes.extend(without_secret(secret, *waits)),
-        Outcome::Updated { differing } => notes.extend(differing.iter().map(differs)),
+        Outcome::Updated { differing } | Outcome::Uploaded { differing } => notes.extend(differing.iter().map(differs)),
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
         Outcome::Unknown { .. } if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) => {
             notes.push("It is written down as begun: the next `keyform apply` looks for it before it makes anything.".to_owned());

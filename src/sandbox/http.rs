@@ -1,6 +1,7 @@
 //! HTTP around the world: who is asking, what for, and every refusal in the API's one shape.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub struct Setup {
     pub seed: Option<u64>,
     pub latency: Duration,
     pub faults: Vec<Fault>,
+    pub log: Option<File>,
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -39,6 +41,7 @@ pub struct Server {
     seed: Option<u64>,
     latency: Duration,
     faults: Vec<Armed>,
+    log: Option<File>,
     stopping: watch::Receiver<bool>,
     /// `None` after the stop.
     account: Mutex<Option<Account>>,
@@ -51,9 +54,9 @@ struct Account {
 
 impl Server {
     pub fn new(setup: Setup, world: World, store: Option<Store>) -> Server {
-        let Setup { api_key, seed, latency, faults, stopping } = setup;
+        let Setup { api_key, seed, latency, faults, log, stopping } = setup;
         let faults = faults.into_iter().map(Armed::new).collect();
-        Server { api_key, seed, latency, faults, stopping, account: Mutex::new(Some(Account { world, store })) }
+        Server { api_key, seed, latency, faults, log, stopping, account: Mutex::new(Some(Account { world, store })) }
     }
 
     /// Lets go of the data file; requests that are still on their way are refused from now on.
@@ -125,6 +128,10 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stopping: wat
 
 async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response<Body> {
     let asked = Asked::read(request).await;
+    if let Some(mut log) = server.log.as_ref() {
+        // One write, so that lines of several requests do not mix. A log that fails is no reason to refuse a request.
+        let _ = log.write_all(format!("{} {}\n", asked.method, asked.path).as_bytes());
+    }
     if !server.latency.is_zero() {
         tokio::time::sleep(server.latency).await;
     }

@@ -23,6 +23,7 @@ mod shelf;
 mod store;
 mod world;
 
+use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Options {
     pub port: u16,
     /// Where apps and keysets are kept; `None`: in memory only.
     pub data: Option<PathBuf>,
+    /// A line for each request is appended here: method and path.
+    pub log: Option<PathBuf>,
     /// The one key that is let in.
     pub api_key: Secret,
     /// The account's plan, whose limits are enforced.
@@ -66,6 +69,7 @@ impl Default for Options {
         Options {
             port: 0,
             data: None,
+            log: None,
             api_key: Secret::parse(Zeroizing::new(Options::API_KEY.to_owned())).expect("the word is a key"),
             tier: Tier::Pro,
             seed: None,
@@ -90,19 +94,25 @@ pub enum SandboxError {
 
 /// Starts the sandbox inside the running tokio runtime. When this returns, it takes connections.
 pub async fn start(options: Options) -> Result<Running, SandboxError> {
-    let Options { port, data, api_key, tier, seed, latency, faults } = options;
+    let Options { port, data, log, api_key, tier, seed, latency, faults } = options;
     let (world, store) = match data {
         Some(path) => store::open(path, tier).map(|(store, world)| (world, Some(store)))?,
         None => (world::World::new(tier), None),
     };
+    let log = log.map(open_log).transpose()?;
     let listen = |why| SandboxError::Listen { port, why };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
 
     let (stop, stopping) = watch::channel(false);
-    let server = Arc::new(http::Server::new(http::Setup { api_key, seed, latency, faults, stopping: stopping.clone() }, world, store));
+    let server = Arc::new(http::Server::new(http::Setup { api_key, seed, latency, faults, log, stopping: stopping.clone() }, world, store));
     let task = tokio::spawn(http::serve(listener, Arc::clone(&server), stopping));
     Ok(Running { addr, server, stop, task })
+}
+
+fn open_log(path: PathBuf) -> Result<File, SandboxError> {
+    let opened = OpenOptions::new().create(true).append(true).open(&path);
+    opened.map_err(|why| SandboxError::Io { path, what: "cannot write the log", why })
 }
 
 /// A running sandbox. Dropping it stops it too, some time later; [`Running::stop`] waits for that.

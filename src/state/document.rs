@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{Paths, StateError};
+use crate::keyset::push::{Push, RecordedPush};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys};
@@ -243,6 +244,8 @@ pub struct KeysetStanza {
     protect: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     applied_at: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    push: BTreeMap<Push, RecordedPush>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -265,7 +268,7 @@ enum SecretStanza {
 impl From<RecordedKeyset> for KeysetStanza {
     fn from(keyset: RecordedKeyset) -> Self {
         let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, .. } = keyset;
-        let RecordedKeyset { mirrors, secret_since, secret_label, protect, applied_at, .. } = keyset;
+        let RecordedKeyset { mirrors, secret_since, secret_label, protect, applied_at, push, .. } = keyset;
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
             SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
@@ -287,13 +290,14 @@ impl From<RecordedKeyset> for KeysetStanza {
             secret_label,
             protect,
             applied_at,
+            push,
         }
     }
 }
 impl From<KeysetStanza> for RecordedKeyset {
     fn from(stanza: KeysetStanza) -> Self {
         let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, .. } = stanza;
-        let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, .. } = stanza;
+        let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, push, .. } = stanza;
         let secret = match secret {
             SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
             SecretStanza::Missing { why, current, held } => SecretRecord::Missing { why, current, held },
@@ -313,6 +317,7 @@ impl From<KeysetStanza> for RecordedKeyset {
             secret_label,
             protect,
             applied_at,
+            push,
         }
     }
 }

@@ -23,6 +23,7 @@ mod many;
 mod mirror;
 mod parity;
 mod plan;
+mod push;
 mod readme;
 mod rotation;
 mod sandbox;

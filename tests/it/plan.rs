@@ -11,7 +11,9 @@ use keyform::keyset::views::{
     Rotate, SecretRecord,
 };
 use keyform::keyset::wire::observed_of;
-use keyform::keyset::{AppId, Bounded, Budget, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Value};
+use keyform::keyset::{
+    AppId, Bounded, Budget, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Push, Value,
+};
 use keyform::plan::{
     Action, Change, Drift, Finding, Inputs, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation,
     Who, check, drift, make,
@@ -141,6 +143,7 @@ impl World {
             moved_from: Box::default(),
             ignored: Box::default(),
             rotate: None,
+            push: Box::default(),
             origin,
         };
         self.desired.keysets.insert(label(name), keyset);
@@ -207,6 +210,7 @@ impl World {
             open: &self.open,
             policy: &self.policy,
             now: noon(),
+            push: &Default::default(),
         };
         let plan = make(&inputs);
         assert_eq!(check(&plan, &inputs), Vec::<String>::new(), "the plan breaks its own rules: {plan:#?}");
@@ -214,7 +218,7 @@ impl World {
         plan
     }
     fn drift(&self) -> Drift {
-        drift(&self.desired, &self.recorded, &self.live(), true)
+        drift(&self.desired, &self.recorded, &self.live(), &Default::default(), true)
     }
     fn offline(&self) -> Plan {
         World { refresh: false, ..self.clone() }.plan()
@@ -235,6 +239,7 @@ impl World {
         assert_eq!(plan.refusals, [], "nothing of a refused plan is applied");
         for action in &plan.actions {
             match action {
+                Action::UploadPush { .. } => unreachable!("no world declares push credentials"),
                 Action::CreateApp { label, name, .. } => {
                     self.ids += 1;
                     let id = app_id(&format!("app-{}", self.ids));
@@ -315,6 +320,7 @@ impl World {
         observed.absorb(&applied);
         let keyset = RecordedKeyset {
             mirrors: Default::default(),
+            push: Default::default(),
             secret_since: None,
             secret_label: None,
             protect: None,
@@ -907,6 +913,7 @@ fn check_sees_a_plan_that_was_tampered_with() {
         open: &world.open,
         policy: &world.policy,
         now: noon(),
+        push: &Default::default(),
     };
     let broken = |tamper: &dyn Fn(&mut Plan)| {
         let mut plan = plan.clone();
@@ -1077,16 +1084,16 @@ proptest! {
         prop_assert_eq!(recorded.keysets.len(), keysets.len());
         let mut live = Live { apps: [(app.id.clone(), app.clone())].into(), keysets: keysets.iter().map(|k| (k.id.clone(), k.clone())).collect() };
         let (open, policy) = (OpenCreates::default(), Policy::default());
-        let plan = make(&Inputs { desired: &project.desired, recorded: &recorded, live: Some(&live), open: &open, policy: &policy, now: noon() });
+        let plan = make(&Inputs { desired: &project.desired, recorded: &recorded, live: Some(&live), open: &open, policy: &policy, now: noon(), push: &Default::default() });
         prop_assert!(plan.is_empty(), "{:#?}\n{}", plan, declaration.toml);
-        prop_assert_eq!(drift(&project.desired, &recorded, &live, true).findings, vec![]);
+        prop_assert_eq!(drift(&project.desired, &recorded, &live, &Default::default(), true).findings, vec![]);
         // What nobody declared may change afterwards.
         if let Some((label, keyset)) = project.desired.keysets.iter().next()
             && keyset.settings.get(edit.0).is_none()
         {
             let id = recorded.keysets[label].id.clone();
             live.keysets.get_mut(&id).unwrap().observed.absorb(&observed_of([(edit.0, &some_value(edit.0, edit.1))]));
-            prop_assert_eq!(drift(&project.desired, &recorded, &live, true).findings, vec![]);
+            prop_assert_eq!(drift(&project.desired, &recorded, &live, &Default::default(), true).findings, vec![]);
         }
     }
 
@@ -1156,7 +1163,7 @@ proptest! {
                 let origin = place(*n, field("type"));
                 let keyset = DesiredKeyset {
                     freeze: None,
-                    mirrors: Box::default(), moved_from: Box::default(), ignored: Box::default(), rotate: None,
+                    mirrors: Box::default(), moved_from: Box::default(), ignored: Box::default(), rotate: None, push: Box::default(),
                     app: label(&format!("a{}", n % 2 + 1)), app_origin: origin, settings: Default::default(), protect: false, origin,
                 };
                 world.desired.keysets.insert(label(&name), keyset);
@@ -1487,6 +1494,7 @@ fn every_refusal() -> (Plan, Sources) {
         Refused::OverLimit { kind: Bounded::Create, planned: 60, limit: 50, budget: Budget::Count(50) },
         Refused::OverLimit { kind: Bounded::Update, planned: 6, limit: 5, budget: Budget::Percent(10) },
         Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget: Budget::Count(0) },
+        Refused::NoPushFile { push: Push::find("apns").unwrap(), file: hostile.into(), why: hostile.into() },
         Refused::Frozen { reason: hostile.into(), app: false },
         Refused::NameTaken { app: label("chat"), name: hostile.into(), id: keyset_id("ks-1"), recorded_as: None },
         Refused::NameTaken { app: label("chat"), name: "dev".into(), id: keyset_id("ks-1"), recorded_as: Some(label("old")) },
@@ -1501,7 +1509,11 @@ fn every_refusal() -> (Plan, Sources) {
     ];
     let with_label = |why: &Refused| match why {
         Refused::Immutable { .. } | Refused::AppChanged { .. } | Refused::NeedsConsent { .. } | Refused::NameTaken { .. } => Some("dev"),
-        Refused::Protected { .. } | Refused::OtherKeys { .. } | Refused::MovedWhileSealed { .. } | Refused::Frozen { .. } => Some("dev"),
+        Refused::Protected { .. }
+        | Refused::OtherKeys { .. }
+        | Refused::MovedWhileSealed { .. }
+        | Refused::Frozen { .. }
+        | Refused::NoPushFile { .. } => Some("dev"),
         Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => Some("chat"),
         Refused::Vanished { .. } | Refused::OverLimit { .. } | Refused::UnknownLabel { .. } => None,
     };

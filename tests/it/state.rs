@@ -64,6 +64,7 @@ fn recorded(id: u64, secret: SecretRecord) -> RecordedKeyset {
     let region = FieldId::find("files", "region").expect("a field");
     let retention = FieldId::find("files", "retention").expect("a field");
     RecordedKeyset {
+        push: Default::default(),
         mirrors: Default::default(),
         secret_since: None,
         secret_label: None,

@@ -41,10 +41,16 @@ impl Place {
     pub fn restart(&mut self, args: &[&str]) {
         self.sandbox = None;
         let data = self.dir().join("account.json").display().to_string();
-        self.sandbox = Some(Sandbox::start(&[&["--data", &data], args].concat()));
+        let log = self.dir().join("requests.log").display().to_string();
+        self.sandbox = Some(Sandbox::start(&[&["--data", &data, "--log", &log], args].concat()));
     }
     pub fn sandbox(&self) -> &Sandbox {
         self.sandbox.as_ref().expect("it runs")
+    }
+    /// What the sandbox was asked, method and path, from the beginning.
+    pub fn requests(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.dir().join("requests.log")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
     }
     pub fn dir(&self) -> &Path {
         self.folder.path()
