@@ -25,11 +25,31 @@ const ASKED: usize = 50;
 
 /// Reads all apps and keysets, and the configuration of every recorded keyset that still exists.
 ///
+/// `parallelism`: requests in flight, at least 1.
+pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
+    let mut live = listed(api, clock, recorded, parallelism).await?;
+    let wanted: Vec<KeysetId> = recorded.keysets.values().map(|k| &k.id).filter(|id| live.keysets.contains_key(*id)).cloned().collect();
+    let configs: Vec<_> = stream::iter(wanted)
+        .map(|id| async move { api.config(&id).await.map(|config| (id, config)) })
+        .buffer_unordered(parallelism.max(1))
+        .try_collect()
+        .await?;
+    for (id, config) in configs {
+        if let Some(keyset) = live.keysets.get_mut(&id) {
+            keyset.observed.absorb(&config);
+            keyset.with_config = true;
+        }
+    }
+    Ok(live)
+}
+
+/// Reads all apps and keysets, without configurations.
+///
 /// A recorded keyset that the listing does not show is asked for by its id before it counts as gone: what was made a moment ago
 /// may not be listed yet, and would be made a second time.
 ///
 /// `parallelism`: requests in flight, at least 1.
-pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
+pub async fn listed<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
     let (apps, mut keysets) = tokio::try_join!(apps(api), keysets(api))?;
     let mut hidden = hidden(api, recorded, &keysets, parallelism).await?;
     let mut pause = PAUSE;
@@ -46,20 +66,7 @@ pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, 
         let doubt = format!("keyset {id} exists and is not listed");
         return Err(ApiError { method: "GET", path: "/v2/keysets".to_owned(), tries: LOOKS, kind: ApiErrorKind::Inconsistent(doubt) });
     }
-    let mut live = Live { apps, keysets };
-    let wanted: Vec<KeysetId> = recorded.keysets.values().map(|k| &k.id).filter(|id| live.keysets.contains_key(*id)).cloned().collect();
-    let configs: Vec<_> = stream::iter(wanted)
-        .map(|id| async move { api.config(&id).await.map(|config| (id, config)) })
-        .buffer_unordered(parallelism.max(1))
-        .try_collect()
-        .await?;
-    for (id, config) in configs {
-        if let Some(keyset) = live.keysets.get_mut(&id) {
-            keyset.observed.absorb(&config);
-            keyset.with_config = true;
-        }
-    }
-    Ok(live)
+    Ok(Live { apps, keysets })
 }
 
 /// Recorded keysets that exist and that the listing does not show.

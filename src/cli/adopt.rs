@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Global;
+use super::clock::SystemClock;
 use super::error::{Exit, Failure};
 use super::lock::LockArgs;
 use super::output::Output;
@@ -13,7 +14,7 @@ use crate::apply::adopt::{self, Adoption};
 use crate::apply::refresh;
 use crate::config::{self, Project, Severity, Source, Sources};
 use crate::disk;
-use crate::keyset::views::{AppSource, Desired, LiveApp, LiveKeyset, Recorded};
+use crate::keyset::views::{AppSource, Desired, Live, LiveKeyset, Recorded};
 use crate::keyset::{AppId, FieldId, KeysetId, Label};
 use crate::ports::Api;
 use crate::render::adopt::{Declaration, Found, declare};
@@ -42,12 +43,6 @@ pub struct Args {
     lock: LockArgs,
 }
 
-/// The account, as far as it is listed.
-struct Account {
-    apps: BTreeMap<AppId, LiveApp>,
-    keysets: BTreeMap<KeysetId, LiveKeyset>,
-}
-
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     session.prepare_state_folder()?;
@@ -74,11 +69,9 @@ async fn adopt(
     store: &Store,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Exit> {
-    let (apps, keysets) = tokio::try_join!(refresh::apps(api), refresh::keysets(api))?;
-    let account = Account { apps, keysets };
-    let recorded = &snapshot.recorded;
+    let (recorded, parallelism) = (&snapshot.recorded, usize::from(args.connect.parallelism));
+    let account = refresh::listed(api, &SystemClock, recorded, parallelism).await?;
     let chosen = chosen(args, &account, recorded)?;
-    let parallelism = usize::from(args.connect.parallelism);
     let mut chosen: Vec<LiveKeyset> =
         stream::iter(chosen).map(|live| adopt::with_config(api, live)).buffer_unordered(parallelism).try_collect().await?;
     chosen.sort_by(|a, b| (&a.app_id, &a.id).cmp(&(&b.app_id, &b.id)));
@@ -158,7 +151,7 @@ async fn adopt(
 }
 
 /// The keysets that were asked for and are not managed yet.
-fn chosen(args: &Args, account: &Account, recorded: &Recorded) -> anyhow::Result<Vec<LiveKeyset>> {
+fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Vec<LiveKeyset>> {
     let known: BTreeMap<&KeysetId, &Label> = recorded.keysets.iter().map(|(label, keyset)| (&keyset.id, label)).collect();
     let mut chosen: BTreeMap<KeysetId, LiveKeyset> = BTreeMap::new();
     for text in &args.id {
@@ -210,7 +203,7 @@ fn chosen(args: &Args, account: &Account, recorded: &Recorded) -> anyhow::Result
 }
 
 /// Which label each app of the account has: as recorded, as declared by id, or by a name that only one app has.
-fn app_labels(desired: &Desired, recorded: &Recorded, account: &Account) -> BTreeMap<AppId, Label> {
+fn app_labels(desired: &Desired, recorded: &Recorded, account: &Live) -> BTreeMap<AppId, Label> {
     let mut labels: BTreeMap<AppId, Label> = BTreeMap::new();
     for (label, app) in &desired.apps {
         let id = match (&app.source, recorded.apps.get(label)) {
@@ -266,7 +259,7 @@ fn waiting(desired: &Desired, recorded: &Recorded, apps: &BTreeMap<AppId, Label>
 fn declaration(
     session: &Session,
     recorded: &Recorded,
-    account: &Account,
+    account: &Live,
     apps: &BTreeMap<AppId, Label>,
     others: &[LiveKeyset],
 ) -> anyhow::Result<(Option<Project>, Declaration)> {

@@ -22,6 +22,9 @@ pub struct Args {
     /// Append a line for each request, its method and path, to this file
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Most entries of a page of a list, whatever is asked for
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    page_limit: u64,
     /// Billing plan whose limits are enforced: free, starter or pro
     #[arg(long, value_name = "TIER", default_value = "pro", value_parser = tier)]
     tier: Tier,
@@ -58,6 +61,7 @@ pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Resu
         port: args.port,
         data: args.data.clone(),
         log: args.log.clone(),
+        page_limit: args.page_limit,
         api_key: session::sandbox_secret(&key)?,
         tier: args.tier,
         seed: args.seed,

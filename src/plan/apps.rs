@@ -74,6 +74,10 @@ where
                     (Seen::There(live), _) => self.named(&known.id, &live.name, name, *origin),
                     (Seen::NotAsked, None) => self.named(&known.id, &known.name, name, *origin),
                     (Seen::NotAsked | Seen::Gone, Some(_)) => self.create(name, Reason::New, *origin),
+                    // An account that shows none of several apps is another one, or does not tell.
+                    (Seen::Gone, None) if inputs.recorded.apps.len() > 1 && inputs.live.is_some_and(|live| live.apps.is_empty()) => {
+                        refuse(Refused::AppNotVisible { id: known.id.clone() }, *origin)
+                    }
                     (Seen::Gone, None) => match self.holding.get(&known.id) {
                         None | Some(true) => self.create(name, Reason::DeletedOutside { id: known.id.to_string() }, *origin),
                         Some(false) => refuse(Refused::AppNotVisible { id: known.id.clone() }, *origin),

@@ -45,6 +45,12 @@ enum Kind {
     ShortList,
     LateList,
     RepeatPage,
+    ReverseList,
+    ReorderList,
+    GrowList,
+    ShrinkList,
+    TotalHigh,
+    TotalLow,
 }
 
 /// Every kind with what it does, for the command's help.
@@ -65,6 +71,12 @@ pub const KINDS: &[(&str, &str)] = &[
     ("short-list", "a page without its last item, the total as it is"),
     ("late-list", "a list that does not show its newest item yet, and a total that agrees"),
     ("repeat-page", "the items of page 1 on every page"),
+    ("reverse-list", "the items of a page the other way round"),
+    ("reorder-list", "behind page 1 another order than before it: the last item of a page is on the next one again"),
+    ("grow-list", "as if an item had been made before this page was asked for: the items move on by one, the total is one more"),
+    ("shrink-list", "as if an item of page 1 had been deleted before this page was asked for"),
+    ("total-high", "a total that is one too many"),
+    ("total-low", "a total that is one too few"),
 ];
 
 /// Why a text is not a fault.
@@ -179,6 +191,12 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
             }
             list["total"] = Json::from(total.saturating_sub(1));
         }),
+        Kind::ReverseList => edited(act(&asked), |list| items(list).into_iter().for_each(|items| items.reverse())),
+        Kind::ReorderList => moved_on(&mut asked, 0, act),
+        Kind::GrowList => moved_on(&mut asked, 1, act),
+        Kind::ShrinkList => moved_up(&mut asked, act),
+        Kind::TotalHigh => edited(act(&asked), |list| total(list, 1)),
+        Kind::TotalLow => edited(act(&asked), |list| total(list, -1)),
         Kind::RepeatPage => {
             let page = std::mem::replace(&mut asked.page.page, 1);
             edited(act(&asked), |list| list["page"] = Json::from(page))
@@ -232,6 +250,46 @@ fn edited(mut reply: Reply, edit: impl FnOnce(&mut Json)) -> Response<Body> {
         edit(&mut reply.body);
     }
     reply.into_response()
+}
+
+/// Behind page 1, what stood one place before; and so many more in all.
+fn moved_on(asked: &mut Asked, more: i64, act: impl Fn(&Asked) -> Reply) -> Response<Body> {
+    if asked.page.page <= 1 {
+        return act(asked).into_response();
+    }
+    let here = act(asked);
+    asked.page.page -= 1;
+    let mut before = act(asked).body;
+    let last = items(&mut before).and_then(Vec::pop);
+    edited(here, |list| {
+        if let (Some(items), Some(last)) = (items(list), last) {
+            items.insert(0, last);
+            items.pop();
+        }
+        total(list, more);
+    })
+}
+
+/// Behind page 1, what stood one place after; and one less in all.
+fn moved_up(asked: &mut Asked, act: impl Fn(&Asked) -> Reply) -> Response<Body> {
+    if asked.page.page <= 1 {
+        return act(asked).into_response();
+    }
+    let here = act(asked);
+    asked.page.page += 1;
+    let mut after = act(asked).body;
+    let first = items(&mut after).filter(|items| !items.is_empty()).map(|items| items.remove(0));
+    edited(here, |list| {
+        if let Some(items) = items(list).filter(|items| !items.is_empty()) {
+            items.remove(0);
+            items.extend(first);
+        }
+        total(list, -1);
+    })
+}
+
+fn total(list: &mut Json, more: i64) {
+    list["total"] = Json::from(list["total"].as_u64().unwrap_or(0).saturating_add_signed(more));
 }
 
 fn items(list: &mut Json) -> Option<&mut Vec<Json>> {
@@ -298,6 +356,12 @@ fn read_kind(text: &str) -> Result<Kind, &'static str> {
         ("short-list", None) => Kind::ShortList,
         ("late-list", None) => Kind::LateList,
         ("repeat-page", None) => Kind::RepeatPage,
+        ("reverse-list", None) => Kind::ReverseList,
+        ("reorder-list", None) => Kind::ReorderList,
+        ("grow-list", None) => Kind::GrowList,
+        ("shrink-list", None) => Kind::ShrinkList,
+        ("total-high", None) => Kind::TotalHigh,
+        ("total-low", None) => Kind::TotalLow,
         _ => return Err("there is no such kind"),
     })
 }

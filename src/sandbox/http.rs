@@ -33,6 +33,7 @@ pub struct Setup {
     pub latency: Duration,
     pub faults: Vec<Fault>,
     pub log: Option<File>,
+    pub page_limit: u64,
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -42,6 +43,7 @@ pub struct Server {
     latency: Duration,
     faults: Vec<Armed>,
     log: Option<File>,
+    page_limit: u64,
     stopping: watch::Receiver<bool>,
     /// `None` after the stop.
     account: Mutex<Option<Account>>,
@@ -54,9 +56,9 @@ struct Account {
 
 impl Server {
     pub fn new(setup: Setup, world: World, store: Option<Store>) -> Server {
-        let Setup { api_key, seed, latency, faults, log, stopping } = setup;
+        let Setup { api_key, seed, latency, faults, log, page_limit, stopping } = setup;
         let faults = faults.into_iter().map(Armed::new).collect();
-        Server { api_key, seed, latency, faults, log, stopping, account: Mutex::new(Some(Account { world, store })) }
+        Server { api_key, seed, latency, faults, log, page_limit, stopping, account: Mutex::new(Some(Account { world, store })) }
     }
 
     /// Lets go of the data file; requests that are still on their way are refused from now on.
@@ -127,7 +129,8 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stopping: wat
 }
 
 async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response<Body> {
-    let asked = Asked::read(request).await;
+    let mut asked = Asked::read(request).await;
+    asked.page.limit = asked.page.limit.min(server.page_limit);
     if let Some(mut log) = server.log.as_ref() {
         // One write, so that lines of several requests do not mix. A log that fails is no reason to refuse a request.
         let _ = log.write_all(format!("{} {}\n", asked.method, asked.path).as_bytes());

@@ -48,6 +48,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// A line for each request is appended here: method and path.
     pub log: Option<PathBuf>,
+    /// Most entries of a page, whatever is asked for; at least 1.
+    pub page_limit: u64,
     /// The one key that is let in.
     pub api_key: Secret,
     /// The account's plan, whose limits are enforced.
@@ -70,6 +72,7 @@ impl Default for Options {
             port: 0,
             data: None,
             log: None,
+            page_limit: u64::MAX,
             api_key: Secret::parse(Zeroizing::new(Options::API_KEY.to_owned())).expect("the word is a key"),
             tier: Tier::Pro,
             seed: None,
@@ -94,7 +97,7 @@ pub enum SandboxError {
 
 /// Starts the sandbox inside the running tokio runtime. When this returns, it takes connections.
 pub async fn start(options: Options) -> Result<Running, SandboxError> {
-    let Options { port, data, log, api_key, tier, seed, latency, faults } = options;
+    let Options { port, data, log, page_limit, api_key, tier, seed, latency, faults } = options;
     let (world, store) = match data {
         Some(path) => store::open(path, tier).map(|(store, world)| (world, Some(store)))?,
         None => (world::World::new(tier), None),
@@ -105,7 +108,11 @@ pub async fn start(options: Options) -> Result<Running, SandboxError> {
     let addr = listener.local_addr().map_err(listen)?;
 
     let (stop, stopping) = watch::channel(false);
-    let server = Arc::new(http::Server::new(http::Setup { api_key, seed, latency, faults, log, stopping: stopping.clone() }, world, store));
+    let server = Arc::new(http::Server::new(
+        http::Setup { api_key, seed, latency, faults, log, page_limit, stopping: stopping.clone() },
+        world,
+        store,
+    ));
     let task = tokio::spawn(http::serve(listener, Arc::clone(&server), stopping));
     Ok(Running { addr, server, stop, task })
 }

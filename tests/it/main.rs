@@ -18,6 +18,7 @@ mod github;
 mod house;
 mod leaks;
 mod lifecycle;
+mod listings;
 mod login;
 mod many;
 mod mirror;
