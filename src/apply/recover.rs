@@ -123,7 +123,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
             Some((label, keyset)) => (label, Some(keyset)),
             None => (label, known),
         };
-        let account = self.account(opened.keyset_id(), opened.prefix()).await;
+        let account = self.account(intent, opened.keyset_id(), opened.prefix()).await;
         match (before, opened.made()) {
             (None, Made::SecretKey(id)) if !matches!(account, Account::AnotherIs | Account::KeysetGone) => {
                 return Ok(unrecorded(label, id));
@@ -135,7 +135,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
             }
             _ => {}
         }
-        match before.map_or(Verdict::Use, |before| verdict(intent, &opened, before, account)) {
+        let verdict = match before {
+            None => Verdict::Use,
+            Some(before) if before.id != *opened.keyset_id() => self.of_two(intent, &opened, before, account).await,
+            Some(before) => verdict(intent, &opened, before, account),
+        };
+        match verdict {
             Verdict::Use => {}
             Verdict::Outdated => return self.give_up(intent).await,
             Verdict::Contradicts(why) => {
@@ -145,11 +150,18 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
             }
         }
         let name = self.name(before.map_or(label, |keyset| keyset.sink_label(label)));
-        let whose = Whose { label, keyset: before, coming: opened.fingerprint(), recorded: self.recorded };
-        if let Some(refused) = entry::taken(self.api, self.sink, &name, &whose).await {
+        let same = before.filter(|before| opened.keyset_id() == &before.id);
+        let blind = matches!(self.sink.holds(&name).await, Ok(Held::NotKnown | Held::Unread));
+        if blind && account == Account::Silent && same.is_some() && matches!(opened.made(), Made::SecretKey(_)) {
+            // Another clone may have put a newer one there.
+            let why = format!("whether it is the present key is not told, and what the {} has is not either", self.sink.name());
+            return Ok(Outcome::Failed { why, help: Some("`keyform apply` asks the account, and stores it if it is".to_owned()) });
+        }
+        let keeps = account == Account::Present && same.is_some();
+        let whose = Whose { label, keyset: before, coming: opened.fingerprint(), recorded: self.recorded, keeps };
+        if let Some(refused) = entry::taken(self.sink, &name, &whose).await {
             return Ok(refused);
         }
-        let same = before.filter(|before| opened.keyset_id() == &before.id);
         let stored = ports::store(self.sink, &name, same.map(|k| &k.keys), opened).await;
         let waits = stored.waits;
         match same {
@@ -201,16 +213,45 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
         false
     }
 
+    /// The answer is about one keyset, and the state records another one under the label: two were made, or one took the place of the
+    /// other.
+    async fn of_two(&self, intent: &Intent, opened: &Opened, before: &RecordedKeyset, account: Account) -> Verdict {
+        let replaced = matches!(&intent.what, Creation::Keyset { replaces: Some(id), .. } if *id == before.id);
+        if account == Account::KeysetGone {
+            return Verdict::Outdated;
+        }
+        let gone = async || match self.api {
+            Some(api) => self.is_gone(api, &before.id).await,
+            None => false,
+        };
+        if replaced || gone().await {
+            return Verdict::Use;
+        }
+        Verdict::Contradicts(format!("the sealed answer is about keyset {}, and the state records {}", opened.keyset_id(), before.id))
+    }
+
+    /// Whether it is certainly not there any more: it does not answer, and a listing that shows others of ours does not show it. Another
+    /// account, or a key that may not read, says as little of all of them.
+    async fn is_gone(&self, api: &A, id: &KeysetId) -> bool {
+        if !matches!(refresh::exists(api, id).await, Ok(false)) {
+            return false;
+        }
+        let ours =
+            |all: &std::collections::BTreeMap<KeysetId, _>| self.recorded.keysets.values().any(|keyset| all.contains_key(&keyset.id));
+        refresh::keysets(api).await.is_ok_and(|all| !all.contains_key(id) && ours(&all))
+    }
+
     /// Asks for the keyset's present key, until it is the one of `sealed` or that one has had the time to be listed.
-    async fn account(&self, id: &KeysetId, sealed: Option<KeyPrefix>) -> Account {
+    async fn account(&self, intent: &Intent, id: &KeysetId, sealed: Option<KeyPrefix>) -> Account {
         let (Some(api), Some(sealed)) = (self.api, sealed) else { return Account::Silent };
-        let mut waited = Duration::ZERO;
+        let age = Duration::try_from(self.clock.now().duration_since(intent.at)).unwrap_or_default();
+        let mut waited = age.min(self.settle);
         loop {
             match permanent(api, id).await {
                 Some(now) if now == sealed => return Account::Present,
                 Some(_) if waited >= self.settle => return Account::AnotherIs,
                 Some(_) => {}
-                None if matches!(refresh::exists(api, id).await, Ok(false)) => return Account::KeysetGone,
+                None if self.is_gone(api, id).await => return Account::KeysetGone,
                 None => return Account::Silent,
             }
             let nap = PAUSE.min(self.settle - waited);
@@ -231,17 +272,18 @@ fn unrecorded(label: &Label, id: &KeysetId) -> Outcome {
     }
 }
 
-fn verdict(intent: &Intent, opened: &Opened, before: &RecordedKeyset, account: Account) -> Verdict {
-    if let Made::Keyset(live) = opened.made()
-        && live.id != before.id
-    {
-        let replaced = matches!(&intent.what, Creation::Keyset { replaces: Some(id), .. } if *id == before.id);
-        let told = || format!("the sealed answer is about keyset {}, and the state records {}", live.id, before.id);
-        return if replaced { Verdict::Use } else { Verdict::Contradicts(told()) };
+fn began_over(intent: &Intent) -> Option<&KeyPrefix> {
+    match &intent.what {
+        Creation::SecretKey { over, .. } => over.as_ref(),
+        _ => None,
     }
+}
+
+fn verdict(intent: &Intent, opened: &Opened, before: &RecordedKeyset, account: Account) -> Verdict {
     let contradicts = || Verdict::Contradicts("the state records another secret key than the sealed answer tells of".to_owned());
     match (account, &before.secret) {
-        (Account::Present | Account::KeysetGone, _) => Verdict::Use,
+        (Account::Present, _) => Verdict::Use,
+        (Account::KeysetGone, _) => Verdict::Outdated,
         (Account::AnotherIs, SecretRecord::Stored { fingerprint, .. }) if opened.fingerprint().as_ref() == Some(fingerprint) => {
             Verdict::Use
         }
@@ -251,8 +293,9 @@ fn verdict(intent: &Intent, opened: &Opened, before: &RecordedKeyset, account: A
             let from = matches!(&intent.what, Creation::SecretKey { from: Some(from), .. } if from == fingerprint);
             if from || opened.fingerprint().as_ref() == Some(fingerprint) { Verdict::Use } else { contradicts() }
         }
+        // Only the key that was lost when it began, and is recorded as lost still, gives way to it unasked.
         (Account::Silent, SecretRecord::Missing { current: Some(current), .. })
-            if matches!(intent.what, Creation::Keyset { .. }) && opened.prefix().as_ref() != Some(current) =>
+            if opened.prefix().as_ref() != Some(current) && began_over(intent) != Some(current) =>
         {
             contradicts()
         }

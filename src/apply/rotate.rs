@@ -48,8 +48,8 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
     mut older: Vec<Unknown>,
 ) -> Result<Outcome, LedgerError> {
-    let whose = Whose { label: order.label, keyset: Some(keyset), coming: None, recorded: order.recorded };
-    if let Some(refused) = entry::taken(Some(ports.api), sink, order.name, &whose).await {
+    let whose = Whose { label: order.label, keyset: Some(keyset), coming: None, recorded: order.recorded, keeps: true };
+    if let Some(refused) = entry::taken(sink, order.name, &whose).await {
         return Ok(refused);
     }
     let mut expires_at = order.expires_at;
@@ -64,7 +64,8 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             SecretRecord::Stored { fingerprint, .. } => Some(fingerprint.clone()),
             SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
         };
-        let what = Creation::SecretKey { label: order.label.clone(), id: keyset.id.clone(), expires_at, from };
+        let (label, id, over) = (order.label.clone(), keyset.id.clone(), before.clone());
+        let what = Creation::SecretKey { label, id, expires_at, from, over };
         let intent = Intent { id: uuid::Uuid::new_v4(), at: ports.clock.now(), what };
         let fresh = ports::intend(ports.ledger, intent).await?;
         let answered = match ports::rotate(ports.api, ports.ledger, fresh).await? {
@@ -144,7 +145,7 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         // A rotation of ours that was begun may have made it, or somebody else.
         (Some(_), _) => {
             let expires_at = order.expires_at.or_else(|| a_day_on(ports.clock.now()));
-            rotate(ports, sink, keyset, &Order { expires_at, patience: Patience { ..order.patience }, ..*order }, begun).await
+            with_overlap(ports, sink, keyset, order, expires_at, begun).await
         }
     }
 }
@@ -153,9 +154,7 @@ fn not_told(label: &Label) -> Outcome {
     Outcome::Failed {
         why: "the account does not tell which key is the present one, so nobody can say whose would end: no other one was asked for"
             .to_owned(),
-        help: Some(format!(
-            "apply again; `keyform secrets rotate {label} --overlap 24h` makes a new key and keeps the present one alive for a day"
-        )),
+        help: Some(format!("apply again; or {}", way_out(label))),
     }
 }
 
@@ -230,7 +229,8 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     if let Some(fingerprint) = recorded {
         let old = held(ports, sink, keyset, order).await.map(|(_, secret)| secret);
         let old = old.filter(|secret| Some(&secret.fingerprint()) == fingerprint);
-        match fate(ports, &keyset.id, old.and_then(|secret| secret.prefix()).as_ref(), &order.patience).await {
+        let before = old.and_then(|secret| secret.prefix()).or_else(|| begun.first().and_then(|first| present_then(first.intent())));
+        match fate(ports, &keyset.id, before.as_ref(), &order.patience).await {
             Fate::NotDone => {
                 for unknown in begun {
                     ports::void(ports.ledger, unknown).await?;
@@ -240,11 +240,7 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             Fate::NotKnown => {
                 let why =
                     "an earlier run ended before the answer to a rotation came, and whether it was done cannot be found out".to_owned();
-                let help = format!(
-                    "`keyform secrets rotate {} --overlap 24h` makes a new key and keeps the present one alive for a day",
-                    order.label
-                );
-                return Ok(Outcome::Failed { why, help: Some(help) });
+                return Ok(Outcome::Failed { why, help: Some(way_out(order.label)) });
             }
             // Whose key it is that took the place of the recorded one is not told: it lives on for as long as was asked then, or for a
             // day.
@@ -254,7 +250,40 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             }
         }
     }
-    rotate(ports, sink, keyset, &Order { expires_at, patience: Patience { ..order.patience }, ..*order }, begun).await
+    with_overlap(ports, sink, keyset, order, expires_at, begun).await
+}
+
+/// Rotates, and leaves the present key alive for a while: somebody may be using it.
+async fn with_overlap<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
+    ports: &Ports<'_, A, L, E, S, C>,
+    sink: Probed<'_, S>,
+    keyset: &mut RecordedKeyset,
+    order: &Order<'_>,
+    expires_at: Option<jiff::Timestamp>,
+    begun: Vec<Unknown>,
+) -> Result<Outcome, LedgerError> {
+    let order = Order { expires_at, patience: Patience { ..order.patience }, ..*order };
+    Ok(match rotate(ports, sink, keyset, &order, begun).await? {
+        // The account takes no overlap: its plan has none, or as many keys as can be wait for their end.
+        Outcome::Failed { why, help: None } => Outcome::Failed { why, help: Some(way_out(order.label)) },
+        other => other,
+    })
+}
+
+/// What a person can do where nobody can say whose the present key is.
+fn way_out(label: &Label) -> String {
+    format!(
+        "`keyform secrets rotate {label} --overlap 24h` makes a new key and keeps the present one alive for a day; where the plan has no \
+         overlap, or five keys wait for their end, `keyform secrets rotate {label} --now` ends it at once, whoever uses it"
+    )
+}
+
+/// The account's present key when that rotation began.
+fn present_then(intent: &Intent) -> Option<KeyPrefix> {
+    match &intent.what {
+        Creation::SecretKey { over, .. } => over.clone(),
+        _ => None,
+    }
 }
 
 /// The overlap that a rotation asked for, from now on.

@@ -192,8 +192,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let Some(sink) = self.ports.sink else { return skip("no sink was probed for its secret".to_owned()) };
         let order = self.order(at, step.clone(), action, app, app_id);
         let keyset = self.worker.context.recorded.keysets.get(label);
-        let whose = Whose { label, keyset, coming: None, recorded: self.worker.context.recorded };
-        if let Some(refused) = entry::taken(None::<&A>, sink, &order.name, &whose).await {
+        let whose = Whose { label, keyset, coming: None, recorded: self.worker.context.recorded, keeps: false };
+        if let Some(refused) = entry::taken(sink, &order.name, &whose).await {
             return Far::Ended((at, self.worker.end(step, refused)));
         }
         self.post(sink, order, None).await

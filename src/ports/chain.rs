@@ -48,6 +48,10 @@ impl<'a, S: Sink> Probed<'a, S> {
     pub async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         self.0.get(name).await
     }
+    /// Puts a copy of what the sink has under another name, and compares.
+    pub async fn put_beside(&self, name: &SecretName, secret: &Secret) -> Result<(), SinkError> {
+        put_and_compare(self.0, name, None, secret).await
+    }
 }
 
 impl<S> Clone for Probed<'_, S> {

@@ -209,6 +209,9 @@ pub enum Creation {
         /// The key that was recorded when it began; `None`: none was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Fingerprint>,
+        /// The key that was the account's present one when it began, where the account told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<KeyPrefix>,
     },
 }
 

@@ -252,6 +252,10 @@ impl Sink for ExecSink {
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let Some(mut answer) = self.ask(&self.about("get", name)).await? else { return Ok(None) };
         let text = Zeroizing::new(answer.secret.take().unwrap_or_default());
+        if text.is_empty() {
+            // A put that was cut off leaves an entry without content.
+            return Ok(None);
+        }
         Secret::parse(text).map(Some).map_err(|_| failed("it answered something that is no key"))
     }
 }

@@ -39,12 +39,13 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
     for (here, keyset) in mine.keysets {
         let begun = ended.remove(&here);
         let label = label_of(recorded, &here, &keyset);
+        let taken = recorded.keysets.contains_key(&here);
         let Some(other) = recorded.keysets.get_mut(&label) else {
             recorded.keysets.insert(label, keyset);
             changed = true;
             continue;
         };
-        if label != here && forgotten.contains(&label) && other.secret == keyset.secret {
+        if label != here && forgotten.contains(&label) && other.secret == keyset.secret && !taken {
             // It got another label here, and there is nothing newer to it than that.
             let moved = RecordedKeyset { app: keyset.app, secret_label: keyset.secret_label, ..other.clone() };
             recorded.keysets.remove(&label);
@@ -113,6 +114,7 @@ fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: 
         id: other.id.clone(),
         expires_at: begun.at.checked_add(OVERLAP_UNASKED).ok(),
         from: None,
+        over: None,
     };
     Some(Intent { id: begun.id, at: begun.at, what })
 }

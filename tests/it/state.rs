@@ -251,7 +251,7 @@ fn a_state_that_went_on_elsewhere_is_merged() {
     let missing = || SecretRecord::Missing { why: "lost".into(), current: None, held: None };
     let rotation = |n: u128, id: u64| {
         let id = KeysetId::parse(&id.to_string()).expect("an id");
-        Intent { what: Creation::SecretKey { label: label("b"), id, expires_at: None, from: None }, ..intent(n) }
+        Intent { what: Creation::SecretKey { label: label("b"), id, expires_at: None, from: None, over: None }, ..intent(n) }
     };
     let entry = |name: &str, id: u64, secret: SecretRecord, n: u128| Entry::Keyset {
         label: label(name),

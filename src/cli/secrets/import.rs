@@ -88,7 +88,7 @@ async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapsh
     let ours = |held: &Held| match (held, &keyset.secret) {
         (Held::Nothing | Held::NotKnown, _) => true,
         (Held::Secret(found), _) if *found == secret.fingerprint() => true,
-        (Held::Secret(found), SecretRecord::Stored { fingerprint, .. }) => found == fingerprint,
+        (Held::Secret(found), ours) => ours.held() == Some(found),
         _ => false,
     };
     if !ours(&sink.holds(&name).await?) {
