@@ -4,6 +4,7 @@ mod accept;
 mod adopt;
 mod apply;
 mod clock;
+mod completions;
 mod drift;
 mod endpoint;
 mod env;
@@ -12,6 +13,7 @@ mod init;
 mod key;
 mod lock;
 mod login;
+mod man;
 mod mirrors;
 mod output;
 mod parity;
@@ -131,6 +133,10 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Print the JSON Schema of keyform.toml, for editors
     Schema(schema::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all commands
+    Man(man::Args),
 }
 
 /// Parses the arguments, runs the command, prints what went wrong.
@@ -214,6 +220,8 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Logout(args) => login::logout(global, args, output).await,
         Command::Sandbox(args) => sandbox::run(global, args, output).await,
         Command::Schema(args) => schema::run(args, output),
+        Command::Completions(args) => completions::run(args, output),
+        Command::Man(args) => man::run(args, output),
     }
 }
 

@@ -371,7 +371,7 @@ fn label(description: &str) -> Json {
 
 fn limit(description: &str) -> Json {
     let description = format!("{description} A number, or a share of the keysets that the state records.");
-    json!({ "description": description, "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^(100|[0-9]{1,2})%$" }] })
+    json!({ "description": description, "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": SHARE }] })
 }
 
 fn freeze(what: &str) -> Json {
@@ -379,6 +379,8 @@ fn freeze(what: &str) -> Json {
         "type": "string", "minLength": 1, "maxLength": NAME_MAX })
 }
 
+/// The rule of [`super::budget::Budget`].
+const SHARE: &str = "^(100|[0-9]{1,2})%$";
 const REPO: &str = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$";
 /// Looser than GitHub's rule: what stands for `{label}` is not known here.
 const SECRET_NAME: &str = "^([A-Za-z_]|\\{label\\})([A-Za-z0-9_]|\\{label\\})*$";
@@ -597,6 +599,7 @@ mod tests {
         match pattern {
             "^https?://[^/?#@]+/?$" => text.starts_with("http"),
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => ApiVersion::parse(text).is_ok(),
+            SHARE => text.strip_suffix('%').is_some_and(|share| share.parse::<u8>().is_ok_and(|share| share <= 100)),
             REPO => text.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')),
             RECIPIENT => ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|head| text.starts_with(head)),
             SECRET_NAME => {

@@ -49,7 +49,7 @@ fn demo(name: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &now).expect("the README is written");
     }
-    let diff = similar::TextDiff::from_lines(&std::fs::read_to_string(&path).expect("a README"), &now).unified_diff().to_string();
+    let diff = similar::TextDiff::from_lines(std::fs::read_to_string(&path).expect("a README"), now).unified_diff().to_string();
     assert!(diff.is_empty(), "examples/{name}/README.md is behind:\n{diff}");
 }
 

@@ -22,6 +22,7 @@ mod listings;
 mod login;
 mod many;
 mod mirror;
+mod papers;
 mod parity;
 mod plan;
 mod push;

@@ -47,7 +47,9 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
+    "completions",
+    "man",
     "",
     "init",
     "validate",
