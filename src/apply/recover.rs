@@ -117,11 +117,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 return Ok(Outcome::Failed { why, help: Some(help.to_owned()) });
             }
         };
-        // Another clone may have recorded it under another label.
-        let named = |(_, keyset): &(&Label, &RecordedKeyset)| keyset.id == *opened.keyset_id();
-        let (label, before) = match self.recorded.keysets.iter().find(named) {
-            Some((label, keyset)) => (label, Some(keyset)),
-            None => (label, known),
+        // Another clone may have recorded it under another label; its own comes first, where it has both.
+        let named = |keyset: &RecordedKeyset| keyset.id == *opened.keyset_id();
+        let (label, before) = match self.recorded.keysets.iter().find(|(_, keyset)| named(keyset)) {
+            Some((other, keyset)) if !known.is_some_and(named) => (other, Some(keyset)),
+            _ => (label, known),
         };
         let account = self.account(intent, opened.keyset_id(), opened.prefix()).await;
         match (before, opened.made()) {

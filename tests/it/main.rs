@@ -25,6 +25,7 @@ mod mirror;
 mod papers;
 mod parity;
 mod plan;
+mod power;
 mod push;
 mod readme;
 mod rotation;
