@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure, exit_of};
+use super::format::Format;
+use super::github;
 use super::lock::LockArgs;
 use super::mirrors::{self, Sender};
 use super::output::{self, Output};
-use super::plan::{self, PolicyArgs};
+use super::plan::{self, PolicyArgs, View};
 use super::progress::Progress;
 use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
@@ -21,8 +23,8 @@ use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Action, Plan};
 use crate::ports::{Creation, Intent};
-use crate::render::report;
 use crate::render::style::BOLD;
+use crate::render::{events, report};
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
 
@@ -44,6 +46,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
+    output.event(|| events::begin(session.project.desired.project.as_str(), env!("CARGO_PKG_VERSION")));
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(&session, "apply", output)?;
     let connection = session.connect(&args.connect).await?;
@@ -70,17 +73,18 @@ async fn apply(
     let Earlier { steps: earlier, snapshot } = earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
     let plan = plan::make(session, &snapshot, Some(&live), &args.policy)?;
+    let view = View { session, snapshot: &snapshot, args: &args.policy, global, output };
     if !plan.refusals.is_empty() {
-        plan::show(&plan, session, global, output, Exit::Refused);
+        view.show(&plan, false, Exit::Refused);
         return Ok(Exit::Refused);
     }
     if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
-        plan::show(&plan, session, global, output, Exit::Done);
+        view.show(&plan, false, Exit::Done);
         return Ok(Exit::Done);
     }
-    // In JSON the report is the one document on stdout.
-    if !output.is_json() {
-        plan::show(&plan, session, global, output, Exit::Done);
+    // In the other formats the report is the one document on stdout.
+    if matches!(output.format(), Format::Human | Format::Jsonl) {
+        view.show(&plan, false, Exit::Done);
     }
 
     let unsealed = snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
@@ -144,10 +148,16 @@ async fn apply(
     progress.finish();
     done.steps.splice(0..0, earlier.into_iter().chain(moved));
     let exit = exit_of(&done);
-    if output.is_json() {
-        output.json(&report::json(&done, exit as u8));
-    } else {
-        output.result(&report::human(&done));
+    match output.format() {
+        Format::Json => output.json(&report::json(&done, exit as u8)),
+        Format::Jsonl => output.event(|| events::report(&done)),
+        Format::Markdown => output.raw(&report::for_markdown(&done)),
+        Format::Github => {
+            let counts = serde_json::Map::from_iter(report::tally(&done).map(|(name, n)| (name.to_owned(), n.into())));
+            let changed = done.steps.iter().any(|(_, outcome)| outcome.is_done());
+            github::tell(output, &report::for_github(&done), &report::for_markdown(&done), &github::outputs(&counts.into(), changed, exit));
+        }
+        _ => output.result(&report::human(&done)),
     }
     Ok(exit)
 }
@@ -188,7 +198,10 @@ async fn earlier_runs(
     sinks: &[AnySink],
 ) -> anyhow::Result<Earlier> {
     let mut earlier = Earlier { steps: Vec::new(), snapshot };
-    let tell = |event: &Event| report::event(event).into_iter().for_each(|line| output.say(&line));
+    let tell = |event: &Event| {
+        output.event(|| events::step(event));
+        report::event(event).into_iter().for_each(|line| output.say(&line));
+    };
     let mut lost = BTreeSet::new();
     if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
         let recovered = secrets::recover(session, store, &earlier.snapshot, sinks, Some(&connection.client)).await?;
@@ -257,7 +270,7 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
     if args.yes {
         return Ok(Consent::Flag);
     }
-    if !output::can_ask() || output.is_json() {
+    if !output::can_ask() || !output.is_human() {
         return Err(Failure::new(Exit::Refused, "apply needs consent, and there is nobody to ask: nothing was done")
             .help("look at the plan (`keyform plan`) and add --yes")
             .into());

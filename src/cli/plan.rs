@@ -2,16 +2,18 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 
-use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure};
+use super::format::Format;
 use super::output::Output;
 use super::session::{ConnectOptions, Session};
+use super::{Global, github as step};
 use crate::apply;
 use crate::keyset::views::Live;
 use crate::plan::{self, Inputs, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
-use crate::render::{plan_human, plan_json};
+use crate::render::terraform::{self, Picture};
+use crate::render::{events, github, gitlab, plan_human, plan_json, plan_markdown};
 use crate::state::{self, Snapshot};
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +104,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     };
     let plan = make(&session, &snapshot, live.as_ref(), &args.policy)?;
     let exit = exit_of(&plan, args.detailed_exitcode);
-    show(&plan, &session, global, output, exit);
+    View { session: &session, snapshot: &snapshot, args: &args.policy, global, output }.show(&plan, !plan.is_empty(), exit);
     Ok(exit)
 }
 
@@ -152,13 +154,40 @@ fn open_creates(all: &[Open]) -> OpenCreates {
     open
 }
 
-/// Prints the plan as the user wants it. `exit`: what the command will exit with, for JSON.
-pub fn show(plan: &Plan, session: &Session, global: &Global, output: &Output, exit: Exit) {
-    if output.is_json() {
-        let mut json = plan_json::plan(plan, &session.sources);
-        json["exit_code"] = (exit as u8).into();
-        output.json(&json);
-    } else {
-        output.result(&plan_human::plan(plan, &session.sources, plan_human::Options { verbose: global.verbose > 0 }));
+/// What a plan is shown with.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub session: &'a Session,
+    pub snapshot: &'a Snapshot,
+    pub args: &'a PolicyArgs,
+    pub global: &'a Global,
+    pub output: &'a Output,
+}
+
+impl View<'_> {
+    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`: what the next steps of a workflow hear.
+    pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
+        let View { session, snapshot, args, global, output } = self;
+        let sources = &session.sources;
+        let policy = args.policy(session);
+        let picture = || Picture { plan, desired: &session.project.desired, recorded: &snapshot.recorded, policy: &policy };
+        match output.format() {
+            Format::Json => {
+                let mut json = plan_json::plan(plan, sources);
+                json["exit_code"] = (exit as u8).into();
+                output.json(&json);
+            }
+            Format::Jsonl => events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event)),
+            Format::Markdown => output.raw(&plan_markdown::plan(plan, sources)),
+            Format::Github => {
+                let annotations = github::plan(plan, sources, &plan_human::summary_line(plan));
+                let outputs = step::outputs(&plan_json::summary(plan), changed, exit);
+                step::tell(output, &annotations, &plan_markdown::plan(plan, sources), &outputs);
+            }
+            Format::Gitlab => output.json(&gitlab::plan(terraform::tally(picture()))),
+            // On one line, as Terraform prints it: some readers want that.
+            Format::TerraformJson => output.json_line(&terraform::plan(picture(), env!("CARGO_PKG_VERSION"))),
+            _ => output.result(&plan_human::plan(plan, sources, plan_human::Options { verbose: global.verbose > 0 })),
+        }
     }
 }

@@ -27,6 +27,8 @@ fn blocks() -> Vec<(&'static str, String)> {
             )),
         ),
         ("mistake", fenced(&first_mistakes())),
+        ("annotations", fenced(&story("pipelines", &["keyform -C mistakes validate --format github"]))),
+        ("lines", fenced(&story("pipelines", &["keyform apply"]))),
     ]
 }
 

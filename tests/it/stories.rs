@@ -107,5 +107,6 @@ stories!(
     targets,
     json_output,
     no_api_key,
+    pipelines,
     state_trouble,
 );
