@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure, exit_of};
+use super::format::Format;
+use super::github;
 use super::lock::LockArgs;
 use super::mirrors::{self, Sender};
 use super::output::{self, Output};
-use super::plan::{self, PolicyArgs};
+use super::plan::{self, PolicyArgs, View};
 use super::progress::Progress;
 use super::push;
 use super::saved::{self, Loaded};
@@ -24,9 +26,9 @@ use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Action, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
-use crate::render::report;
 use crate::render::saved::PlanHash;
 use crate::render::style::BOLD;
+use crate::render::{events, report};
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
 
@@ -54,6 +56,7 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
+    output.event(|| events::begin(session.project.desired.project.as_str(), env!("CARGO_PKG_VERSION")));
     let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &session)).transpose()?;
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(&session, "apply", output)?;
@@ -97,20 +100,21 @@ async fn apply(
     if let Some(loaded) = loaded {
         loaded.same_plan(&plan)?;
     }
+    let view = View { session, snapshot: &snapshot, policy: &policy, global, output };
     if !plan.refusals.is_empty() {
-        plan::show(&plan, session, global, output, Exit::Refused);
+        view.show(&plan, false, Exit::Refused);
         return Ok(Exit::Refused);
     }
     if let Some(hash) = &args.approve {
         saved::approved(hash, &plan, session)?;
     }
     if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
-        plan::show(&plan, session, global, output, Exit::Done);
+        view.show(&plan, false, Exit::Done);
         return Ok(Exit::Done);
     }
-    // In JSON the report is the one document on stdout.
-    if !output.is_json() {
-        plan::show(&plan, session, global, output, Exit::Done);
+    // In the other formats the report is the one document on stdout.
+    if matches!(output.format(), Format::Human | Format::Jsonl) {
+        view.show(&plan, false, Exit::Done);
     }
 
     let unsealed = snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
@@ -177,10 +181,16 @@ async fn apply(
     progress.finish();
     done.steps.splice(0..0, earlier.into_iter().chain(moved));
     let exit = exit_of(&done);
-    if output.is_json() {
-        output.json(&report::json(&done, exit as u8));
-    } else {
-        output.result(&report::human(&done));
+    match output.format() {
+        Format::Json => output.json(&report::json(&done, exit as u8)),
+        Format::Jsonl => output.event(|| events::report(&done)),
+        Format::Markdown => output.raw(&report::for_markdown(&done)),
+        Format::Github => {
+            let counts = serde_json::Map::from_iter(report::tally(&done).map(|(name, n)| (name.to_owned(), n.into())));
+            let changed = done.steps.iter().any(|(_, outcome)| outcome.is_done());
+            github::tell(output, &report::for_github(&done), &report::for_markdown(&done), &github::outputs(&counts.into(), changed, exit));
+        }
+        _ => output.result(&report::human(&done)),
     }
     Ok(exit)
 }
@@ -221,7 +231,10 @@ async fn earlier_runs(
     sinks: &[AnySink],
 ) -> anyhow::Result<Earlier> {
     let mut earlier = Earlier { steps: Vec::new(), snapshot };
-    let tell = |event: &Event| report::event(event).into_iter().for_each(|line| output.say(&line));
+    let tell = |event: &Event| {
+        output.event(|| events::step(event));
+        report::event(event).into_iter().for_each(|line| output.say(&line));
+    };
     let mut lost = BTreeSet::new();
     if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
         let recovered =
@@ -291,7 +304,7 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
     if args.yes {
         return Ok(Consent::Flag);
     }
-    if !output::can_ask() || output.is_json() {
+    if !output::can_ask() || !output.is_human() {
         return Err(Failure::new(Exit::Refused, "apply needs consent, and there is nobody to ask: nothing was done")
             .help("look at the plan (`keyform plan`) and add --yes")
             .into());

@@ -1,14 +1,18 @@
 //! `drift`: what is not as declared, applied or known, and who changed it.
 
+use serde_json::json;
+
+use super::Global;
 use super::accept;
 use super::error::Exit;
+use super::format::Format;
+use super::github;
 use super::output::Output;
 use super::plan;
 use super::push;
 use super::session::{ConnectOptions, Session};
-use super::{Format, Global};
 use crate::plan::drift;
-use crate::render::drift as render;
+use crate::render::{drift as render, junit, sarif};
 use crate::state;
 
 #[derive(Debug, clap::Args)]
@@ -35,12 +39,26 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     if !args.accept.is_empty() {
         return accept::run(&session, &drift, &args.accept, output);
     }
+    let sources = &session.sources;
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
-        Format::Json => output.json(&render::json(&drift, &session.sources, exit as u8)),
-        Format::Markdown => output.raw(&render::for_markdown(&drift, &session.sources)),
-        Format::Github => output.raw(&render::for_github(&drift, &session.sources)),
-        _ => output.result(&render::human(&drift, &session.sources)),
+        Format::Json => output.json(&render::json(&drift, sources, exit as u8)),
+        Format::Markdown => output.raw(&render::for_markdown(&drift, sources)),
+        Format::Github => {
+            let counts = json!({ "differences": drift.findings.len(), "in_order": drift.in_order, "ignored": drift.ignored.len() });
+            let outputs = github::outputs(&counts, !drift.is_empty(), exit);
+            github::tell(output, &render::for_github(&drift, sources), &render::for_markdown(&drift, sources), &outputs);
+        }
+        Format::Sarif => output.json(&sarif::of_drift(&drift, sources, env!("CARGO_PKG_VERSION"))),
+        Format::Junit => output.raw(&junit::drift(&drift, &session.project.desired, sources)?),
+        _ => output.result(&render::human(&drift, sources)),
     }
     Ok(exit)
+}
+
+impl Args {
+    /// It writes, rather than only looks.
+    pub fn accepts(&self) -> bool {
+        !self.accept.is_empty()
+    }
 }

@@ -4,12 +4,13 @@ use std::io::Write as _;
 
 use zeroize::Zeroizing;
 
+use super::Global;
 use super::error::{Exit, Failure};
+use super::format::Format;
 use super::output::Output;
 use super::secrets::{find, secret_of};
 use super::session::Session;
 use super::variables::variable;
-use super::{Format, Global};
 use crate::state;
 
 /// Which keys, under which names.

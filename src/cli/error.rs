@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use crate::apply::Report;
-use crate::ports::{ApiError, SinkError};
+use crate::ports::{ApiError, Clock as _, SinkError};
 use crate::render::style::{BAD, BOLD};
 use crate::render::text::terminal;
+use crate::render::{errors, events};
 use crate::state::StateError;
 
+use super::clock::SystemClock;
+use super::format::Format;
+use super::github;
 use super::output::Output;
 
 /// Exit codes, as the README lists them.
@@ -49,14 +53,20 @@ pub struct Failure {
     pub help: Vec<String>,
     /// For programs: a field of the JSON error, by name.
     details: Option<(&'static str, serde_json::Value)>,
+    /// For a comment: says it better than the message.
+    markdown: Option<String>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), help: Vec::new(), details: None }
+        Failure { exit, message: message.into(), help: Vec::new(), details: None, markdown: None }
     }
     pub fn details(mut self, name: &'static str, json: serde_json::Value) -> Failure {
         self.details = Some((name, json));
+        self
+    }
+    pub fn markdown(mut self, text: String) -> Failure {
+        self.markdown = Some(text);
         self
     }
     pub fn help(mut self, help: impl Into<String>) -> Failure {
@@ -69,18 +79,26 @@ impl Failure {
 pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let (exit, help) = classify(error);
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>();
-    if output.is_json() {
-        let mut json = serde_json::json!({
-            "format_version": 1,
-            "kind": "error",
-            "exit_code": exit as u8,
-            "message": message.join(": "),
-            "help": help,
-        });
-        if let Some((name, details)) = error.downcast_ref::<Failure>().and_then(|f| f.details.as_ref()) {
-            json[*name] = details.clone();
+    let whole = message.join(": ");
+    let failure = error.downcast_ref::<Failure>();
+    let markdown = || failure.and_then(|f| f.markdown.clone()).unwrap_or_else(|| errors::for_markdown(&whole, &help));
+    match output.format() {
+        Format::Json => {
+            let mut json = errors::json(exit as u8, &whole, &help);
+            if let Some((name, details)) = failure.and_then(|f| f.details.as_ref()) {
+                json[*name] = details.clone();
+            }
+            output.json(&json);
         }
-        output.json(&json);
+        Format::Jsonl => output.event(|| events::error(&whole, &help)),
+        Format::Markdown => output.raw(&markdown()),
+        Format::Github => {
+            let outputs = vec![("error".to_owned(), whole.clone()), ("exit_code".to_owned(), (exit as u8).to_string())];
+            github::tell(output, &errors::for_github(&whole, &help), &markdown(), &outputs);
+        }
+        // Reports of these formats that say nothing of errors would look like good news.
+        Format::Gitlab | Format::Sarif | Format::Junit | Format::TerraformJson => {}
+        Format::Human | Format::Dotenv | Format::Shell => {}
     }
     let mut text = format!("{BAD}error{BAD:#}: {}", terminal(&message[0]));
     // Some errors tell their cause themselves.
@@ -92,6 +110,22 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     }
     output.error(&text);
     exit
+}
+
+/// A mistake in the arguments, for the program that has made it. People are told already.
+pub fn usage(error: &clap::Error, format: Option<Format>) {
+    let text = error.render().to_string();
+    let text = text.trim_start_matches("error: ").trim_end();
+    // The one place without a printer: there are no arguments to make one of.
+    let text = match format {
+        Some(Format::Json) => format!("{:#}\n", errors::json(Exit::Error as u8, text, &[])),
+        Some(Format::Jsonl) => {
+            let lines = [events::error(text, &[]), events::end(Exit::Error as u8)];
+            lines.map(|event| format!("{}\n", events::line(event, SystemClock.now()))).concat()
+        }
+        _ => return,
+    };
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 
 fn classify(error: &anyhow::Error) -> (Exit, Vec<String>) {

@@ -9,6 +9,8 @@ mod drift;
 mod endpoint;
 mod env;
 mod error;
+mod format;
+mod github;
 mod init;
 mod key;
 mod lock;
@@ -21,6 +23,7 @@ mod places;
 mod plan;
 mod progress;
 mod push;
+mod repository;
 mod sandbox;
 mod saved;
 mod schema;
@@ -38,7 +41,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::render::events;
+
 use error::Exit;
+use format::Format;
 use output::Output;
 
 /// Declarative PubNub keysets: plan, apply, and secrets that are never lost.
@@ -74,20 +80,6 @@ struct Global {
     /// Use the built-in sandbox of this project instead of the account; its data is kept in .keyform/
     #[arg(long, global = true)]
     sandbox: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Human,
-    Json,
-    /// For comments and issues
-    Markdown,
-    /// For GitHub Actions: annotations, variables
-    Github,
-    /// `NAME=value`
-    Dotenv,
-    /// `export NAME='value'`
-    Shell,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -131,7 +123,7 @@ enum Command {
     ///
     /// It accepts the API key in KEYFORM_SANDBOX_KEY (default: sandbox).
     Sandbox(sandbox::Args),
-    /// Print the JSON Schema of keyform.toml, for editors
+    /// Print the JSON Schema of keyform.toml, for editors, or of what a command prints as JSON
     Schema(schema::Args),
     /// Print a script that completes commands and flags in a shell
     Completions(completions::Args),
@@ -146,6 +138,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are results and go to stdout; usage mistakes are errors like any other.
             let _ = error.print();
+            if error.use_stderr() {
+                error::usage(&error, Format::in_arguments(std::env::args_os().skip(1)));
+            }
             return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
         }
     };
@@ -158,13 +153,16 @@ pub fn main() -> ExitCode {
         runtime.shutdown_timeout(std::time::Duration::from_millis(200));
         result
     });
-    match result {
+    let exit = match result {
         Ok(Exit::Done | Exit::Differences) if output::lost() => {
-            error::report(&anyhow::anyhow!("the result could not be written to stdout"), &output).into()
+            error::report(&anyhow::anyhow!("the result could not be written completely"), &output)
         }
-        Ok(exit) => exit.into(),
-        Err(error) => error::report(&error, &output).into(),
-    }
+        Ok(exit) => exit,
+        Err(error) => error::report(&error, &output),
+    };
+    // The last line, however it ended.
+    output.event(|| events::end(exit as u8));
+    exit.into()
 }
 
 /// As it was found, for the program that `run` becomes.
@@ -192,17 +190,7 @@ fn no_core_dumps() {
 
 async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
-    let formats: &[Format] = match &cli.command {
-        Command::Drift(_) | Command::Parity(_) => &[Format::Human, Format::Json, Format::Markdown, Format::Github],
-        Command::Show(_) => &[Format::Human, Format::Json, Format::Markdown],
-        Command::Env(_) => &[Format::Human, Format::Json, Format::Dotenv, Format::Shell, Format::Github],
-        _ => &[Format::Human, Format::Json],
-    };
-    if !formats.contains(&global.format) {
-        let names: Vec<String> = formats.iter().filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned())).collect();
-        let failure = error::Failure::new(Exit::Error, "the command does not have this format: nothing was done");
-        return Err(failure.help(format!("it has {}", names.join(", "))).into());
-    }
+    format::check(&cli.command, global.format)?;
     match &cli.command {
         Command::Init(args) => init::run(global, args, output),
         Command::Validate(args) => validate::run(global, args, output),

@@ -3,7 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Color, Format, Global};
+use super::clock::SystemClock;
+use super::format::Format;
+use super::{Color, Global};
+use crate::ports::Clock as _;
+use crate::render::{events, text};
 
 /// A result did not get to where stdout leads.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -11,6 +15,11 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// Whether a part of the result could not be written, such as to a full disk. `| head` loses nothing.
 pub fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
+}
+
+/// A part of the result is lost, and the command is not done.
+pub fn note_loss() {
+    LOST.store(true, Ordering::Relaxed);
 }
 
 /// Where texts go. Styles are in the texts and are stripped here where they are not wanted.
@@ -37,6 +46,12 @@ impl Output {
         }
     }
 
+    pub fn format(&self) -> Format {
+        self.format
+    }
+    pub fn is_human(&self) -> bool {
+        self.format == Format::Human
+    }
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -48,9 +63,9 @@ impl Output {
         self.stderr != anstream::ColorChoice::Never
     }
 
-    /// A result for people; nothing when the format is JSON.
+    /// A result for people; nothing when the format is another.
     pub fn result(&self, text: &str) {
-        if !self.is_json() {
+        if self.is_human() {
             written(&mut anstream::AutoStream::new(std::io::stdout().lock(), self.stdout), text);
         }
     }
@@ -60,7 +75,17 @@ impl Output {
     }
     /// A result for programs: one JSON document and a newline.
     pub fn json(&self, json: &serde_json::Value) {
-        written(&mut std::io::stdout().lock(), &format!("{json:#}\n"));
+        written(&mut std::io::stdout().lock(), &(text::json(&format!("{json:#}")) + "\n"));
+    }
+    /// The same on one line, for those who ask for that.
+    pub fn json_line(&self, json: &serde_json::Value) {
+        written(&mut std::io::stdout().lock(), &(text::json(&json.to_string()) + "\n"));
+    }
+    /// A line for programs that follow; nothing when the format is another. It is written at once.
+    pub fn event(&self, event: impl FnOnce() -> serde_json::Value) {
+        if self.format == Format::Jsonl {
+            written(&mut std::io::stdout().lock(), &format!("{}\n", events::line(event(), SystemClock.now())));
+        }
     }
     /// A line about how it goes; not with `--quiet`.
     pub fn say(&self, text: &str) {
@@ -83,7 +108,7 @@ fn written(stdout: &mut impl Write, text: &str) {
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         tracing::warn!("output: {error}");
-        LOST.store(true, Ordering::Relaxed);
+        note_loss();
     }
 }
 

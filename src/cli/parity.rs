@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use serde_json::json;
+
+use super::Global;
 use super::error::{Exit, Failure};
+use super::format::Format;
+use super::github;
 use super::output::Output;
 use super::plan::{self, Refresh};
 use super::session::{ConnectOptions, Session};
-use super::{Format, Global};
 use crate::keyset::Label;
 use crate::keyset::parity::{Between, ParityRule, Side};
 use crate::keyset::views::{Desired, Live};
@@ -43,7 +47,12 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     match global.format {
         Format::Json => output.json(&render::json(&parity, &session.sources, exit as u8)),
         Format::Markdown => output.raw(&render::for_markdown(&parity, &session.sources)),
-        Format::Github => output.raw(&render::for_github(&parity, &session.sources)),
+        Format::Github => {
+            let differences: usize = parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
+            let outputs = github::outputs(&json!({ "differences": differences }), !parity.is_empty(), exit);
+            let summary = render::for_markdown(&parity, &session.sources);
+            github::tell(output, &render::for_github(&parity, &session.sources), &summary, &outputs);
+        }
         _ => output.result(&render::human(&parity, &session.sources)),
     }
     Ok(exit)

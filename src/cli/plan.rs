@@ -3,13 +3,14 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 
-use super::Global;
 use super::clock::SystemClock;
 use super::error::{Exit, Failure};
+use super::format::Format;
 use super::output::Output;
 use super::push;
 use super::saved;
 use super::session::{ConnectOptions, Session};
+use super::{Global, github as step};
 use crate::apply;
 use crate::keyset::push::PushFiles;
 use crate::keyset::views::Live;
@@ -17,7 +18,8 @@ use crate::keyset::{Bounded, Budget};
 use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
 use crate::render::saved::PlanHash;
-use crate::render::{plan_human, plan_json};
+use crate::render::terraform::{self, Picture};
+use crate::render::{events, github, gitlab, plan_human, plan_json, plan_markdown};
 use crate::state::{self, Snapshot};
 
 #[derive(Debug, clap::Args)]
@@ -111,7 +113,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Some(path) if plan.refusals.is_empty() => Some((path, saved::write(path, &session, &snapshot, &policy, &plan, now)?)),
         _ => None,
     };
-    show(&plan, &session, global, output, exit);
+    View { session: &session, snapshot: &snapshot, policy: &policy, global, output }.show(&plan, !plan.is_empty(), exit);
     if let Some((path, hash)) = saved {
         let (path, sandbox) = (path.display(), if session.sandbox { " --sandbox" } else { "" });
         output.result(&format!("\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` does exactly this, or nothing.\n"));
@@ -179,17 +181,43 @@ fn open_creates(snapshot: &Snapshot) -> OpenCreates {
     open
 }
 
-/// Prints the plan as the user wants it. `exit`: what the command will exit with, for JSON.
-pub fn show(plan: &Plan, session: &Session, global: &Global, output: &Output, exit: Exit) {
-    if output.is_json() {
-        let mut json = plan_json::plan(plan, &session.sources);
-        json["exit_code"] = (exit as u8).into();
-        json["hash"] = match plan.refusals.is_empty() {
-            true => PlanHash::of(plan, &session.project.desired.project).to_string().into(),
-            false => serde_json::Value::Null,
-        };
-        output.json(&json);
-    } else {
-        output.result(&plan_human::plan(plan, &session.sources, plan_human::Options { verbose: global.verbose > 0 }));
+/// What a plan is shown with.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub session: &'a Session,
+    pub snapshot: &'a Snapshot,
+    pub policy: &'a Policy,
+    pub global: &'a Global,
+    pub output: &'a Output,
+}
+
+impl View<'_> {
+    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`: what the next steps of a workflow hear.
+    pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
+        let View { session, snapshot, policy, global, output } = self;
+        let sources = &session.sources;
+        let picture = || Picture { plan, desired: &session.project.desired, recorded: &snapshot.recorded, policy };
+        match output.format() {
+            Format::Json => {
+                let mut json = plan_json::plan(plan, sources);
+                json["exit_code"] = (exit as u8).into();
+                json["hash"] = match plan.refusals.is_empty() {
+                    true => PlanHash::of(plan, &session.project.desired.project).to_string().into(),
+                    false => serde_json::Value::Null,
+                };
+                output.json(&json);
+            }
+            Format::Jsonl => events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event)),
+            Format::Markdown => output.raw(&plan_markdown::plan(plan, sources)),
+            Format::Github => {
+                let annotations = github::plan(plan, sources, &plan_human::summary_line(plan));
+                let outputs = step::outputs(&plan_json::summary(plan), changed, exit);
+                step::tell(output, &annotations, &plan_markdown::plan(plan, sources), &outputs);
+            }
+            Format::Gitlab => output.json(&gitlab::plan(terraform::tally(picture()))),
+            // On one line, as Terraform prints it: some readers want that.
+            Format::TerraformJson => output.json_line(&terraform::plan(picture(), env!("CARGO_PKG_VERSION"))),
+            _ => output.result(&plan_human::plan(plan, sources, plan_human::Options { verbose: global.verbose > 0 })),
+        }
     }
 }

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Output;
 use crate::apply::Event;
-use crate::render::report;
+use crate::render::{events, report};
 
 pub struct Progress<'a> {
     output: &'a Output,
@@ -29,6 +29,7 @@ impl<'a> Progress<'a> {
     }
 
     pub fn event(&self, event: &Event) {
+        self.output.event(|| events::step(event));
         let line = report::event(event);
         match (&self.bar, event) {
             (Some(bar), Event::Started { step }) => bar.set_message(step.label.to_string()),

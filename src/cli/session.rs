@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::error::{Exit, Failure};
+use super::format::Format;
 use super::output::Output;
+use super::repository::folder_in;
 use super::variables::variable;
 use super::{Global, key};
 use crate::api::{Client, Options as ApiOptions};
 use crate::config::{self, Project, Severity, Sources};
 use crate::keyset::{ApiVersion, Secret, Tier};
 use crate::ports::Namespace;
-use crate::render::problems;
+use crate::render::{github, problems};
 use crate::sandbox::{self, Running};
 use crate::secrets::ApiKeyStore;
 use crate::state;
@@ -33,11 +35,17 @@ pub struct Session {
 impl Session {
     /// Reads the project. Problems are printed; errors among them end the command.
     pub fn open(global: &Global, output: &Output) -> anyhow::Result<Session> {
-        let loaded = config::load(&global.dir);
+        let mut loaded = config::load(&global.dir);
+        if output.format().names_files_from_outside() {
+            loaded.sources.below(&folder_in(&global.dir));
+        }
         let errors = loaded.problems.iter().filter(|p| p.severity == Severity::Error).count();
         if !loaded.problems.is_empty() && (errors > 0 || !output.is_quiet()) {
             output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
             output.error("");
+        }
+        if output.format() == Format::Github {
+            output.raw(&github::problems(&loaded.problems, &loaded.sources));
         }
         match loaded.project {
             Some(mut project) if errors == 0 => {
@@ -50,7 +58,9 @@ impl Session {
             _ => {
                 let found = crate::render::text::count(errors, "error");
                 let failure = Failure::new(Exit::Error, format!("the configuration has {found}; nothing was done"));
-                Err(failure.details("problems", problems::json(&loaded.problems, &loaded.sources)).into())
+                let comment =
+                    problems::for_markdown(&loaded.problems, &loaded.sources, &format!("The configuration has {found}; nothing was done."));
+                Err(failure.details("problems", problems::json(&loaded.problems, &loaded.sources)).markdown(comment).into())
             }
         }
     }

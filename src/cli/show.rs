@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::Global;
 use super::error::Exit;
+use super::format::Format;
 use super::output::Output;
 use super::secrets::find;
 use super::session::Session;
 use super::state::find_app;
-use super::{Format, Global};
 use crate::plan::inventory;
 use crate::render::inventory as render;
 use crate::state;

@@ -1,49 +1,69 @@
-use super::Global;
 use super::error::Exit;
+use super::format::Format;
 use super::output::Output;
+use super::repository::folder_in;
+use super::{Global, github as step};
 use crate::config::{self, Severity};
+use crate::render::github::{self, Level, annotation};
+use crate::render::plan_json::FORMAT_VERSION;
 use crate::render::text::count;
-use crate::render::{problems, style::GOOD};
+use crate::render::{gitlab, problems, sarif, style::GOOD};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub fn run(global: &Global, _args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let loaded = config::load(&global.dir);
+    let mut loaded = config::load(&global.dir);
+    if output.format().names_files_from_outside() {
+        loaded.sources.below(&folder_in(&global.dir));
+    }
     let errors = loaded.problems.iter().filter(|p| p.severity == Severity::Error).count();
     let warnings = loaded.problems.len() - errors;
     let exit = if errors > 0 { Exit::Error } else { Exit::Done };
-    if output.is_json() {
-        output.json(&serde_json::json!({
-            "format_version": 1,
-            "kind": "validate",
-            "exit_code": exit as u8,
-            "errors": errors,
-            "warnings": warnings,
-            "problems": problems::json(&loaded.problems, &loaded.sources),
-        }));
-        return Ok(exit);
+    let config::Loaded { sources, problems: all, .. } = &loaded;
+    let counts = serde_json::json!({ "errors": errors, "warnings": warnings });
+    match output.format() {
+        Format::Json => {
+            let mut json = serde_json::json!({ "format_version": FORMAT_VERSION, "kind": "validate", "exit_code": exit as u8 });
+            json["errors"] = errors.into();
+            json["warnings"] = warnings.into();
+            json["problems"] = problems::json(all, sources);
+            output.json(&json);
+        }
+        Format::Markdown => output.raw(&problems::for_markdown(all, sources, &told(&loaded, errors, warnings))),
+        Format::Github => {
+            let told = told(&loaded, errors, warnings);
+            let annotations = github::problems(all, sources) + &annotation(Level::Notice, None, "validate", &[&told]);
+            let summary = problems::for_markdown(all, sources, &told);
+            step::tell(output, &annotations, &summary, &step::outputs(&counts, false, exit));
+        }
+        Format::Gitlab => output.json(&gitlab::problems(all, sources)),
+        Format::Sarif => output.json(&sarif::problems(all, sources, env!("CARGO_PKG_VERSION"))),
+        _ => human(&loaded, errors, warnings, output),
     }
-    if !loaded.problems.is_empty() {
-        output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
-    }
+    Ok(exit)
+}
+
+/// In one line.
+fn told(loaded: &config::Loaded, errors: usize, warnings: usize) -> String {
+    let files = count(loaded.sources.files.len(), "file");
     match &loaded.project {
         Some(project) if errors == 0 => {
             let (apps, keysets) = (project.desired.apps.len(), project.desired.keysets.len());
             let warned = if warnings > 0 { format!(", {}", count(warnings, "warning")) } else { String::new() };
-            output.result(&format!(
-                "{GOOD}Valid{GOOD:#}: {} and {} in {}{warned}.\n",
-                count(apps, "app"),
-                count(keysets, "keyset"),
-                count(loaded.sources.files.len(), "file")
-            ));
+            format!("Valid: {} and {} in {files}{warned}.", count(apps, "app"), count(keysets, "keyset"))
         }
-        _ => output.error(&format!(
-            "\n{} and {} in {}.",
-            count(errors, "error"),
-            count(warnings, "warning"),
-            count(loaded.sources.files.len(), "file")
-        )),
+        _ => format!("{} and {} in {files}.", count(errors, "error"), count(warnings, "warning")),
     }
-    Ok(exit)
+}
+
+fn human(loaded: &config::Loaded, errors: usize, warnings: usize, output: &Output) {
+    if !loaded.problems.is_empty() {
+        output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
+    }
+    let told = told(loaded, errors, warnings);
+    match told.strip_prefix("Valid") {
+        Some(rest) => output.result(&format!("{GOOD}Valid{GOOD:#}{rest}\n")),
+        None => output.error(&format!("\n{told}")),
+    }
 }

@@ -64,6 +64,16 @@ impl Source {
 }
 
 impl Sources {
+    /// Where the first file, `keyform.toml`, is; `None` if there is none.
+    pub fn main(&self) -> Option<&str> {
+        self.files.first().map(|source| source.path.as_str())
+    }
+
+    /// Names every file as seen from a folder further up: `folder` is the project's own, seen from there, with `/` at its end.
+    pub fn below(&mut self, folder: &str) {
+        self.files.iter_mut().for_each(|source| source.path.insert_str(0, folder));
+    }
+
     pub fn place(&self, origin: Origin) -> Option<Place<'_>> {
         let source = self.files.get(origin.file as usize)?;
         let (line, column) = source.position(origin.start as usize);

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::comment::Comment;
+use super::github::{Level, annotation, bounded};
 use super::plan_words::{quoted, upload, value};
 use super::style::{BOLD, DIM, GOOD, WARN};
-use super::text::{count, github, markdown, terminal};
+use super::text::{count, markdown, terminal};
 use crate::config::{Place, Sources};
 use crate::keyset::wire::to_json;
 use crate::plan::{Drift, Finding, IgnoredDrift, Upload, Who};
@@ -18,6 +20,36 @@ struct Words {
     about: String,
     what: String,
     who: &'static str,
+}
+
+/// Every tag, with what it stands for.
+pub(super) const KINDS: &[(&str, &str, &str)] = &[
+    ("field", "a field differs", "A declared field of a keyset has another value in the account."),
+    ("app_name", "an app's name differs", "The name of an app that keyform manages is another one in the account."),
+    ("gone", "a keyset is gone", "A keyset that keyform made or adopted is not in the account any more."),
+    ("app_gone", "an app is gone", "An app that keyform made or refers to is not in the account any more, or not visible to the API key."),
+    ("moved", "a keyset is in another app", "A keyset is in another app than the state says."),
+    ("not_applied", "a keyset is not created yet", "The keyset is declared, and no apply has created it."),
+    ("app_not_applied", "an app is not created yet", "The app is declared, and no apply has created it."),
+    ("not_declared", "a keyset is not declared any more", "The keyset exists and is recorded, and no file declares it."),
+    ("app_not_declared", "an app is not declared any more", "The app exists and is recorded, and no file declares it."),
+    ("unmanaged", "a keyset is not managed", "The account has a keyset that keyform does not know."),
+    ("app_unmanaged", "an app is not managed", "The account has an app that keyform does not know."),
+];
+
+/// One of [`KINDS`].
+pub(super) fn tag(finding: &Finding) -> &'static str {
+    words(finding).tag
+}
+
+/// `keyset LABEL`; of what nobody manages, its id.
+pub(super) fn about(finding: &Finding) -> String {
+    words(finding).about
+}
+
+pub(super) fn sentence(finding: &Finding) -> String {
+    let Words { about, what, who, .. } = words(finding);
+    format!("{about}: {what} ({who})")
 }
 
 fn words(finding: &Finding) -> Words {
@@ -130,35 +162,23 @@ pub fn human(drift: &Drift, sources: &Sources) -> String {
 
 /// For a comment or an issue. Everything foreign is in code spans, where nothing is interpreted.
 pub fn for_markdown(drift: &Drift, sources: &Sources) -> String {
-    let mut out = format!("**{}**\n", summary(drift));
-    if drift.is_empty() {
-        return out;
-    }
-    out.push_str("\n| what | difference | who | where |\n| --- | --- | --- | --- |\n");
-    for finding in &drift.findings {
+    let mut comment = Comment::new(&summary(drift));
+    let rows = drift.findings.iter().map(|finding| {
         let Words { about, what, who, .. } = words(finding);
         let at = place(finding, sources).map_or_else(String::new, |at| markdown(&format!("{}:{}", at.path, at.line)));
-        let _ = writeln!(out, "| {} | {} | {who} | {at} |", markdown(&about), markdown(&what));
-    }
-    out
+        vec![markdown(&about), markdown(&what), who.to_owned(), at]
+    });
+    comment.table("", &["what", "difference", "who", "where"], rows);
+    comment.finish()
 }
 
 /// Workflow commands: an annotation for each finding, at its line.
 pub fn for_github(drift: &Drift, sources: &Sources) -> String {
-    let mut out = String::new();
-    for finding in &drift.findings {
+    let findings = drift.findings.iter().map(|finding| {
         let Words { about, what, who, .. } = words(finding);
-        let at = place(finding, sources)
-            .map_or_else(String::new, |at| format!("file={},line={},col={},", github(at.path, true), at.line, at.column));
-        let _ = writeln!(
-            out,
-            "::warning {at}title={}::{}",
-            github(&format!("drift: {about}"), true),
-            github(&format!("{what} ({who})"), false)
-        );
-    }
-    let _ = writeln!(out, "::notice title=drift::{}", github(&summary(drift), false));
-    out
+        annotation(Level::Warning, place(finding, sources).as_ref(), &format!("drift: {about}"), &[&format!("{what} ({who})")])
+    });
+    bounded(findings) + &annotation(Level::Notice, None, "drift", &[&summary(drift)])
 }
 
 /// `{"format_version":1,"kind":"drift",...}`. Holds no secret.

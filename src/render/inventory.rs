@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use serde_json::{Value as Json, json};
 
+use super::comment::Comment;
 use super::style::{BAD, BOLD, DIM};
 use super::text::{count, markdown, terminal};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
@@ -135,12 +136,8 @@ fn keyset_row(item: &KeysetItem<'_>) -> Vec<Cell> {
 
 /// For a page or a comment. Everything foreign is in code spans, where nothing is interpreted.
 pub fn for_markdown(inventory: &Inventory<'_>) -> String {
-    let mut out = format!("**{}**\n", summary(inventory));
-    if !inventory.keysets.is_empty() {
-        out.push_str("\n| keyset | id | app | name | type | subscribe key | secret | last apply | note |\n");
-        out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-    }
-    for item in &inventory.keysets {
+    let mut comment = Comment::new(&summary(inventory));
+    let keysets = inventory.keysets.iter().map(|item| {
         let keyset = item.keyset;
         let cells = [
             item.label.as_str(),
@@ -151,16 +148,16 @@ pub fn for_markdown(inventory: &Inventory<'_>) -> String {
             &keyset.keys.subscribe_key,
             &secret(keyset),
         ];
-        let _ = writeln!(out, "| {} | {} | {} |", cells.map(cell).join(" | "), minute(keyset.applied_at), note(item));
-    }
-    if !inventory.apps.is_empty() {
-        out.push_str("\n| app | id | name | note |\n| --- | --- | --- | --- |\n");
-    }
-    for item in &inventory.apps {
+        cells.into_iter().map(cell).chain([minute(keyset.applied_at), note(item)]).collect()
+    });
+    let columns = ["keyset", "id", "app", "name", "type", "subscribe key", "secret", "last apply", "note"];
+    comment.table("", &columns, keysets);
+    let apps = inventory.apps.iter().map(|item| {
         let cells = [item.label.as_str(), item.app.id.as_str(), &item.app.name];
-        let _ = writeln!(out, "| {} | {} |", cells.map(cell).join(" | "), app_note(item));
-    }
-    out
+        cells.into_iter().map(cell).chain([app_note(item)]).collect()
+    });
+    comment.table("", &["app", "id", "name", "note"], apps);
+    comment.finish()
 }
 
 /// An empty code span is none.

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::comment::Comment;
+use super::github::{Level, annotation, bounded};
 use super::plan_words::{quoted, value};
 use super::style::{BOLD, DIM, GOOD, WARN};
-use super::text::{count, github, markdown, terminal};
+use super::text::{count, markdown, terminal};
 use crate::config::Sources;
 use crate::keyset::parity::Side;
 use crate::keyset::wire::to_json;
@@ -117,37 +119,28 @@ pub fn human(parity: &Parity, sources: &Sources) -> String {
 
 /// For a comment or an issue. Everything foreign is in code spans, where nothing is interpreted.
 pub fn for_markdown(parity: &Parity, sources: &Sources) -> String {
-    let mut out = format!("**{}**\n", summary(parity));
-    if !parity.is_empty() {
-        out.push_str("\n| what | difference | where |\n| --- | --- | --- |\n");
-    }
-    for (comparison, finding) in findings(parity) {
+    let mut comment = Comment::new(&summary(parity));
+    let findings: Vec<_> = findings(parity).collect();
+    let rows = findings.into_iter().map(|(comparison, finding)| {
         let Words { about, what } = words(comparison, finding);
         let places: Vec<String> = places(finding, sources).iter().map(|place| markdown(place)).collect();
-        let _ = writeln!(out, "| {} | {} | {} |", markdown(&about), markdown(&what), places.join(", "));
-    }
-    for (n, note) in notes(parity).enumerate() {
-        let gap = if n == 0 { "\n" } else { "" };
-        let _ = writeln!(out, "{gap}- {}", markdown(&note));
-    }
-    out
+        vec![markdown(&about), markdown(&what), places.join(", ")]
+    });
+    comment.table("", &["what", "difference", "where"], rows);
+    comment.list(notes(parity).collect::<Vec<_>>().into_iter());
+    comment.finish()
 }
 
 /// Workflow commands: an annotation for each finding, at the first place where a value of it is declared.
 pub fn for_github(parity: &Parity, sources: &Sources) -> String {
-    let mut out = String::new();
-    for (comparison, finding) in findings(parity) {
+    let findings = findings(parity).map(|(comparison, finding)| {
         let Words { about, what } = words(comparison, finding);
-        let at = finding
-            .origin()
-            .and_then(|origin| sources.place(origin))
-            .map_or_else(String::new, |at| format!("file={},line={},col={},", github(at.path, true), at.line, at.column));
-        let _ = writeln!(out, "::warning {at}title={}::{}", github(&format!("parity: {about}"), true), github(&what, false));
-    }
-    for text in notes(parity).chain(std::iter::once(summary(parity))) {
-        let _ = writeln!(out, "::notice title=parity::{}", github(&text, false));
-    }
-    out
+        let place = finding.origin().and_then(|origin| sources.place(origin));
+        annotation(Level::Warning, place.as_ref(), &format!("parity: {about}"), &[&what])
+    });
+    let notes = notes(parity).map(|note| annotation(Level::Notice, None, "parity", &[&note]));
+    let all: Vec<String> = findings.chain(notes).collect();
+    bounded(all.into_iter()) + &annotation(Level::Notice, None, "parity", &[&summary(parity)])
 }
 
 /// `{"format_version":1,"kind":"parity",...}`. Holds no secret.

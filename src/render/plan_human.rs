@@ -1,5 +1,6 @@
 //! A plan for people. Understandable without colour; one summary at the end.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
@@ -33,47 +34,110 @@ const REFUSE: Style = AnsiColor::Red.on_default().bold();
 /// The whole text, ending with a newline, styled for a terminal; print it through `anstream`, which takes the styles out
 /// where they are not wanted. `sources`: the files that the plan's origins point into.
 pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
-    let compact = plan.summary().create > DETAILED_CREATES && !options.verbose;
     let mut out = String::new();
-    let moves = |a: &&Action| matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. });
-    group(&mut out, "Labels that change", plan.actions.iter().filter(moves).map(|a| action(a, compact)));
-    let app = |a: &&Action| a.is_app() && !a.is_removal() && !moves(a);
-    let create = |a: &&Action| matches!(a, Action::CreateKeyset { .. });
-    let update = |a: &&Action| matches!(a, Action::UpdateKeyset { .. });
-    group(&mut out, "Apps", plan.actions.iter().filter(app).map(|a| action(a, compact)));
-    group(&mut out, "Keysets to create", plan.actions.iter().filter(create).map(|a| action(a, compact)));
-    group(&mut out, "Keysets to update", plan.actions.iter().filter(update).map(|a| action(a, compact)));
-    let upload = |a: &&Action| matches!(a, Action::UploadPush { .. });
-    group(&mut out, "Push credentials to upload", plan.actions.iter().filter(upload).map(|a| action(a, compact)));
-    let rotate = |a: &&Action| matches!(a, Action::RotateSecret { .. });
-    group(&mut out, "Secret keys to replace", plan.actions.iter().filter(rotate).map(|a| action(a, compact)));
-    let mirror = |a: &&Action| matches!(a, Action::MirrorSecret { .. });
-    group(&mut out, "Copies of secret keys to send", plan.actions.iter().filter(mirror).map(|a| action(a, compact)));
-    let protects = |a: &&Action| matches!(a, Action::ProtectKeyset { .. });
-    group(&mut out, "Protection", plan.actions.iter().filter(protects).map(|a| action(a, compact)));
-    group(&mut out, "To delete", plan.actions.iter().filter(|a| a.is_removal()).map(|a| action(a, compact)));
-    group(&mut out, "Refused", plan.refusals.iter().map(|r| refusal(r, sources)));
-    let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
-    group(&mut out, "No longer declared", plan.orphans.iter().map(orphan));
-    group(&mut out, "Notes", plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)));
-    out.push_str(&summary(plan));
-    out
-}
-
-fn group(out: &mut String, title: &str, entries: impl Iterator<Item = String>) {
-    let mut entries = entries.peekable();
-    if entries.peek().is_none() {
-        return;
-    }
-    out.push_str(&format!("{BOLD}{title}{BOLD:#}\n"));
-    for entry in entries {
-        for line in entry.lines() {
+    for Group { title, entries, urgency: _ } in groups(plan, sources, options) {
+        out.push_str(&format!("{BOLD}{title}{BOLD:#}\n"));
+        for line in entries.iter().flat_map(|entry| entry.lines()) {
             out.push_str("  ");
             out.push_str(line);
             out.push('\n');
         }
+        out.push('\n');
     }
-    out.push('\n');
+    out.push_str(&summary(plan));
+    out
+}
+
+/// A part of a plan under a title. Never empty.
+pub(super) struct Group {
+    pub title: &'static str,
+    /// Some lines each, styled.
+    pub entries: Vec<String>,
+    /// Lower is what a reader must not miss.
+    pub urgency: u8,
+}
+
+const REFUSALS: u8 = 0;
+const REMOVALS: u8 = 1;
+const ORDINARY: u8 = 2;
+
+pub(super) fn groups(plan: &Plan, sources: &Sources, options: Options) -> Vec<Group> {
+    let compact = plan.summary().create > DETAILED_CREATES && !options.verbose;
+    let mut actions: BTreeMap<Part, Vec<String>> = BTreeMap::new();
+    for each in &plan.actions {
+        actions.entry(Part::of(each)).or_default().push(action(each, compact));
+    }
+    let mut groups: Vec<Group> =
+        actions.into_iter().map(|(part, entries)| Group { title: part.title(), entries, urgency: part.urgency() }).collect();
+    let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
+    for (title, urgency, entries) in [
+        ("Refused", REFUSALS, plan.refusals.iter().map(|r| refusal(r, sources)).collect::<Vec<_>>()),
+        ("No longer declared", ORDINARY, plan.orphans.iter().map(orphan).collect()),
+        ("Notes", ORDINARY, plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)).collect()),
+    ] {
+        if !entries.is_empty() {
+            groups.push(Group { title, entries, urgency });
+        }
+    }
+    groups
+}
+
+/// Under which title an action stands, in the order of the titles.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Moves,
+    Apps,
+    Creates,
+    Updates,
+    Uploads,
+    Rotations,
+    Copies,
+    Protection,
+    Removals,
+}
+
+impl Part {
+    fn of(action: &Action) -> Part {
+        match action {
+            Action::MoveApp { .. } | Action::MoveKeyset { .. } => Part::Moves,
+            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => Part::Apps,
+            Action::CreateKeyset { .. } => Part::Creates,
+            Action::UpdateKeyset { .. } => Part::Updates,
+            Action::UploadPush { .. } => Part::Uploads,
+            Action::RotateSecret { .. } => Part::Rotations,
+            Action::MirrorSecret { .. } => Part::Copies,
+            Action::ProtectKeyset { .. } => Part::Protection,
+            Action::DeleteKeyset { .. } | Action::DeleteApp { .. } | Action::ForgetKeyset { .. } | Action::ForgetApp { .. } => {
+                Part::Removals
+            }
+        }
+    }
+    fn title(self) -> &'static str {
+        match self {
+            Part::Moves => "Labels that change",
+            Part::Apps => "Apps",
+            Part::Creates => "Keysets to create",
+            Part::Updates => "Keysets to update",
+            Part::Uploads => "Push credentials to upload",
+            Part::Rotations => "Secret keys to replace",
+            Part::Copies => "Copies of secret keys to send",
+            Part::Protection => "Protection",
+            Part::Removals => "To delete",
+        }
+    }
+    fn urgency(self) -> u8 {
+        if self == Part::Removals { REMOVALS } else { ORDINARY }
+    }
+}
+
+/// The last lines as one, without styles.
+pub fn summary_line(plan: &Plan) -> String {
+    plain(&summary(plan)).trim_end().replace('\n', " ")
+}
+
+/// The text without its styles.
+pub(super) fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 fn action(action: &Action, compact: bool) -> String {

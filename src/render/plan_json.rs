@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
-use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refused, Rotation, Upload};
+use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refusal, Refused, Rotation, Summary, Upload};
 
 use super::plan_words as words;
 
@@ -38,48 +38,13 @@ pub const FORMAT_VERSION: u32 = 1;
 /// come as they are; `message`, `reason` of a refusal and `instead` are for people and may be reworded.
 pub fn plan(plan: &Plan, sources: &Sources) -> Json {
     let Plan { refreshed, actions, refusals, orphans, notes, unchanged: _ } = plan;
-    let sum = plan.summary();
     json!({
         "format_version": FORMAT_VERSION,
         "kind": "plan",
         "refreshed": refreshed,
-        "summary": {
-            "create_apps": sum.create_apps,
-            "rename_apps": sum.rename_apps,
-            "adopt_apps": sum.adopt_apps,
-            "create": sum.create,
-            "update": sum.update,
-            "upload": sum.upload,
-            "rotate": sum.rotate,
-            "mirror": sum.mirror,
-            "move": sum.moved,
-            "protect": sum.protect,
-            "delete": sum.delete,
-            "delete_apps": sum.delete_apps,
-            "forget": sum.forget,
-            "irreversible": sum.irreversible,
-            "refused": sum.refused,
-            "orphans": sum.orphans,
-            "unchanged": sum.unchanged,
-        },
+        "summary": summary(plan),
         "actions": actions.iter().map(|a| action(a, sources)).collect::<Vec<_>>(),
-        "refusals": refusals.iter().map(|r| {
-            let words = words::refused(&r.why);
-            let kind = match &r.label {
-                None => "plan",
-                Some(_) if r.why.is_app() => "app",
-                Some(_) => "keyset",
-            };
-            with(json!({
-                "why": words.tag,
-                "kind": kind,
-                "label": r.label,
-                "place": r.origin.map_or(Json::Null, |o| place(o, sources)),
-                "message": words.what,
-                "reason": words.why,
-                "instead": words.instead,
-            }), refused(&r.why))
-        }).collect::<Vec<_>>(),
+        "refusals": refusals.iter().map(|r| refusal(r, sources)).collect::<Vec<_>>(),
         "orphans": orphans.iter().map(|o| {
             json!({ "label": o.label, "id": o.id, "live": o.live, "declared_as": o.declared_as, "message": words::orphan(o) })
         }).collect::<Vec<_>>(),
@@ -102,7 +67,54 @@ pub fn without_place(mut action: Json) -> Json {
     action
 }
 
-fn action(action: &Action, sources: &Sources) -> Json {
+/// Every count has a name of its own, which the outputs of a GitHub step have too.
+pub fn summary(plan: &Plan) -> Json {
+    let Summary {
+        create_apps,
+        rename_apps,
+        adopt_apps,
+        create,
+        update,
+        upload,
+        rotate,
+        mirror,
+        moved,
+        protect,
+        delete,
+        delete_apps,
+        forget,
+        irreversible,
+        refused,
+        orphans,
+        unchanged,
+    } = plan.summary();
+    json!({
+        "create_apps": create_apps, "rename_apps": rename_apps, "adopt_apps": adopt_apps, "create": create, "update": update,
+        "upload": upload, "rotate": rotate, "mirror": mirror, "move": moved, "protect": protect, "delete": delete, "delete_apps": delete_apps,
+        "forget": forget, "irreversible": irreversible, "refused": refused, "orphans": orphans, "unchanged": unchanged,
+    })
+}
+
+pub(super) fn refusal(Refusal { label, why, origin }: &Refusal, sources: &Sources) -> Json {
+    let words = words::refused(why);
+    let kind = match label {
+        None => "plan",
+        Some(_) if why.is_app() => "app",
+        Some(_) => "keyset",
+    };
+    let common = json!({
+        "why": words.tag,
+        "kind": kind,
+        "label": label,
+        "place": origin.map_or(Json::Null, |o| place(o, sources)),
+        "message": words.what,
+        "reason": words.why,
+        "instead": words.instead,
+    });
+    with(common, refused(why))
+}
+
+pub(super) fn action(action: &Action, sources: &Sources) -> Json {
     let (mut json, origin) = match action {
         Action::CreateApp { label, name, reason: why, origin } => {
             (json!({ "action": "create", "kind": "app", "label": label, "name": name, "reason": reason(why) }), origin)

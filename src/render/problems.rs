@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin as Header, Patch, Renderer, Snippet};
 
-use super::text::{count, terminal};
+use super::comment::Comment;
+use super::text::{count, markdown, terminal};
 use crate::config::{Fix, Place, Problem, Severity, Sources};
 use crate::keyset::Origin;
 use crate::keyset::settings::is_format;
@@ -57,6 +58,23 @@ fn one(problem: &Problem, sources: &Sources) -> serde_json::Value {
         object.insert("fix".to_owned(), fix);
     }
     json
+}
+
+/// For a comment: where, which, and what to do. Everything foreign is in code spans.
+pub fn for_markdown(problems: &[Problem], sources: &Sources, summary: &str) -> String {
+    let mut comment = Comment::new(summary);
+    let rows = problems.iter().map(|Problem { code, severity, title, origin, label, help, fix: _ }| {
+        let place = origin.and_then(|origin| sources.place(origin));
+        let at = place.map_or_else(String::new, |at| markdown(&format!("{}:{}:{}", at.path, at.line, at.column)));
+        let severity = match severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let help = help.as_deref().map_or_else(String::new, markdown);
+        vec![format!("{severity} {code}"), at, format!("{}<br>{}", markdown(title), markdown(label)), help]
+    });
+    comment.table("", &["", "where", "what", "help"], rows);
+    comment.finish()
 }
 
 fn groups<'a>(problem: &'a Problem, sources: &'a Sources) -> Vec<Group<'a>> {
@@ -155,7 +173,9 @@ impl Line {
                 }
                 return;
             }
-            if c != '\t' && hostile(c) {
+            // What would be a workflow command of GitHub Actions in a log.
+            let command = c == '[' && self.text.ends_with("##");
+            if c != '\t' && (hostile(c) || command) {
                 self.verbatim = false;
                 self.text.extend(c.escape_unicode());
             } else {

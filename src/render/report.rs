@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
+
+use super::comment::Comment;
+use super::github::{Level, annotation, bounded};
+use super::plan_human::plain;
 use super::style::{BAD, BOLD, DIM, GOOD, WARN};
 use super::text::{count, terminal};
 use crate::apply::report::{Differing, Event, Outcome, Report, Step, Verb};
@@ -35,6 +40,31 @@ pub fn human(report: &Report) -> String {
             "Nothing new was begun after that. Mend the disk or folder and apply again: it looks for what is not recorded.\n"
         );
     }
+    let (style, word) = ending(report);
+    let _ = writeln!(out, "{style}{word}{style:#}: {}.", counts(report));
+    // Without a journal, what was done last may have to be looked for.
+    if !report.all_good() && report.ledger_failed.is_none() {
+        let _ = writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
+    }
+    out
+}
+
+fn ending(report: &Report) -> (Style, &'static str) {
+    if report.interrupted {
+        (WARN, "Interrupted")
+    } else if report.all_good() {
+        (GOOD, "Applied")
+    } else {
+        (BAD, "Applied in part")
+    }
+}
+
+/// The last line without its style.
+pub fn summary(report: &Report) -> String {
+    format!("{}: {}.", ending(report).1, counts(report))
+}
+
+fn counts(report: &Report) -> String {
     let verb = |verb: Verb| report.count(|step, outcome| step.verb == verb && outcome.is_done());
     let mut parts = Vec::new();
     for (n, noun, done) in [
@@ -74,20 +104,52 @@ pub fn human(report: &Report) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
-    let what = if parts.is_empty() { "nothing was done".to_owned() } else { parts.join(", ") };
-    let (style, word) = if report.interrupted {
-        (WARN, "Interrupted")
-    } else if report.all_good() {
-        (GOOD, "Applied")
-    } else {
-        (BAD, "Applied in part")
-    };
-    let _ = writeln!(out, "{style}{word}{style:#}: {what}.");
-    // Without a journal, what was done last may have to be looked for.
-    if !report.all_good() && report.ledger_failed.is_none() {
-        let _ = writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
+    if parts.is_empty() { "nothing was done".to_owned() } else { parts.join(", ") }
+}
+
+/// Of the steps, for programs.
+pub fn tally(report: &Report) -> [(&'static str, usize); 5] {
+    let of = |which: fn(&Outcome) -> bool| report.count(|_, outcome| which(outcome));
+    [
+        ("done", of(Outcome::is_done)),
+        ("failed", of(|outcome| matches!(outcome, Outcome::Failed { .. }))),
+        ("unknown", of(|outcome| matches!(outcome, Outcome::Unknown { .. }))),
+        ("not_begun", of(|outcome| matches!(outcome, Outcome::Skipped { .. }))),
+        ("to_look_at", of(|outcome| outcome.is_done() && !outcome.is_good())),
+    ]
+}
+
+/// For a comment; what is not done, or not as it should be, first.
+pub fn for_markdown(report: &Report) -> String {
+    let mut comment = Comment::new(&summary(report));
+    if let Some(why) = &report.ledger_failed {
+        comment.list(std::iter::once(format!("the journal could not be written: {why}")));
     }
-    out
+    for (title, good) in [("To look at", false), ("Done", true)] {
+        let entry = |(step, outcome): &(Step, Outcome)| {
+            let notes = notes(step, outcome).into_iter().map(|note| format!("    {note}\n"));
+            plain(&std::iter::once(format!("{}\n", line(step, outcome))).chain(notes).collect::<String>())
+        };
+        let entries: Vec<String> = report.steps.iter().filter(|(_, outcome)| outcome.is_good() == good).map(entry).collect();
+        comment.block(title, &entries);
+    }
+    comment.finish()
+}
+
+/// Workflow commands: an annotation for each step that somebody has to look at.
+pub fn for_github(report: &Report) -> String {
+    let bad = report.steps.iter().filter(|(_, outcome)| !outcome.is_good()).map(|(step, outcome)| {
+        let level = if outcome.is_done() || matches!(outcome, Outcome::Skipped { .. }) { Level::Warning } else { Level::Error };
+        let told: Vec<String> = std::iter::once(line(step, outcome)).chain(notes(step, outcome)).map(|line| plain(&line)).collect();
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        annotation(level, None, &format!("apply: {}", step.label), &told)
+    });
+    let journal = report
+        .ledger_failed
+        .iter()
+        .map(|why| annotation(Level::Error, None, "apply", &[&format!("the journal could not be written: {why}")]));
+    let all: Vec<String> = journal.chain(bad).collect();
+    bounded(all.into_iter()) + &annotation(Level::Notice, None, "apply", &[&summary(report)])
 }
 
 /// `{"format_version":1,"kind":"apply",...}`; one entry per step in the order of the plan. Holds no secret.
@@ -102,7 +164,7 @@ pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
     })
 }
 
-fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
+pub(super) fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
     let mut json = match outcome {
         Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
         Outcome::Found { id } => serde_json::json!({"outcome": "found", "id": id}),
@@ -156,7 +218,7 @@ fn differing_json(d: &Differing) -> serde_json::Value {
     serde_json::json!({"field": d.field.to_string(), "asked": to_json(&d.asked), "got": d.got.as_ref().map(to_json)})
 }
 
-fn verb_name(verb: Verb) -> &'static str {
+pub(super) fn verb_name(verb: Verb) -> &'static str {
     match verb {
         Verb::CreateApp => "create_app",
         Verb::RenameApp => "rename_app",

@@ -9,7 +9,7 @@ use crate::keyset::settings::is_format;
 pub fn terminal(text: &str) -> Cow<'_, str> {
     const MAX: usize = 500;
     let hostile = |c: char| c.is_control() || is_format(c);
-    if text.len() <= MAX && !text.chars().any(hostile) {
+    if text.len() <= MAX && !text.chars().any(hostile) && !text.contains(OLD_COMMAND) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len().min(4 * MAX));
@@ -18,14 +18,18 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
             out.push('…');
             break;
         }
-        if hostile(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if hostile(c) || (c == '[' && out.ends_with("##")) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
 
+/// How a workflow command of GitHub Actions may begin anywhere in a line of the log, in the old way that its runners still read.
+const OLD_COMMAND: &str = "##[";
+
 /// A code span of Markdown, fit for a table's cell: nothing in it is a link, a mention, HTML or the end of the cell.
 pub fn markdown(text: &str) -> String {
-    let text = terminal(text).replace('|', "\\|");
+    // A bar ends a cell unless a backslash is before it; readers do not agree on what a backslash before that one means.
+    let text = terminal(text).replace("\\|", "\\u{5c}|").replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     // A blank at each end is taken off again by whoever reads it, and keeps backticks apart from the fence.
@@ -36,6 +40,11 @@ pub fn markdown(text: &str) -> String {
 pub fn github(text: &str, property: bool) -> String {
     let text = terminal(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     if property { text.replace(':', "%3A").replace(',', "%2C") } else { text }
+}
+
+/// JSON as it goes to stdout, which may lead into a log: the same JSON, without an old workflow command in one of its texts.
+pub fn json(text: &str) -> String {
+    text.replace(OLD_COMMAND, "##\\u005b")
 }
 
 /// `1 keyset`, `2 keysets`.
@@ -57,6 +66,7 @@ mod tests {
     fn nothing_reaches_the_terminal_as_a_command() {
         assert_eq!(terminal("plain ünïcode"), "plain ünïcode");
         assert_eq!(terminal("\u{1b}[31mred\n"), "\\u{1b}[31mred\\u{a}");
+        assert_eq!(terminal("a ##[set-output name=a;]b"), "a ##\\u{5b}set-output name=a;]b");
         assert_eq!(terminal("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(terminal(&"x".repeat(10_000)).chars().count(), 501);
     }
@@ -65,6 +75,8 @@ mod tests {
     fn markdown_and_workflows_see_text_and_nothing_else() {
         assert_eq!(markdown("a"), "` a `");
         assert_eq!(markdown("a | b\n`c` ``d"), "``` a \\| b\\u{a}`c` ``d ```");
+        assert_eq!(markdown("a\\| @team"), "` a\\u{5c}\\| @team `");
+        assert_eq!(json(r###"["##[set-env]"]"###), r###"["##\u005bset-env]"]"###);
         assert_eq!(github("50%: a,b\n::error::x", false), "50%25: a,b\\u{a}::error::x");
         assert_eq!(github("a,b:c", true), "a%2Cb%3Ac");
     }

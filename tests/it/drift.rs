@@ -132,7 +132,7 @@ fn a_listing_that_cannot_be_trusted_is_no_drift() {
     }
     place.restart(&[]);
     place.ends(&["drift"], 0);
-    let output = place.run(&["plan", "--format", "markdown"]);
+    let output = place.run(&["plan", "--format", "junit"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the command does not have this format"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`plan` does not have the format `junit`"));
 }

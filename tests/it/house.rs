@@ -116,13 +116,16 @@ fn only_the_table_names_sections_and_fields() {
             }
         }
     }
+    // Words of other formats that mean something else there.
+    let foreign = [("src/render/sarif.rs", "\"region\"")];
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         if path == "src/keyset/table.rs" || path == "src/sandbox/world.rs" {
             continue;
         }
+        let words = || words.iter().filter(|word| !foreign.contains(&(path.as_str(), word.as_str())));
         for (line, code) in code(&text) {
-            wrong.extend(words.iter().filter(|word| code.contains(word.as_str())).map(|word| format!("{path}:{line}: {word}")));
+            wrong.extend(words().filter(|word| code.contains(word.as_str())).map(|word| format!("{path}:{line}: {word}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

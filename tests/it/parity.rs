@@ -163,7 +163,7 @@ fn apps_are_paired_by_the_names_of_their_keysets() {
     assert_eq!(json["comparisons"][0]["findings"][2]["key"], format!("{HOSTILE} two"));
     assert_eq!(json["comparisons"][0]["findings"][1]["declared"], json!([HOSTILE, null]));
     assert_eq!(json["comparisons"][0]["findings"][0]["places"].as_array().map(Vec::len), Some(2));
-    place.ends(&["parity", "--format", "dotenv"], 1, "the command does not have this format");
+    place.ends(&["parity", "--format", "dotenv"], 1, "`parity` does not have the format `dotenv`");
 }
 
 #[test]

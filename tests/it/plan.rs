@@ -19,7 +19,8 @@ use keyform::plan::{
     Who, check, drift, make,
 };
 use keyform::render::adopt::{self, Found};
-use keyform::render::{plan_human, plan_json};
+use keyform::render::terraform::{self, Picture, Tally};
+use keyform::render::{github, plan_human, plan_json, plan_markdown};
 use proptest::prelude::*;
 
 // ------------------------------------------------------------------------------------------------------ The world
@@ -1383,15 +1384,44 @@ fn many_keysets_are_planned_in_linear_time() {
 #[test]
 fn plans_look_as_they_should() {
     let mut wrong = Vec::new();
+    let mut as_terraform = serde_json::Map::new();
     for (name, world) in goldens() {
         let (plan, sources) = (world.plan(), world.sources());
         compare(name, &plan, &sources, &mut wrong);
+        if name != "create-many" {
+            as_terraform.insert(name.to_owned(), terraform_changes(&world, &plan));
+        }
     }
+    golden("terraform.json", &format!("{:#}\n", serde_json::Value::from(as_terraform)), &mut wrong);
     let (plan, sources) = every_refusal();
     compare("every-refusal", &plan, &sources, &mut wrong);
     let (plan, sources) = every_note();
     compare("every-note-and-orphan", &plan, &sources, &mut wrong);
     assert!(wrong.is_empty(), "differ from tests/golden-plans (UPDATE_GOLDEN=1 rewrites them): {wrong:?}");
+}
+
+/// The changes of the plan in Terraform's JSON; the rest of it is held against them.
+fn terraform_changes(world: &World, plan: &Plan) -> serde_json::Value {
+    let picture = Picture { plan, desired: &world.desired, recorded: &world.recorded, policy: &world.policy };
+    let json = terraform::plan(picture, "1.2.3");
+    let all = |json: &serde_json::Value| json.as_array().unwrap().clone();
+    let changes = all(&json["resource_changes"]);
+    let with =
+        |side: &str| changes.iter().filter(|one| !one["change"][side].is_null()).map(|one| one["address"].clone()).collect::<Vec<_>>();
+    let addresses = |json: &serde_json::Value| all(&json["resources"]).iter().map(|one| one["address"].clone()).collect::<Vec<_>>();
+    assert_eq!(addresses(&json["planned_values"]["root_module"]), with("after"));
+    assert_eq!(addresses(&json["prior_state"]["values"]["root_module"]), with("before"));
+    assert_eq!(addresses(&json["configuration"]["root_module"]), with("after"));
+    let count = |action: &str| changes.iter().filter(|one| one["change"]["actions"] == serde_json::json!([action])).count();
+    let Tally { create, update, delete } = terraform::tally(picture);
+    assert_eq!((create, update, delete), (count("create"), count("update"), count("delete")));
+    assert_eq!(json["errored"], !plan.refusals.is_empty());
+    for one in &changes {
+        let unknown = one["change"]["after_unknown"].as_object().is_some_and(|unknown| !unknown.is_empty());
+        let same = one["change"]["before"] == one["change"]["after"] && !unknown;
+        assert_eq!(one["change"]["actions"] == serde_json::json!(["no-op"]), same, "{one}");
+    }
+    json["resource_changes"].clone()
 }
 
 #[test]
@@ -1464,10 +1494,38 @@ fn goldens() -> Vec<(&'static str, World)> {
     copies.recorded.keysets.get_mut(&label("prod")).unwrap().secret =
         SecretRecord::Missing { why: "the keyring was locked".into(), current: None, held: None };
 
+    let mut lives = World::matching();
+    for app in ["empty", "lost"] {
+        lives.app(app, app);
+    }
+    for keyset in ["done", "gone", "prod.eu"] {
+        lives.keyset(keyset, "chat");
+    }
+    lives.apply();
+    lives.policy.delete = true;
+    lives.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(9), origin: None });
+    lives.delete_outside("gone");
+    for keyset in ["done", "gone"] {
+        lives.undeclare(keyset);
+    }
+    let lost = lives.recorded.apps[&label("lost")].id.clone();
+    lives.server.apps.remove(&lost).unwrap();
+    for app in ["empty", "lost"] {
+        lives.desired.apps.remove(&label(app)).unwrap();
+    }
+    lives.desired.keysets.get_mut(&label("dev")).unwrap().protect = true;
+    let mut prod = lives.desired.keysets.remove(&label("prod")).unwrap();
+    prod.moved_from = [label("prod")].into();
+    lives.desired.keysets.insert(label("production"), prod);
+    let mut other = lives.desired.apps.remove(&label("other")).unwrap();
+    other.moved_from = [label("other")].into();
+    lives.desired.apps.insert(label("others"), other);
+
     let mut offline = World::matching();
     offline.refresh = false;
     vec![
         ("copies", copies),
+        ("lives", lives),
         ("create", create),
         ("create-many", many),
         ("update", update),
@@ -1551,6 +1609,10 @@ fn compare(name: &str, plan: &Plan, sources: &Sources, wrong: &mut Vec<String>) 
     assert!(!plain.contains(|c: char| c.is_control() && c != '\n'), "{name}: control characters reach the terminal");
     golden(&format!("{name}.txt"), &plain, wrong);
     golden(&format!("{name}.json"), &format!("{:#}\n", plan_json::plan(plan, sources)), wrong);
+    if ["every-refusal", "lives"].contains(&name) {
+        golden(&format!("{name}.md"), &plan_markdown::plan(plan, sources), wrong);
+        golden(&format!("{name}.github"), &github::plan(plan, sources, &plan_human::summary_line(plan)), wrong);
+    }
 }
 
 fn golden(file: &str, text: &str, wrong: &mut Vec<String>) {

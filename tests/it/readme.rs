@@ -28,6 +28,8 @@ fn blocks() -> Vec<(&'static str, String)> {
         ),
         ("saved", fenced(&story("saved-plan", &["keyform plan --sandbox --out", "keyform apply --sandbox plan.json --par"]))),
         ("mistake", fenced(&first_mistakes())),
+        ("annotations", fenced(&story("pipelines", &["keyform -C mistakes validate --format github"]))),
+        ("lines", fenced(&story("pipelines", &["keyform apply"]))),
     ]
 }
 

@@ -71,7 +71,7 @@ fn the_state_alone_tells_what_is_managed() {
         assert!(secrets.iter().all(|secret| !text.contains(secret)), "a secret in {text}");
     }
     assert_eq!(place.state(), state, "it only looks");
-    alone(&place, &["show", "--format", "github"], 1, "the command does not have this format");
+    alone(&place, &["show", "--format", "github"], 1, "`show` does not have the format `github`");
 }
 
 #[test]

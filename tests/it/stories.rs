@@ -108,5 +108,6 @@ stories!(
     json_output,
     saved_plan,
     no_api_key,
+    pipelines,
     state_trouble,
 );

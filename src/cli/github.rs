@@ -1,0 +1,35 @@
+//! What a step of a GitHub workflow leaves behind: a part of the summary page, and outputs for the next steps.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use super::error::Exit;
+use super::output::{self, Output};
+use super::variables::variable;
+use crate::render::github;
+
+/// Values that the next steps can ask for, by name.
+pub type Outputs = Vec<(String, String)>;
+
+/// The members of an object of counts, and how the command ends.
+pub fn outputs(counts: &serde_json::Value, changed: bool, exit: Exit) -> Outputs {
+    let mut outputs: Outputs = counts.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.to_string())).collect();
+    outputs.push(("changed".to_owned(), changed.to_string()));
+    outputs.push(("exit_code".to_owned(), (exit as u8).to_string()));
+    outputs
+}
+
+/// Annotations go to stdout, the rest to the files of the step, where it has any.
+pub fn tell(output: &Output, annotations: &str, summary: &str, outputs: &Outputs) {
+    output.raw(annotations);
+    // Random and used once: no text can hold the line that ends it.
+    let mark = format!("keyform-{}", uuid::Uuid::new_v4());
+    for (name, text) in [("GITHUB_STEP_SUMMARY", format!("{summary}\n")), ("GITHUB_OUTPUT", github::outputs(outputs, &mark))] {
+        let Some(path) = variable(name) else { continue };
+        let written = OpenOptions::new().append(true).create(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            output.error(&format!("the file of {name} could not be written: {error}"));
+            output::note_loss();
+        }
+    }
+}

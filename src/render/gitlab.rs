@@ -1,0 +1,38 @@
+//! GitLab: the widget of a merge request for plans, and the code quality report for problems.
+
+use std::collections::HashMap;
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
+
+use super::terraform::Tally;
+use crate::config::{MAIN_FILE, Problem, Severity, Sources};
+
+/// `artifacts:reports:terraform`
+pub fn plan(tally: Tally) -> Json {
+    let Tally { create, update, delete } = tally;
+    json!({ "create": create, "update": update, "delete": delete })
+}
+
+/// `artifacts:reports:codequality`
+pub fn problems(problems: &[Problem], sources: &Sources) -> Json {
+    let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
+    let one = |problem: &Problem| {
+        let Problem { code, severity, title, origin, label, help: _, fix: _ } = problem;
+        let place = origin.and_then(|origin| sources.place(origin));
+        // A problem of the whole project is shown at its first line: GitLab wants one.
+        let (path, line) = place.map_or((sources.main().unwrap_or(MAIN_FILE), 1), |place| (place.path, place.line));
+        // Not the line: what stands above may change. The same mistake twice in one file is told apart by its number.
+        let same: [u8; 32] = Sha256::digest([code, path, title, label].join("\0")).into();
+        let nth = seen.entry(same).and_modify(|n| *n += 1).or_insert(0);
+        let fingerprint: [u8; 32] = Sha256::digest([&same[..], &nth.to_be_bytes()].concat()).into();
+        json!({
+            "description": format!("{code}: {title}: {label}"),
+            "check_name": code,
+            "fingerprint": fingerprint.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "severity": match severity { Severity::Error => "major", Severity::Warning => "minor" },
+            "location": { "path": path, "lines": { "begin": line } },
+        })
+    };
+    problems.iter().map(one).collect()
+}
