@@ -20,7 +20,11 @@ done
 work=$(mktemp -d)
 account=
 finish() {
-  [ -z "$account" ] || kill "$account" 2>/dev/null || true
+  if [ -n "$account" ]; then
+    kill "$account" 2>/dev/null || true
+    # It writes its data down before it ends.
+    wait "$account" 2>/dev/null || true
+  fi
   rm -rf -- "$work"
 }
 trap finish EXIT
