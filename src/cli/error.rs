@@ -82,7 +82,7 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let whole = message.join(": ");
     let failure = error.downcast_ref::<Failure>();
     let markdown = || failure.and_then(|f| f.markdown.clone()).unwrap_or_else(|| errors::for_markdown(&whole, &help));
-    match output.format() {
+    match output.format_of_errors() {
         Format::Json => {
             let mut json = errors::json(exit as u8, &whole, &help);
             if let Some((name, details)) = failure.and_then(|f| f.details.as_ref()) {

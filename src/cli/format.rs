@@ -61,8 +61,29 @@ impl Format {
 
 /// Before anything is done.
 pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
+    let (name, formats) = of(command);
+    if formats.contains(&format) {
+        return Ok(());
+    }
+    let names: Vec<String> = formats.iter().map(|format| format.name()).collect();
+    let failure = Failure::new(Exit::Error, format!("`{name}` does not have the format `{}`: nothing was done", format.name()));
+    Err(failure.help(format!("it has {}", names.join(", "))).into())
+}
+
+/// In which format an error is written to stdout. Where that is no place for a comment or annotations, only JSON is: whoever asked for it
+/// reads nothing else.
+pub fn of_errors(command: &Command, format: Format) -> Format {
+    match format {
+        Format::Json | Format::Jsonl => format,
+        _ if matches!(command, Command::Env(_)) || !of(command).1.contains(&format) => Format::Human,
+        _ => format,
+    }
+}
+
+/// The command's name and its formats.
+fn of(command: &Command) -> (&'static str, &'static [Format]) {
     use Format::{Dotenv, Github, Gitlab, Human, Json, Jsonl, Junit, Markdown, Sarif, Shell, TerraformJson};
-    let (name, formats): (&str, &[Format]) = match command {
+    match command {
         Command::Validate(_) => ("validate", &[Human, Json, Markdown, Github, Gitlab, Sarif]),
         Command::Plan(_) => ("plan", &[Human, Json, Markdown, Github, Gitlab, TerraformJson]),
         Command::Apply(_) => ("apply", &[Human, Json, Jsonl, Markdown, Github]),
@@ -82,11 +103,5 @@ pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
         Command::Schema(_) => ("schema", &[Human, Json]),
         Command::Completions(_) => ("completions", &[Human, Json]),
         Command::Man(_) => ("man", &[Human, Json]),
-    };
-    if formats.contains(&format) {
-        return Ok(());
     }
-    let names: Vec<String> = formats.iter().map(|format| format.name()).collect();
-    let failure = Failure::new(Exit::Error, format!("`{name}` does not have the format `{}`: nothing was done", format.name()));
-    Err(failure.help(format!("it has {}", names.join(", "))).into())
 }

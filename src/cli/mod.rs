@@ -144,7 +144,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
         }
     };
-    let output = Output::new(&cli.global);
+    let output = Output::new(&cli.global, format::of_errors(&cli.command, cli.global.format));
     output::start_log(&cli.global);
     no_core_dumps();
     let result = runtime().and_then(|runtime| {

@@ -26,13 +26,15 @@ pub fn note_loss() {
 #[derive(Clone, Copy)]
 pub struct Output {
     format: Format,
+    of_errors: Format,
     quiet: bool,
     stdout: anstream::ColorChoice,
     stderr: anstream::ColorChoice,
 }
 
 impl Output {
-    pub fn new(global: &Global) -> Output {
+    /// `of_errors`: the format of errors.
+    pub fn new(global: &Global, of_errors: Format) -> Output {
         let choice = |auto: anstream::ColorChoice| match global.color {
             Color::Auto => auto,
             Color::Always => anstream::ColorChoice::Always,
@@ -40,6 +42,7 @@ impl Output {
         };
         Output {
             format: global.format,
+            of_errors,
             quiet: global.quiet,
             stdout: choice(anstream::AutoStream::choice(&std::io::stdout())),
             stderr: choice(anstream::AutoStream::choice(&std::io::stderr())),
@@ -48,6 +51,9 @@ impl Output {
 
     pub fn format(&self) -> Format {
         self.format
+    }
+    pub fn format_of_errors(&self) -> Format {
+        self.of_errors
     }
     pub fn is_human(&self) -> bool {
         self.format == Format::Human

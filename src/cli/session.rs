@@ -44,7 +44,7 @@ impl Session {
             output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
             output.error("");
         }
-        if output.format() == Format::Github {
+        if output.format_of_errors() == Format::Github {
             output.raw(&github::problems(&loaded.problems, &loaded.sources));
         }
         match loaded.project {

@@ -3,11 +3,13 @@
 use serde_json::{Value as Json, json};
 
 use super::drift;
-use super::text::terminal;
+use super::text::{count, terminal};
 use crate::config::{CODES, Fix, MAIN_FILE, Place, Problem, Severity, Sources};
 use crate::keyset::Origin;
 use crate::plan::Drift;
 
+/// GitHub refuses a file with more.
+const MOST: usize = 25_000;
 /// Where the format is described.
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -23,7 +25,7 @@ pub fn problems(problems: &[Problem], sources: &Sources, version: &str) -> Json 
         }
         result
     });
-    log(rules.collect(), results.collect(), version)
+    log(rules.collect(), results, version)
 }
 
 pub fn of_drift(found: &Drift, sources: &Sources, version: &str) -> Json {
@@ -32,7 +34,7 @@ pub fn of_drift(found: &Drift, sources: &Sources, version: &str) -> Json {
         let place = finding.origin().and_then(|origin| sources.place(origin));
         result(drift::tag(finding), "warning", &drift::sentence(finding), place, sources)
     });
-    log(rules.collect(), results.collect(), version)
+    log(rules.collect(), results, version)
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -42,16 +44,18 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn log(rules: Vec<Json>, results: Vec<Json>, version: &str) -> Json {
-    json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": { "name": "keyform", "version": version, "rules": rules } },
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
-    })
+fn log(rules: Vec<Json>, results: impl ExactSizeIterator<Item = Json>, version: &str) -> Json {
+    let left_out = results.len().saturating_sub(MOST);
+    let mut run = json!({
+        "tool": { "driver": { "name": "keyform", "version": version, "rules": rules } },
+        "columnKind": "unicodeCodePoints",
+        "results": results.take(MOST).collect::<Vec<_>>(),
+    });
+    if left_out > 0 {
+        let said = json!({ "level": "warning", "message": { "text": format!("{} not shown", count(left_out, "more result")) } });
+        run["invocations"] = json!([{ "executionSuccessful": true, "toolExecutionNotifications": [said] }]);
+    }
+    json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] })
 }
 
 fn rule(id: &str, title: &str, explanation: &str, level: &str) -> Json {

@@ -174,6 +174,19 @@ fn published_sarif() -> jsonschema::Validator {
     jsonschema::validator_for(&schema).expect("a schema")
 }
 
+/// Nothing waits in a buffer: what was told before the process is killed has arrived, and the missing end says that it was cut off.
+#[test]
+fn lines_are_written_when_it_happens() {
+    let place = Place::new();
+    place.declare(APP);
+    let output = place.command(&["apply", "--yes", "--format", "jsonl"]).env("KEYFORM_FAILPOINT", "create.sealed=kill").output();
+    let text = String::from_utf8(output.expect("keyform runs").stdout).expect("UTF-8");
+    let events: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().expect("a word")).collect();
+    assert_eq!(names, ["begin", "planned", "planned", "plan", "started", "finished", "started"]);
+    assert_eq!((&events[5]["step"], &events[6]["step"]), (&json!("create_app"), &json!("create_keyset")));
+}
+
 /// Each sample of a mistake as SARIF, held against the published schema, and as GitLab's report.
 #[test]
 fn sarif_is_sarif_and_code_quality_is_code_quality() {
@@ -205,6 +218,16 @@ fn sarif_is_sarif_and_code_quality_is_code_quality() {
         }
     }
     assert!(with_fix > 5, "fixes come along");
+
+    // More than GitHub takes.
+    let one = config::read(config::Sources { files: vec![config::Source::new("keyform.toml", "x = 1\n")] });
+    let many: Vec<_> = one.problems.iter().cycle().take(25_003).cloned().collect();
+    let mut json = sarif::problems(&many, &one.sources, "1.2.3");
+    assert_eq!(json["runs"][0]["results"].as_array().map(Vec::len), Some(25_000));
+    let said = &json["runs"][0]["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];
+    assert_eq!(said, "3 more results not shown");
+    json["runs"][0]["results"] = json!([]);
+    fits(&schema, &json, "with a notification");
 }
 
 #[test]
