@@ -41,13 +41,22 @@ pub async fn upload<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     keyset.push.insert(*push, RecordedPush { sha256: (*sha256).into(), texts: (*texts).clone() });
     keyset.applied_at = Some(ports.clock.now());
     keyset.seen.absorb(&observed_of(asked.iter().map(|(field, text)| (*field, text))));
+    let switch = Push::switch().filter(|_| *switch_off);
+    if let Some(switch) = switch {
+        // The upload did that, and nobody else.
+        keyset.applied.absorb(&observed_of([(switch, &Value::Bool(true))]));
+    }
     record(ports, label, keyset).await?;
-    if let (true, Some(switch)) = (*switch_off, Push::switch()) {
+    if let Some(switch) = switch {
         let off = Value::Bool(false);
         match ports.api.patch_config(&keyset.id, &body(Call::Config, [(switch, &off)])).await {
-            Ok(_) => asked.push((switch, off)),
+            Ok(_) => {
+                keyset.applied.absorb(&observed_of([(switch, &off)]));
+                asked.push((switch, off));
+            }
             Err(error) => return Ok(Outcome::failed(&error)),
         }
+        record(ports, label, keyset).await?;
     }
     // The answer to an upload is not fully documented: the account is asked.
     match ports.api.config(&keyset.id).await {

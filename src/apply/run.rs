@@ -344,9 +344,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 
     async fn upload(&self, action: &Action) -> Result<Outcome, LedgerError> {
-        let Action::UploadPush { label, push, file, texts, sha256, switch_off, .. } = action else { return Ok(Outcome::Nothing) };
+        let Action::UploadPush { label, id, push, file, texts, sha256, switch_off, .. } = action else { return Ok(Outcome::Nothing) };
         let skipped = |why: &str| Ok(Outcome::Skipped { why: why.to_owned() });
-        let Some(mut keyset) = self.worker.record(label) else { return skipped("its keyset was not created") };
+        // What is recorded from before is gone where the plan creates it.
+        let old = self.worker.context.recorded.keysets.get(label).filter(|_| id.is_none()).map(|keyset| &keyset.id);
+        let Some(mut keyset) = self.worker.record(label).filter(|keyset| Some(&keyset.id) != old) else {
+            return skipped("its keyset was not created");
+        };
         let Some(content) = self.worker.context.push.get(file) else { return skipped("its file was not read") };
         let _permit = self.requests.acquire().await;
         let upload = Upload { push: *push, texts, sha256, content, switch_off: *switch_off };

@@ -60,10 +60,13 @@ impl PushContent {
     pub fn expose_text(&self) -> &str {
         &self.0
     }
-    /// Whether a text holds a part of it.
+    /// Whether a text holds a part of it that is worth hiding: letters and digits in a row, however they are broken up or escaped.
     pub fn is_in(&self, text: &str) -> bool {
-        const TELLING: usize = 12;
-        self.0.split(['\n', '"', '\\']).map(str::trim).any(|part| part.len() >= TELLING && text.contains(part))
+        const TELLING: usize = 24;
+        let bare = |text: &str| Zeroizing::new(text.bytes().filter(u8::is_ascii_alphanumeric).collect::<Vec<u8>>());
+        let (content, text) = (bare(&self.0), bare(text));
+        let length = TELLING.min(content.len());
+        length > 0 && text.windows(length).any(|part| content.windows(length).any(|own| own == part))
     }
 }
 
@@ -77,5 +80,27 @@ impl RawAnswer {
     /// For the escrow, which seals them, and for [`super::wire::created`], which takes the secret out.
     pub fn expose_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_file_is_found_however_it_is_told() {
+        let file = "{\n  \"type\": \"service_account\",\n  \"private_key\": \"-----BEGIN\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\\nBKcwggSjAgEAAoIBAQ\"\n}";
+        let content = PushContent::new(Zeroizing::new(file.to_owned()));
+        for told in [
+            "cannot parse MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+            "bad: IIEvQIBADANBgkqhkiG9w0BAQEFA...",
+            "MIIEvQIBADANBgkqhkiG9w0 BAQEFAASC\nBKcwgg",
+        ] {
+            assert!(content.is_in(told), "{told}");
+        }
+        for told in ["", "the private_key_id is missing; a service_account file is expected", "not a private_key"] {
+            assert!(!content.is_in(told), "{told}");
+        }
+        assert!(PushContent::new(Zeroizing::new("short".to_owned())).is_in("a short one"));
     }
 }

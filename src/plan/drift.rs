@@ -166,7 +166,9 @@ pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, push: &PushFil
             });
         }
         for declared in &keyset.push {
-            if let Standing::Due { why, .. } = standing(declared, Some(known), Some(there), push.get(&declared.file)) {
+            if let Standing::Due { why, .. } | Standing::NoFile { why, .. } =
+                standing(declared, Some(known), Some(there), push.get(&declared.file))
+            {
                 let (label, id, push) = (label.clone(), known.id.clone(), declared.push);
                 drift.findings.push(Finding::Push { label, id, push, why, origin: declared.origin });
             }

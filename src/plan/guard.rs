@@ -62,7 +62,11 @@ pub(super) fn planned(plan: &Plan, kind: Bounded) -> usize {
     match kind {
         Bounded::Create => sum.create,
         // What is uploaded takes the place of what is there.
-        Bounded::Update => sum.update + sum.upload,
+        Bounded::Update if sum.upload > 0 => {
+            let changes = |action: &&Action| matches!(action, Action::UpdateKeyset { .. } | Action::UploadPush { id: Some(_), .. });
+            plan.actions.iter().filter(changes).map(Action::label).collect::<BTreeSet<_>>().len()
+        }
+        Bounded::Update => sum.update,
         Bounded::Irreversible => sum.irreversible,
         Bounded::Delete => sum.delete + sum.delete_apps,
     }

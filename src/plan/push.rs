@@ -16,8 +16,11 @@ pub(super) enum Standing<'a> {
     },
     /// The file is not here; the rest is as it was uploaded.
     NotCompared,
-    /// It has to be uploaded, and cannot be read.
-    NoFile(&'a str),
+    /// It has to be uploaded, or may have to be, and its file cannot be read.
+    NoFile {
+        why: Upload,
+        problem: &'a str,
+    },
 }
 
 const ABSENT: &str = "there is no such file here";
@@ -40,8 +43,8 @@ pub(super) fn standing<'a>(
             Standing::Due { why: Upload::Changed, sha256 }
         }
         (Some(PushFile::Is(_)), None) => Standing::InOrder,
-        (Some(PushFile::Unusable(why)), _) => Standing::NoFile(why),
-        (Some(PushFile::Absent) | None, Some(_)) => Standing::NoFile(ABSENT),
+        (Some(PushFile::Unusable(problem)), why) => Standing::NoFile { why: why.unwrap_or(Upload::Changed), problem },
+        (Some(PushFile::Absent) | None, Some(why)) => Standing::NoFile { why, problem: ABSENT },
         (Some(PushFile::Absent) | None, None) => Standing::NotCompared,
     }
 }
@@ -65,14 +68,21 @@ pub(super) fn plan(
     plan: &mut Plan,
     refusals: &mut Vec<Refusal>,
 ) {
-    let off = Push::switch().and_then(|switch| keyset.settings.get(switch)).is_some_and(|setting| setting.value == Value::Bool(false));
+    let off = Push::switch().is_some_and(|switch| {
+        let off = Some(&Value::Bool(false));
+        match live.filter(|_| keyset.ignores(switch).is_some()) {
+            // Left to others: as they have it.
+            Some(live) => live.observed.get(switch) == off,
+            None => keyset.settings.get(switch).map(|setting| &setting.value) == off,
+        }
+    });
     for declared in &keyset.push {
         let file = inputs.push.get(&declared.file);
         match standing(declared, known.map(|(_, recorded)| recorded), live, file) {
             Standing::InOrder => {}
             Standing::NotCompared => plan.notes.push(Note::NotCompared { label: label.clone(), file: declared.file.clone() }),
-            Standing::NoFile(why) => {
-                let why = Refused::NoPushFile { push: declared.push, file: declared.file.clone(), why: why.into() };
+            Standing::NoFile { why: _, problem } => {
+                let why = Refused::NoPushFile { push: declared.push, file: declared.file.clone(), why: problem.into() };
                 refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(declared.origin) });
             }
             Standing::Due { why, sha256 } => plan.actions.push(Action::UploadPush {

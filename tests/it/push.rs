@@ -110,6 +110,36 @@ fn a_runner_without_the_files_does_the_rest() {
     place.declare(&TOML.replace("type = \"testing\"\n", "type = \"testing\"\npresence.enabled = true\n"));
     place.ends(&["apply", "--yes"], 0, "1 keyset updated");
     place.ends(&["drift"], 0, "No drift");
+    // At night, on such a runner too.
+    let path = format!("/v2/keysets/{}/config/fcm", place.id("a"));
+    place.sandbox().post(&path, &json!({"filename": "theirs.json", "key": "x"}));
+    place.ends(&["drift"], 2, "fcm: the account has another one: fcm.filename is \"theirs.json\"");
+}
+
+#[test]
+fn a_switch_that_is_left_to_others_stays_as_they_have_it() {
+    let place = place();
+    let toml = TOML.replace("type = \"testing\"\n", "type = \"testing\"\napns.enabled = false\nignore = [\"apns.enabled\"]\n");
+    place.declare(&toml);
+    place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
+    assert_eq!(live(&place)["apns"]["enabled"], false);
+    place.sandbox().patch(&format!("/v2/keysets/{}/config", place.id("a")), &json!({"apns": {"enabled": true}}));
+    place.write("push/key.p8", &TOKEN.replace("test", "next"));
+    place.ends(&["apply", "--yes"], 0, "1 push credential uploaded");
+    assert_eq!(live(&place)["apns"]["enabled"], true);
+    place.is_settled();
+}
+
+#[test]
+fn uploads_are_bounded_by_the_keysets_that_they_change() {
+    let place = place();
+    place.declare(&format!("[limits]\nupdate = 1\n{TOML}"));
+    place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
+    place.write("push/key.p8", &TOKEN.replace("test", "next"));
+    place.write("push/fcm.json", &KEY.replace("test", "next"));
+    place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
+    place.write("push/key.p8", TOKEN);
+    place.ends(&["apply", "--yes", "--limit", "update=0"], 3, "1 keyset to update, and the limit is 0");
 }
 
 #[test]
