@@ -1,5 +1,7 @@
 //! `state list|show|mv|rm`: what is recorded, and changes to the record alone. The account is not asked.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::Global;
@@ -56,11 +58,30 @@ enum Verb {
         #[command(flatten)]
         lock: LockArgs,
     },
+    /// Make one state of two that grew apart on two branches: for git, as the driver `keyform state merge %O %A %B`
+    Merge {
+        /// What both began with
+        base: PathBuf,
+        /// The state of this branch; the result is written here
+        ours: PathBuf,
+        /// The state of the other branch
+        theirs: PathBuf,
+    },
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    if let Verb::Merge { base, ours, theirs } = &args.command {
+        // While branches are merged the TOML may be full of marks: it is not looked at.
+        return match state::join(base, ours, theirs) {
+            Ok(()) => said(output, "merge", "the two states are one"),
+            Err(error) => Err(Failure::new(Exit::Error, format!("the states were not merged: {error}"))
+                .help("take one side (`git checkout --ours` or `--theirs` state/keyform.json) and apply: it finds out from the account what the other one did; secrets of the other side come back with its files")
+                .into()),
+        };
+    }
     let session = Session::open(global, output)?;
     match &args.command {
+        Verb::Merge { .. } => Ok(Exit::Done),
         Verb::List => list(&read(&session)?, output),
         Verb::Show { label } => show(&read(&session)?, label, output),
         Verb::Mv { from, to, app, lock } => {

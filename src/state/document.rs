@@ -92,9 +92,26 @@ pub fn checksum_of(recorded: &Recorded) -> serde_json::Result<Checksum> {
     Ok(checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]))
 }
 
-/// Reads a state and proves that it is this project's and whole. The last value: only a person's word says so, and a new
-/// checksum is due.
+/// What a state file says.
+pub struct Document {
+    pub project: String,
+    pub head: Head,
+    pub recorded: Recorded,
+    /// That it is whole only a person's word says, and a new checksum is due.
+    pub merged: bool,
+}
+
+/// Reads a state and proves that it is this project's and whole. The last value: [`Document::merged`].
 pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head, Recorded, bool), StateError> {
+    let Document { project: found, head, recorded, merged } = parse(bytes, paths)?;
+    if found != project.as_str() {
+        return Err(StateError::Foreign { path: paths.state.clone(), found, expected: project.clone() });
+    }
+    Ok((head, recorded, merged))
+}
+
+/// Reads a state, whichever project's it is, and proves that it is whole.
+pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
     #[derive(Deserialize)]
     struct File<'a> {
         version: u64,
@@ -123,9 +140,6 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
     if file.version != VERSION {
         return Err(newer(&paths.state, file.version));
     }
-    if file.project != project.as_str() {
-        return Err(StateError::Foreign { path: paths.state.clone(), found: file.project, expected: project.clone() });
-    }
     let merged = file.checksum == MERGED;
     let checksum = checksum(&[file.apps.get(), file.keysets.get()]);
     if !merged && file.checksum != String::from(checksum) {
@@ -137,7 +151,8 @@ pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head,
         apps: apps.0.into_iter().map(|(label, app)| (label, app.into())).collect(),
         keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
     };
-    Ok((Head { lineage: file.lineage, serial: file.serial, checksum: Some(checksum) }, recorded, merged))
+    let head = Head { lineage: file.lineage, serial: file.serial, checksum: Some(checksum) };
+    Ok(Document { project: file.project, head, recorded, merged })
 }
 
 fn newer(path: &Path, version: u64) -> StateError {

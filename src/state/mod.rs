@@ -5,6 +5,7 @@
 //! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent between runs.
 //! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
 
+mod branches;
 mod document;
 mod fold;
 mod journal;
@@ -19,6 +20,7 @@ use crate::keyset::ProjectName;
 use crate::keyset::views::{Recorded, RecordedKeyset};
 use crate::ports::{Creation, Open};
 
+pub use branches::Conflicts;
 pub use lock::Holder;
 pub use store::{Store, read};
 
@@ -30,6 +32,48 @@ pub fn stanza(keyset: &RecordedKeyset) -> serde_json::Value {
 /// SHA-256 over what is recorded, as the state file would have it.
 pub fn checksum(recorded: &Recorded) -> serde_json::Result<String> {
     document::checksum_of(recorded).map(String::from)
+}
+
+/// Why two states could not be made one. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the two states are of other beginnings, or of other projects")]
+    Strangers,
+    #[error("both sides changed {}", told(.0))]
+    Conflicts(Conflicts),
+}
+
+fn told(conflicts: &Conflicts) -> String {
+    let named = |noun: &str, labels: &[crate::keyset::Label]| match labels {
+        [] => None,
+        labels => Some(format!("{noun} {}", labels.iter().map(|label| label.as_str()).collect::<Vec<_>>().join(", "))),
+    };
+    let all = [named("app", &conflicts.apps), named("keyset", &conflicts.keysets)];
+    all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+/// Makes one of two states that grew out of `base` on two branches, and writes it to `ours`. A `base` that is empty: both began
+/// with nothing.
+pub fn join(base: &Path, ours: &Path, theirs: &Path) -> Result<(), JoinError> {
+    let read = |path: &Path| -> Result<Option<document::Document>, StateError> {
+        let paths = Paths::new(path.to_owned());
+        let bytes = disk::read(path)?.unwrap_or_default();
+        (!bytes.is_empty()).then(|| document::parse(&bytes, &paths)).transpose()
+    };
+    let (before, Some(our), Some(their)) = (read(base)?, read(ours)?, read(theirs)?) else { return Err(JoinError::Strangers) };
+    let project = ProjectName::parse(&our.project).map_err(|_| JoinError::Strangers)?;
+    if our.project != their.project || our.head.lineage != their.head.lineage {
+        return Err(JoinError::Strangers);
+    }
+    let before = before.map(|before| before.recorded).unwrap_or_default();
+    let recorded = branches::join(&before, &our.recorded, &their.recorded).map_err(JoinError::Conflicts)?;
+    let head = document::Head { serial: our.head.serial.max(their.head.serial), ..our.head };
+    let written = document::write(&project, head, &recorded).map_err(|e| io("cannot write", ours)(e.into()))?;
+    let folder = Paths::new(ours.to_owned());
+    disk::write(ours, folder.folder(), &written.0).map_err(StateError::from)?;
+    Ok(())
 }
 
 /// Where the files of one state are.

@@ -7,6 +7,7 @@ mod accounts;
 mod adopt;
 mod api;
 mod apply;
+mod branches;
 mod clones;
 mod config;
 mod contract;

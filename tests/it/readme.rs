@@ -49,7 +49,8 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 34] = [
+    "state merge",
     "completions",
     "man",
     "",
