@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::support::checkout::Checkout;
-use crate::support::{program, read_tree};
+use crate::support::{Sandbox, program, read_tree};
 
 /// `a` gets the label `b`, as a pull request would do it.
 fn rename(place: &Checkout) {
@@ -178,6 +178,72 @@ fn of_two_labels_that_a_kill_left_the_declared_one_keeps_the_present_key() {
         }
         place.is_sound();
     }
+}
+
+#[test]
+fn another_account_is_no_proof_that_a_keyset_is_gone() {
+    let mut place = Checkout::new(&["a"]);
+    place.apply().exits(0);
+    let other = place.fork();
+    place.rotate_at(&["--now"], "rotate.sealed=kill").killed();
+    let mut theirs = String::new();
+    place.over_there(&other, |place| {
+        place.run(&["secrets", "rotate", "a", "--now"]).exits(0);
+        theirs = place.secret("a");
+    });
+    place.pull_all(&other);
+    let stranger = Sandbox::start(&[]);
+    place.run_with(&["apply", "--yes", "--settle", "1"], &[("KEYFORM_ENDPOINT", &stranger.endpoint)]).exits(3);
+    assert!(place.secret("a") == theirs, "it is the present one");
+    place.apply().exits(0);
+    assert!(place.secret("a") == theirs);
+    place.is_sound();
+}
+
+#[test]
+fn a_label_that_was_changed_here_takes_no_other_keyset_away() {
+    let mut played = 0;
+    for point in ["file.write#1=kill", "file.write#2=kill", "file.write#3=kill"] {
+        let mut place = Checkout::new(&["a"]);
+        place.apply().exits(0);
+        let other = place.fork();
+        let moved = place.run_with(&["state", "mv", "a", "b"], &[("KEYFORM_FAILPOINT", point)]);
+        if moved.code.is_some() || !place.dir.join("state/keyform.journal").exists() {
+            continue;
+        }
+        place.over_there(&other, |place| {
+            place.declare(&[("a", "a"), ("b", "theirs")]);
+            std::fs::remove_file(place.dir.join("secrets/b.age")).ok();
+            place.apply().exits(0);
+        });
+        place.pull_all(&other);
+        let state = std::fs::read_to_string(other.join("state/keyform.json")).expect("a state");
+        let theirs: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+        place.apply().exits(0);
+        for label in ["a", "b"] {
+            assert_eq!(Some(place.id(label).as_str()), theirs["keysets"][label]["id"].as_str(), "{point}");
+        }
+        assert_eq!(place.keysets().len(), 2);
+        place.is_sound();
+        played += 1;
+    }
+    assert!(played > 0, "no kill left a journal");
+}
+
+#[test]
+fn without_the_account_a_sealed_key_gives_way_to_what_was_recorded_since() {
+    let mut place = Checkout::new(&["a"]);
+    place.apply().exits(0);
+    let other = place.fork();
+    place.rotate_at(&["--now"], "rotate.sealed=kill").killed();
+    place.over_there(&other, |place| {
+        place.rotate_at(&["--now"], "sink.put=eio").exits(4);
+    });
+    place.pull_all(&other);
+    place.run(&["secrets", "doctor"]).exits(4);
+    place.run(&["secrets", "recover"]).exits(4).says("another secret key");
+    let state = std::fs::read_to_string(place.dir.join("state/keyform.json")).expect("a state");
+    assert!(state.contains("\"status\": \"missing\""), "{state}");
 }
 
 /// One vault for all clones.
