@@ -21,7 +21,19 @@ pub struct Store {
     file: File,
     /// Bytes that hold whole changes.
     length: u64,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock file, locked until dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing is not enough: a child process that is just being started holds the same open file until it runs.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the lock goes with its process");
+        }
+    }
 }
 
 /// First line.
@@ -80,7 +92,7 @@ impl Store {
     }
 }
 
-fn lock(path: &Path) -> Result<File, SandboxError> {
+fn lock(path: &Path) -> Result<Lock, SandboxError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
@@ -99,7 +111,7 @@ fn lock(path: &Path) -> Result<File, SandboxError> {
         .open(&lock_path)
         .map_err(|e| fail("cannot be opened for writing", e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(SandboxError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(fail("cannot be locked", error)),
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use keyform::keyset::{Secret, Tier};
@@ -455,6 +456,33 @@ async fn a_data_file_outlives_the_sandbox_and_holds_no_secret() {
         }
         assert!(!text.contains("CONTENT"));
     }
+}
+
+/// A child process has its parent's open files until it runs its program.
+#[test]
+fn a_stopped_sandbox_leaves_its_file_also_while_processes_are_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("sandbox.json");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let started: Result<(), SandboxError> = runtime.block_on(async {
+            for _ in 0..300 {
+                let running = sandbox::start(Options { data: Some(data.clone()), ..Options::default() }).await?;
+                running.stop().await?;
+            }
+            Ok(())
+        });
+        stop.store(true, Ordering::Relaxed);
+        started.unwrap();
+    });
 }
 
 #[tokio::test]
