@@ -3,21 +3,23 @@
 //! | module | holds | may import |
 //! | --- | --- | --- |
 //! | [`keyset`] | vocabulary: the field table, values, names, desired/recorded/live, secrets as a type | - |
-//! | [`ports`] | the narrow traits, and the proofs made around them | `keyset`, `protocol` |
+//! | [`audit`] | the audit log as values: records, and the chain they make | `keyset` |
+//! | [`ports`] | the narrow traits, and the proofs made around them | `keyset`, `audit`, `protocol` |
 //! | [`protocol`] | the steps of the never-lose protocol by name, where tests end the process | - |
 //! | [`disk`] | whole-file writes that a crash cannot tear | `protocol` |
 //! | [`config`] | TOML text to desired and problems | `keyset` |
 //! | [`plan`] | desired + recorded + live to a plan | `keyset` |
 //! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports`, `protocol` |
-//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; sinks and escrow | `keyset`, `ports`, `disk`, `protocol` |
+//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; sinks and escrow | `keyset`, `ports`, `audit`, `disk`, `protocol` |
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
-//! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply` |
+//! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit` |
 //! | [`cli`] | arguments, one file per command, errors to exit codes, wiring | all |
 
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod apply;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod disk;

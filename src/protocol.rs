@@ -57,6 +57,7 @@ points! {
     JournalOpen = "journal.open" Io "the journal is opened, or begun with its first line" -> "drops a first line that is torn";
     JournalWrite = "journal.write" Io "records are appended to the journal" -> "drops a last record that is torn: it was never acknowledged";
     JournalSync = "journal.sync" Io "appended records are synced" -> "reads them; those that a power cut took were never acknowledged";
+    LogWrite = "log.write" Io "a record is appended to the audit log" -> "drops a last record that is torn; nothing was sent that is not noted";
     FileWrite = "file.write" Io "a file is written beside its place: state, backup, journal after a fold, a secret of the sink `age`" -> "finds the old file as it was; what lies beside it is never read";
     FileSync = "file.sync" Io "it is synced" -> "the same";
     FileRename = "file.rename" Io "it takes its place" -> "the same";

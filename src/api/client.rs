@@ -1,7 +1,7 @@
 //! The client.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -12,11 +12,12 @@ use zeroize::Zeroizing;
 
 use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
 use super::gate::Gate;
+use crate::audit::Ended;
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
 use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, PushContent, RawAnswer, Secret};
-use crate::ports::{Api, ApiError, ApiErrorKind, Body};
+use crate::ports::{Api, ApiError, ApiErrorKind, Body, Notes};
 
 /// Entries asked for per page. The maximum is not documented; the vendor's own client asks for 100.
 const PAGE: u64 = 100;
@@ -35,6 +36,8 @@ pub struct Options {
     pub tries: u32,
     /// Pause before the second try; it doubles from try to try, with jitter, up to 20 s.
     pub first_pause: Duration,
+    /// Where everything but a GET is noted before it is sent. `None`: nothing but a GET is ever sent.
+    pub notes: Option<Arc<dyn Notes>>,
 }
 
 impl Options {
@@ -47,6 +50,7 @@ impl Options {
             timeout: Duration::from_secs(60),
             tries: 5,
             first_pause: Duration::from_millis(500),
+            notes: None,
         }
     }
 }
@@ -58,7 +62,10 @@ pub enum BadEndpoint {
     NotAllowed,
     #[error("the API key cannot be sent in a header")]
     Key(#[source] InvalidHeaderValue),
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error(
+        "the HTTP client cannot be set up: {0} (the certificates to trust are those of the system: the package ca-certificates, or a file \
+         that SSL_CERT_FILE names)"
+    )]
     Setup(String),
 }
 
@@ -71,6 +78,7 @@ pub struct Client {
     tries: u32,
     first_pause: Duration,
     gate: Gate,
+    notes: Option<Arc<dyn Notes>>,
     /// As [`Api::clock_offset`].
     offset: Mutex<Option<i64>>,
 }
@@ -100,6 +108,10 @@ impl Client {
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
+        if base.scheme() == "http" {
+            // Nothing is to be proved: a machine without certificates has a sandbox too.
+            builder = builder.tls_certs_only([]);
+        }
         let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
         Ok(Client {
             http,
@@ -108,6 +120,7 @@ impl Client {
             tries: options.tries.max(1),
             first_pause: options.first_pause,
             gate: Gate::default(),
+            notes: options.notes,
             offset: Mutex::default(),
         })
     }
@@ -115,7 +128,19 @@ impl Client {
     /// GET, PATCH and DELETE: repeated while it may help.
     async fn repeat(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let bytes = body.map(plain_body).transpose().map_err(|why| error(&method, path, 0, ApiErrorKind::NotSent(why)))?;
-        self.repeat_bytes(method, path, bytes).await
+        if method == Method::GET {
+            return self.repeat_bytes(method, path, bytes).await;
+        }
+        let noted = self.note(&method, path, body)?;
+        noted.ended(self.repeat_bytes(method, path, bytes).await)
+    }
+
+    /// Nothing but a GET is sent before it is noted.
+    fn note(&self, method: &Method, path: &str, body: Option<&Body>) -> Result<Noted<'_>, ApiError> {
+        let failed = |why: String| error(method, path, 0, ApiErrorKind::NotSent(why));
+        let notes = self.notes.as_deref().ok_or_else(|| failed("this command only reads".to_owned()))?;
+        let request = notes.request(method.as_str(), path, body).map_err(|error| failed(error.to_string()))?;
+        Ok(Noted { notes, request })
     }
 
     async fn repeat_bytes(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
@@ -141,8 +166,9 @@ impl Client {
 
     /// POST: once.
     async fn once(&self, path: &str, body: &Body, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let noted = self.note(&Method::POST, path, Some(body))?;
         let sent = async { self.send(Method::POST, path, Some(plain_body(body).map_err(ApiErrorKind::NotSent)?), max).await };
-        sent.await.map_err(|kind| error(&Method::POST, path, 1, kind))
+        noted.ended(sent.await.map_err(|kind| error(&Method::POST, path, 1, kind)))
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
@@ -237,13 +263,13 @@ impl Api for Client {
     async fn upload_push(&self, id: &KeysetId, push: Push, texts: &PushTexts, content: &PushContent) -> Result<(), ApiError> {
         let path = format!("/v2/keysets/{id}/config/{push}");
         let body = upload_body(push, texts, content).map_err(|why| error(&Method::POST, &path, 0, ApiErrorKind::NotSent(why)))?;
-        match self.repeat_bytes(Method::POST, &path, Some(body)).await {
-            Ok(_) => Ok(()),
-            Err(mut error) => {
-                withhold(&mut error.kind, content);
-                Err(error)
-            }
+        let named = texts.iter().map(|(name, text)| (name.to_string(), (&**text).into())).collect();
+        let noted = self.note(&Method::POST, &path, Some(&named))?;
+        let mut sent = self.repeat_bytes(Method::POST, &path, Some(body)).await;
+        if let Err(error) = &mut sent {
+            withhold(&mut error.kind, content);
         }
+        noted.ended(sent).map(drop)
     }
     async fn patch_config(&self, id: &KeysetId, body: &Body) -> Result<Observed, ApiError> {
         let path = format!("/v2/keysets/{id}/config");
@@ -260,6 +286,24 @@ impl Client {
     }
     async fn list<T: serde::de::DeserializeOwned>(&self, path: String) -> Result<T, ApiError> {
         parsed(&Method::GET, &path, &self.repeat(Method::GET, &path, None).await?)
+    }
+}
+
+/// A request that is in the log and has no end there yet.
+struct Noted<'a> {
+    notes: &'a dyn Notes,
+    request: u64,
+}
+
+impl Noted<'_> {
+    fn ended<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        let (outcome, error) = match &result {
+            Ok(_) => (Ended::Done, None),
+            Err(error) if error.certainly_not_done() => (Ended::Refused, Some(error.to_string())),
+            Err(error) => (Ended::Unknown, Some(error.to_string())),
+        };
+        self.notes.answer(self.request, outcome, error);
+        result
     }
 }
 
@@ -341,7 +385,7 @@ fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
     if scheme && bare && url.has_host() { Ok(url) } else { Err(BadEndpoint::NotAllowed) }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

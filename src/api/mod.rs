@@ -6,5 +6,6 @@
 mod answer;
 mod client;
 mod gate;
+pub mod webhook;
 
 pub use client::{BadEndpoint, Client, Options};

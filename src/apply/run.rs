@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::context::{Context, Ports};
@@ -21,7 +20,7 @@ use super::update;
 use super::worker::Worker;
 use crate::keyset::views::{LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::body;
-use crate::keyset::{AppId, Call, FieldId, Label, Value};
+use crate::keyset::{AppId, Call, FieldId, Label, Sha256Hash, Value};
 use crate::plan::{Action, Reason, Rotation};
 use crate::ports::{
     self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed, SecretName, Sink, Unknown,
@@ -538,8 +537,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }
         // Only what could be taken for the new keyset later, so that an apply of N creates writes O(N) bytes.
         let known = self.worker.known(app_id, &name);
-        let digest = Sha256::digest(serde_json::Value::Object(request.clone()).to_string());
-        let body_digest = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+        let body_digest = Sha256Hash::of(serde_json::Value::Object(request.clone()).to_string()).to_string().into();
         let label = step.label.clone();
         // A plan creates under a label that is recorded only if that one is gone.
         let replaces = self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());

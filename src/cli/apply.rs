@@ -11,6 +11,7 @@ use super::format::Format;
 use super::github;
 use super::lock::LockArgs;
 use super::mirrors::{self, Sender};
+use super::notify::notify;
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs, View};
 use super::progress::Progress;
@@ -22,6 +23,7 @@ use super::{secrets, sinks};
 use crate::apply::mirror::{self, Kept};
 use crate::apply::relabel::Relabelling;
 use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, Step};
+use crate::config::Occasion;
 use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Action, Plan, Policy};
@@ -63,7 +65,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     if let Some(loaded) = &loaded {
         loaded.same_state(&snapshot)?;
     }
-    let connection = session.connect(&args.connect).await?;
+    let connection = session.connect_to_change(&args.connect, &store).await?;
     let result = apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
     // What was done is folded and written down whatever became of the rest.
     let folded = store.fold();
@@ -136,6 +138,13 @@ async fn apply(
     // What earlier runs began is not a question any more.
     let reviewed = loaded.is_some() || args.approve.is_some();
     let consent = if reviewed || plan.actions.is_empty() && rotations.is_empty() { Consent::Flag } else { consent(args, session, output)? };
+    let how = match consent {
+        _ if loaded.is_some() => "file",
+        _ if args.approve.is_some() => "hash",
+        Consent::Flag => "yes",
+        Consent::Person => "asked",
+    };
+    store.log().plan(&PlanHash::of(&plan, &session.project.desired.project).to_string(), how)?;
     let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
@@ -192,6 +201,7 @@ async fn apply(
         }
         _ => output.result(&report::human(&done)),
     }
+    notify(session, Occasion::Apply, exit, output, || (report::summary(&done), report::entries(&done))).await;
     Ok(exit)
 }
 

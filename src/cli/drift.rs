@@ -7,11 +7,14 @@ use super::accept;
 use super::error::Exit;
 use super::format::Format;
 use super::github;
+use super::notify::notify;
 use super::output::Output;
 use super::plan;
 use super::push;
 use super::session::{ConnectOptions, Session};
+use crate::config::Occasion;
 use crate::plan::drift;
+use crate::render::notify::drift as notify_words;
 use crate::render::{drift as render, junit, sarif};
 use crate::state;
 
@@ -52,6 +55,9 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Format::Sarif => output.json(&sarif::of_drift(&drift, sources, env!("CARGO_PKG_VERSION"))),
         Format::Junit => output.raw(&junit::drift(&drift, &session.project.desired, sources)?),
         _ => output.result(&render::human(&drift, sources)),
+    }
+    if exit == Exit::Differences {
+        notify(&session, Occasion::Drift, exit, output, || notify_words(&render::json(&drift, sources, exit as u8))).await;
     }
     Ok(exit)
 }

@@ -94,6 +94,7 @@ fn of(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Env(_) => ("env", &[Human, Json, Dotenv, Shell, Github]),
         Command::Init(_) => ("init", &[Human, Json]),
         Command::Adopt(_) => ("adopt", &[Human, Json]),
+        Command::Log(_) => ("log", &[Human, Json]),
         Command::State(_) => ("state", &[Human, Json]),
         Command::Run(_) => ("run", &[Human, Json]),
         Command::Secrets(_) => ("secrets", &[Human, Json]),

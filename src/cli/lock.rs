@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::origin::origin;
 use super::output::Output;
 use super::session::Session;
 use crate::state::{Holder, Snapshot, Store};
@@ -29,6 +30,8 @@ impl LockArgs {
                 output.say(&format!("Waiting up to {} s for another run: {holder}", wait.as_secs()));
             }
         };
-        Ok(Store::open_within(&session.state_paths(), &session.project.desired.project, command, wait, &told)?)
+        let (store, snapshot) = Store::open_within(&session.state_paths(), &session.project.desired.project, command, wait, &told)?;
+        store.log().came_from(origin(session));
+        Ok((store, snapshot))
     }
 }

@@ -34,7 +34,7 @@ pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow
     let key = read_key(&endpoint)?;
     if !args.no_verify {
         let copy = Secret::parse(Zeroizing::new(key.expose_secret().to_owned()))?;
-        let client = session::client(endpoint.url().to_owned(), version, copy, &args.connect)?;
+        let client = session::client(endpoint.url().to_owned(), version, copy, &args.connect, None)?;
         client.apps_page(1).await.map_err(|error| {
             let failure = Failure::new(Exit::Error, format!("the key was not stored: {error}"));
             error.help().into_iter().fold(failure, Failure::help).help("--no-verify stores it without asking")

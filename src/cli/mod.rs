@@ -14,9 +14,12 @@ mod github;
 mod init;
 mod key;
 mod lock;
+mod log;
 mod login;
 mod man;
 mod mirrors;
+mod notify;
+mod origin;
 mod output;
 mod parity;
 mod places;
@@ -107,6 +110,8 @@ enum Command {
     Parity(parity::Args),
     /// Show what is managed, from the state alone: no network, no credentials, no secret
     Show(show::Args),
+    /// Show what was changed, when and by whom, and whether anybody changed this log
+    Log(log::Args),
     /// Look at what is recorded, and change the record alone
     State(state::Args),
     /// Print a keyset's keys as variables: dotenv, shell, json or github
@@ -200,6 +205,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Drift(args) => drift::run(global, args, output).await,
         Command::Parity(args) => parity::run(global, args, output).await,
         Command::Show(args) => show::run(global, args, output),
+        Command::Log(args) => log::run(global, args, output),
         Command::State(args) => state::run(global, args, output).await,
         Command::Env(args) => env::env(global, args, output).await,
         Command::Run(args) => env::run(global, args, output).await,

@@ -196,22 +196,21 @@ impl View<'_> {
     pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
         let View { session, snapshot, policy, global, output } = self;
         let sources = &session.sources;
+        let hash = || plan.refusals.is_empty().then(|| PlanHash::of(plan, &session.project.desired.project).to_string());
         let picture = || Picture { plan, desired: &session.project.desired, recorded: &snapshot.recorded, policy };
         match output.format() {
             Format::Json => {
                 let mut json = plan_json::plan(plan, sources);
                 json["exit_code"] = (exit as u8).into();
-                json["hash"] = match plan.refusals.is_empty() {
-                    true => PlanHash::of(plan, &session.project.desired.project).to_string().into(),
-                    false => serde_json::Value::Null,
-                };
+                json["hash"] = hash().into();
                 output.json(&json);
             }
             Format::Jsonl => events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event)),
             Format::Markdown => output.raw(&plan_markdown::plan(plan, sources)),
             Format::Github => {
                 let annotations = github::plan(plan, sources, &plan_human::summary_line(plan));
-                let outputs = step::outputs(&plan_json::summary(plan), changed, exit);
+                let mut outputs = step::outputs(&plan_json::summary(plan), changed, exit);
+                outputs.push(("hash".to_owned(), hash().unwrap_or_default()));
                 step::tell(output, &annotations, &plan_markdown::plan(plan, sources), &outputs);
             }
             Format::Gitlab => output.json(&gitlab::plan(terraform::tally(picture()))),

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::session::Session;
 use crate::apply::push::Contents;
 use crate::disk;
-use crate::keyset::PushContent;
 use crate::keyset::push::{PUSH_FILE_MAX, PushFile, PushFiles};
+use crate::keyset::{PushContent, Sha256Hash};
 
 /// Every declared file once: what the plan compares, and what is uploaded if it says so.
 pub fn read(session: &Session) -> (PushFiles, Contents) {
@@ -20,7 +19,7 @@ pub fn read(session: &Session) -> (PushFiles, Contents) {
         }
         let file = match content(session, &declared.file) {
             Ok(Some(content)) => {
-                let sha256: String = Sha256::digest(content.expose_text()).iter().map(|b| format!("{b:02x}")).collect();
+                let sha256 = Sha256Hash::of(content.expose_text()).to_string();
                 contents.insert(declared.file.clone(), content);
                 PushFile::Is(sha256.into())
             }

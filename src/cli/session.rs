@@ -1,6 +1,7 @@
 //! Wiring: a project read, its state located, its API reached.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
@@ -13,14 +14,16 @@ use super::{Global, key};
 use crate::api::{Client, Options as ApiOptions};
 use crate::config::{self, Project, Severity, Sources};
 use crate::keyset::{ApiVersion, Secret, Tier};
-use crate::ports::Namespace;
+use crate::ports::{Namespace, Notes};
 use crate::render::{github, problems};
 use crate::sandbox::{self, Running};
 use crate::secrets::ApiKeyStore;
-use crate::state;
+use crate::state::{self, Store};
 
 /// Beside the state, and of no use to anybody else.
 const NOT_COMMITTED: &str = "*.backup\n*.journal\n*.lock\n.keyform-*\n";
+/// The driver `keyform` is `keyform state merge`; where git was not told of it, it merges by lines as ever.
+const MERGED: &str = "keyform.json merge=keyform\nkeyform.audit.jsonl merge=union\n";
 /// What the in-process sandbox accepts; it is no secret.
 const SANDBOX_KEY: &str = "sandbox";
 
@@ -71,18 +74,17 @@ impl Session {
         state::Paths::new(file)
     }
 
-    /// Makes the folder of the state, with an ignore file for what is not to be committed. One that is there is left alone.
-    #[expect(clippy::disallowed_methods, reason = "the owner of the state folder's ignore file")]
+    /// Makes the folder of the state, with files that tell git what is not to be committed, and how the rest is merged. One that is
+    /// there is left alone.
     pub fn prepare_state_folder(&self) -> anyhow::Result<()> {
         use anyhow::Context as _;
         if self.sandbox {
             return ignore_in_git(&self.private());
         }
         let folder = self.dir.join("state");
-        if folder.exists() {
-            return Ok(());
-        }
-        let made = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(".gitignore"), NOT_COMMITTED));
+        let made = std::fs::create_dir_all(&folder)
+            .and_then(|()| write_new(&folder.join(".gitignore"), NOT_COMMITTED))
+            .and_then(|()| write_new(&folder.join(".gitattributes"), MERGED));
         made.with_context(|| format!("cannot prepare {}", folder.display()))
     }
 
@@ -95,8 +97,17 @@ impl Session {
         self.dir.join(".keyform")
     }
 
-    /// Reaches the API: the account's, or a sandbox in this process.
+    /// Reaches the API - the account's, or a sandbox in this process - to be told, and for nothing else.
     pub async fn connect(&self, options: &ConnectOptions) -> anyhow::Result<Connection> {
+        self.reach(options, None).await
+    }
+
+    /// The same for a command that changes the account: each change is noted in the log of the state first.
+    pub async fn connect_to_change(&self, options: &ConnectOptions, store: &Store) -> anyhow::Result<Connection> {
+        self.reach(options, Some(store.log().clone())).await
+    }
+
+    async fn reach(&self, options: &ConnectOptions, notes: Option<Arc<dyn Notes>>) -> anyhow::Result<Connection> {
         let version = self.project.api.version.clone();
         if self.sandbox {
             ignore_in_git(&self.private())?;
@@ -109,12 +120,12 @@ impl Session {
             })
             .await?;
             let key = sandbox_secret(SANDBOX_KEY)?;
-            let client = client(running.endpoint(), version, key, options)?;
+            let client = client(running.endpoint(), version, key, options, notes)?;
             return Ok(Connection { client, sandbox: Some(running) });
         }
         let endpoint = Endpoint::of(Some(&self.project))?;
         let key = key::find(&endpoint, &api_key_store()).await?;
-        Ok(Connection { client: client(endpoint.url().to_owned(), version, key, options)?, sandbox: None })
+        Ok(Connection { client: client(endpoint.url().to_owned(), version, key, options, notes)?, sandbox: None })
     }
 }
 
@@ -150,8 +161,14 @@ impl Connection {
     }
 }
 
-pub fn client(endpoint: String, version: ApiVersion, key: Secret, options: &ConnectOptions) -> anyhow::Result<Client> {
-    Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), ..ApiOptions::new(endpoint, version, key) })?)
+pub fn client(
+    endpoint: String,
+    version: ApiVersion,
+    key: Secret,
+    options: &ConnectOptions,
+    notes: Option<Arc<dyn Notes>>,
+) -> anyhow::Result<Client> {
+    Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), notes, ..ApiOptions::new(endpoint, version, key) })?)
 }
 
 pub fn api_key_store() -> ApiKeyStore {
@@ -177,6 +194,15 @@ fn sandbox_seed() -> Option<u64> {
     variable("KEYFORM_SANDBOX_SEED")?.parse().ok()
 }
 
+/// One that is there is left alone, and so is a link.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => std::io::Write::write_all(&mut file, text.as_bytes()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sandbox data never belongs in a commit, whatever the project's own ignore file says.
 fn ignore_in_git(folder: &Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
@@ -187,11 +213,7 @@ fn ignore_in_git(folder: &Path) -> anyhow::Result<()> {
             return Err(std::io::Error::other("it is a symbolic link; remove it"));
         }
         std::fs::create_dir_all(folder)?;
-        match std::fs::OpenOptions::new().write(true).create_new(true).open(&ignore) {
-            Ok(mut file) => std::io::Write::write_all(&mut file, b"*\n"),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
+        write_new(&ignore, "*\n")
     };
     made().with_context(|| format!("cannot prepare {}", folder.display()))
 }

@@ -72,6 +72,8 @@ codes! {
     BAD_PARITY = "KF075" Error "not two sides" "`between` is two different keysets, two apps, or two patterns with one `*` each.";
     PARITY_TWICE = "KF076" Error "parity declared twice" "What may differ between two sides stands in one place.";
 
+    BAD_WEBHOOK = "KF077" Error "not a webhook's variable" "The address of a webhook is a secret: the TOML names the variable that holds it, `env:NAME`.";
+
     DUPLICATE_LABEL = "KF040" Error "a label is declared twice" "A label names one app, profile or keyset in all files together.";
     APP_SOURCE = "KF041" Error "an app needs a name or an id" "`name` lets keyform create the app, `id` refers to one that exists; an app has exactly one of them.";
     SAME_APP_NAME = "KF042" Error "two apps of one name" "keyform could not tell them apart when it looks for them in the account.";

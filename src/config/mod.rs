@@ -10,6 +10,7 @@ mod endpoint;
 mod files;
 mod mirrors;
 mod nearest;
+mod notify;
 mod parity;
 mod parse;
 mod private;
@@ -29,6 +30,7 @@ use crate::keyset::{ApiVersion, Bounded, Budget, Origin, Tier};
 pub use codes::{CODES, Code};
 pub use endpoint::check_endpoint;
 pub use files::{MAIN_FILE, load};
+pub use notify::{Form, Notify, Occasion};
 pub use problem::{Fix, Problem, Severity};
 pub use secrets::{AgeSettings, ExecSettings, Secrets, SinkKind};
 pub use source::{Place, Source, Sources};
@@ -42,6 +44,7 @@ pub struct Project {
     pub limits: Limits,
     /// `[[parity]]`, in order. Each compares something.
     pub parity: Vec<ParityRule>,
+    pub notify: Option<Notify>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -12,6 +12,7 @@ use toml_parser::lexer::TokenKind;
 use super::codes;
 use super::endpoint::check_endpoint;
 use super::nearest::Nearest;
+use super::notify::Notify;
 use super::parity::ParityTable;
 use super::problem::{Problem, Quoted};
 use super::secrets::SecretsTable;
@@ -43,7 +44,7 @@ pub(super) struct Parsed {
     pub nearest: Nearest,
 }
 
-/// `[project]`, `[api]`, `[secrets]`, `[limits]` and `[[parity]]`.
+/// `[project]`, `[api]`, `[secrets]`, `[limits]`, `[[parity]]` and `[notify]`.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub name: Given<ProjectName>,
@@ -56,6 +57,7 @@ pub(super) struct Head {
     pub freeze: Option<Freeze>,
     pub limits: Limits,
     pub parity: Vec<ParityTable>,
+    pub notify: Option<Notify>,
 }
 
 /// Something that may be absent, or was there and is reported already.
@@ -263,7 +265,7 @@ fn origin(file: u32, span: Range<usize>) -> Origin {
 pub(super) type Key<'i> = Spanned<DeString<'i>>;
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 
-const HEAD: [&str; 5] = ["project", "api", "secrets", "limits", "parity"];
+const HEAD: [&str; 6] = ["project", "api", "secrets", "limits", "parity", "notify"];
 const TABLES: [&str; 3] = ["app", "profile", "keyset"];
 const OF_KEYSET: [&str; 5] = ["app", "profiles", "protect", "freeze", "moved"];
 /// Keys that are no fields, of a keyset and of a profile.
@@ -275,7 +277,7 @@ enum Owner {
     Keyset,
 }
 
-/// Reads one file. `[secrets]` is read in `secrets`, `[[parity]]` in `parity`.
+/// Reads one file. `[secrets]` is read in `secrets`, `[[parity]]` in `parity`, `[notify]` in `notify`.
 pub(super) struct FileReader<'p> {
     file: u32,
     pub(super) out: &'p mut Parsed,
@@ -322,6 +324,7 @@ impl FileReader<'_> {
                 "api" => self.api(table),
                 "secrets" => self.secrets(table),
                 "limits" => self.limits(table),
+                "notify" => self.notify(self.at(key.span()), table),
                 "app" => self.labelled(word, table, Self::app),
                 "profile" => self.labelled(word, table, |reader, label, at, table| {
                     let body = reader.settings(table, Owner::Profile, &mut |_, _, _| {});
@@ -921,7 +924,7 @@ impl FileReader<'_> {
         self.report(problem);
     }
 
-    fn not_in_list(&mut self, path: &str, text: &str, words: &[&'static str], at: Origin) {
+    pub(super) fn not_in_list(&mut self, path: &str, text: &str, words: &[&'static str], at: Origin) {
         let list: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
         let mut problem =
             Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), format!("allowed: {}", list.join(", ")));

@@ -56,6 +56,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                 secrets,
                 limits: head.limits,
                 parity: head.parity.into_iter().map(ParityTable::finish).collect(),
+                notify: head.notify,
             })
         }
         _ => None,

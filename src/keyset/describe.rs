@@ -54,6 +54,17 @@ pub fn json_schema() -> Json {
                 "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: 0.")
             })),
             "parity": parity(),
+            "notify": object("Whom to tell. Only in keyform.toml.", &["url"], json!({
+                "url": {
+                    "description": "The variable of the environment that holds the webhook's address.",
+                    "type": "string", "pattern": VARIABLE, "examples": ["env:KEYFORM_WEBHOOK"]
+                },
+                "form": { "description": "What the webhook takes.", "type": "string", "enum": ["json", "slack"], "default": "json" },
+                "on": {
+                    "description": "When: drift was found, an apply did something. Default: both.",
+                    "type": "array", "items": { "type": "string", "enum": ["drift", "apply"] }
+                }
+            })),
             "app": labelled("Apps, by label.", app()),
             "profile": labelled("Settings that keysets share, by name.", profile()),
             "keyset": labelled("Keysets, by label.", keyset())
@@ -386,6 +397,7 @@ const REPO: &str = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$";
 const SECRET_NAME: &str = "^([A-Za-z_]|\\{label\\})([A-Za-z0-9_]|\\{label\\})*$";
 /// The rule of [`super::parity::Side`].
 const SIDE: &str = "^(app:[A-Za-z0-9][A-Za-z0-9._-]*|[A-Za-z0-9._-]*\\*?[A-Za-z0-9._-]*)$";
+const VARIABLE: &str = "^env:[A-Za-z_][A-Za-z0-9_]{0,199}$";
 const RECIPIENT: &str = "^(age1|ssh-ed25519 |ssh-rsa )";
 
 /// The rule of [`super::names::Label`].
@@ -464,6 +476,10 @@ mod tests {
             name = "PUBNUB_{label}"
             [limits]
             create = 50
+            [notify]
+            url = "env:KEYFORM_WEBHOOK"
+            form = "slack"
+            on = ["drift"]
             [[parity]]
             between = ["*-dev", "*-prod"]
             ignore = ["type", { field = "files.retention", reason = "kept longer" }]
@@ -505,6 +521,9 @@ mod tests {
             ("[[secrets.mirror.github]]\nname = \"A\"", "oneOf"),
             ("[secrets.mirror]\ngitlab = 1", "gitlab"),
             ("[limits]\ncreate = -1", "create"),
+            ("[notify]\nurl = \"https://hooks.test/a\"", "url"),
+            ("[notify]\nform = \"json\"", "url"),
+            ("[notify]\nurl = \"env:A\"\nform = \"teams\"", "form"),
             ("[parity]\nbetween = [\"a\", \"b\"]", "parity"),
             ("[[parity]]\nignore = [\"type\"]", "between"),
             ("[[parity]]\nbetween = [\"a\"]", "between"),
@@ -601,6 +620,7 @@ mod tests {
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => ApiVersion::parse(text).is_ok(),
             SHARE => text.strip_suffix('%').is_some_and(|share| share.parse::<u8>().is_ok_and(|share| share <= 100)),
             REPO => text.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')),
+            VARIABLE => text.strip_prefix("env:").is_some_and(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())),
             RECIPIENT => ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|head| text.starts_with(head)),
             SECRET_NAME => {
                 let text = text.replace("{label}", "_");

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod describe;
 pub mod duration;
 pub mod field;
+pub mod hash;
 pub mod mirror;
 pub mod names;
 pub mod parity;
@@ -19,6 +20,7 @@ pub mod wire;
 
 pub use budget::{Bounded, Budget};
 pub use field::{Call, Certainty, Field, Kind, Life, Section, Tier};
+pub use hash::Sha256Hash;
 pub use mirror::MirrorTarget;
 pub use names::{ApiVersion, AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 pub use push::Push;

@@ -227,8 +227,8 @@ impl Declared {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     known: Vec<(FieldId, Value)>,
-    /// `section.field` (or a whole section) to its JSON, where the table has no row or the value is no scalar.
-    unknown: BTreeMap<String, serde_json::Value>,
+    /// Section (empty for what is no section of the table) and name to its JSON, where the table has no row or the value is no scalar.
+    unknown: BTreeMap<(&'static str, String), serde_json::Value>,
 }
 
 impl Observed {
@@ -241,9 +241,9 @@ impl Observed {
     }
     /// A secret key in a field that nobody knows must not get into state, which holds these values; nor what is nested so
     /// deeply that the state, which nests it deeper, could not be read again.
-    pub(super) fn put_unknown(&mut self, path: String, mut json: serde_json::Value) {
+    pub(super) fn put_unknown(&mut self, section: &'static str, name: String, mut json: serde_json::Value) {
         withhold(&mut json, DEPTH_MAX);
-        self.unknown.insert(path, json);
+        self.unknown.insert((section, name), json);
     }
     /// `None`: the server did not mention it, which differs from `null`.
     pub fn get(&self, field: FieldId) -> Option<&Value> {
@@ -252,8 +252,9 @@ impl Observed {
     pub fn iter(&self) -> impl Iterator<Item = (FieldId, &Value)> {
         self.known.iter().map(|(f, v)| (*f, v))
     }
-    pub fn unknown(&self) -> impl Iterator<Item = (&str, &serde_json::Value)> {
-        self.unknown.iter().map(|(k, v)| (k.as_str(), v))
+    /// Section (empty: none that is known), name and JSON.
+    pub fn unknown(&self) -> impl Iterator<Item = (&'static str, &str, &serde_json::Value)> {
+        self.unknown.iter().map(|((section, name), json)| (*section, name.as_str(), json))
     }
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.unknown.is_empty()

@@ -81,18 +81,13 @@ impl Serialize for Observed {
                 .expect("sections are objects")
                 .insert(field.field().name.to_owned(), to_json(value));
         }
-        for (path, json) in self.unknown() {
-            match path.split_once('.') {
-                Some((section, field)) => {
-                    if let Some(object) =
-                        sections.entry(section).or_insert_with(|| serde_json::Value::Object(serde_json::Map::new())).as_object_mut()
-                    {
-                        object.insert(field.to_owned(), json.clone());
-                    }
-                }
-                None => {
-                    sections.insert(path.to_owned(), json.clone());
-                }
+        for (section, name, json) in self.unknown() {
+            let object = match section {
+                "" => Some(&mut sections),
+                section => sections.entry(section).or_insert_with(|| serde_json::Value::Object(serde_json::Map::new())).as_object_mut(),
+            };
+            if let Some(object) = object {
+                object.insert(name.to_owned(), json.clone());
             }
         }
         let mut map = serializer.serialize_map(Some(sections.len()))?;
@@ -116,7 +111,7 @@ impl<'de> Deserialize<'de> for Observed {
                 while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                     match SECTIONS.iter().position(|s| s.name == name) {
                         Some(section) => map.next_value_seed(Fields { section, into: &mut observed })?,
-                        None => observed.put_unknown(name.into_owned(), map.next_value()?),
+                        None => observed.put_unknown("", name.into_owned(), map.next_value()?),
                     }
                 }
                 Ok(observed)
@@ -143,7 +138,7 @@ impl<'de> Deserialize<'de> for Observed {
                     let json: serde_json::Value = map.next_value()?;
                     match (FieldId::within(self.section, &name), scalar(&json)) {
                         (Some(field), Some(value)) => self.into.put(field, value),
-                        _ => self.into.put_unknown(format!("{}.{name}", SECTIONS[self.section].name), json),
+                        _ => self.into.put_unknown(SECTIONS[self.section].name, name.into_owned(), json),
                     }
                 }
                 Ok(())

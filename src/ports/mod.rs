@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Ended;
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset};
 use crate::keyset::wire::{AppPage, BadAnswer, KeyPrefix, KeysetPage, ListedKey};
@@ -274,6 +275,14 @@ pub trait Ledger: Send + Sync {
 pub struct LedgerError {
     pub what: String,
     pub why: String,
+}
+
+/// The audit log, as those write it that send requests.
+pub trait Notes: Send + Sync {
+    /// Notes a request before it is sent; it is not sent if that fails. Gives back its number.
+    fn request(&self, method: &str, path: &str, body: Option<&Body>) -> Result<u64, LedgerError>;
+    /// What became of it.
+    fn answer(&self, request: u64, outcome: Ended, error: Option<String>);
 }
 
 // ------------------------------------------------------------------------------------------------------- Escrow

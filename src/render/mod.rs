@@ -9,6 +9,8 @@ pub mod github;
 pub mod gitlab;
 pub mod inventory;
 pub mod junit;
+pub mod log;
+pub mod notify;
 pub mod parity;
 pub mod plan_human;
 pub mod plan_json;

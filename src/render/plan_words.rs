@@ -154,20 +154,27 @@ pub(super) fn refused(why: &Refused) -> Words {
                 Some(old) => {
                     vec![format!("if only the label is new: moved = {{ from = \"{old}\" }}"), "or give this keyset another `name`".into()]
                 }
-                None => vec!["give this keyset another `name`".into(), "or rename or delete the one in the account".into()],
+                None => vec![
+                    LOST_STATE.into(),
+                    "or give this keyset another `name`".into(),
+                    "or rename or delete the one in the account".into(),
+                ],
             },
         },
         Refused::AppNameTaken { name, id, recorded_as } => Words {
             tag: "app_name_taken",
             what: format!("the account has an app named {} already: {id}{}", quoted(name), known_as(recorded_as)),
             why: "A create would make a second one of the same name.".into(),
-            instead: vec![
-                match recorded_as {
-                    Some(old) => format!("if only the label is new: moved = {{ from = \"{old}\" }}"),
-                    None => format!("refer to it instead of `name`: id = \"{id}\""),
-                },
-                "or give this app another `name`".into(),
-            ],
+            instead: match recorded_as {
+                Some(old) => {
+                    vec![format!("if only the label is new: moved = {{ from = \"{old}\" }}"), "or give this app another `name`".into()]
+                }
+                None => vec![
+                    LOST_STATE.into(),
+                    format!("or refer to it instead of `name`: id = \"{id}\""),
+                    "or give this app another `name`".into(),
+                ],
+            },
         },
         Refused::UnknownLabel { label, nearest } => Words {
             tag: "unknown_label",
@@ -180,6 +187,9 @@ pub(super) fn refused(why: &Refused) -> Words {
         },
     }
 }
+
+/// What was made by keyform, and is not known any more.
+const LOST_STATE: &str = "if the state got lost or is an old one: bring it back, or rebuild it (keyform adopt --all)";
 
 pub(super) fn reason(reason: &Reason) -> Option<String> {
     match reason {

@@ -64,6 +64,12 @@ pub fn summary(report: &Report) -> String {
     format!("{}: {}.", ending(report).1, counts(report))
 }
 
+/// A line for each step, without styles; what is not as it should be first.
+pub fn entries(report: &Report) -> Vec<String> {
+    let of = |good: bool| report.steps.iter().filter(move |(_, outcome)| outcome.is_good() == good);
+    of(false).chain(of(true)).map(|(step, outcome)| plain(&line(step, outcome))).collect()
+}
+
 fn counts(report: &Report) -> String {
     let verb = |verb: Verb| report.count(|step, outcome| step.verb == verb && outcome.is_done());
     let mut parts = Vec::new();

@@ -5,11 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use super::plan_json;
 use crate::config::Sources;
-use crate::keyset::ProjectName;
+use crate::keyset::{ProjectName, Sha256Hash};
 use crate::plan::{Plan, Policy};
 
 /// Of this format.
@@ -61,31 +60,24 @@ pub struct SavedState {
 /// SHA-256 of a plan's actions, in hex: the same where the same would be done, wherever it stands in the TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct PlanHash([u8; 32]);
+pub struct PlanHash(Sha256Hash);
 
 impl PlanHash {
     pub fn of(plan: &Plan, project: &ProjectName) -> PlanHash {
         let actions: Vec<Json> = plan.actions.iter().map(plan_json::canonical).collect();
         let all = json!({ "keyform": env!("CARGO_PKG_VERSION"), "project": project, "actions": actions });
-        PlanHash(Sha256::digest(all.to_string()).into())
+        PlanHash(Sha256Hash::of(all.to_string()))
     }
     /// 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<PlanHash, String> {
-        let digits = text.chars().count();
-        if digits != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(format!("a plan's hash has 64 hexadecimal digits, and this has {digits} characters"));
-        }
-        let mut bytes = [0; 32];
-        for (n, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).map_err(|error| error.to_string())?;
-        }
-        Ok(PlanHash(bytes))
+        let bad = || format!("a plan's hash has 64 hexadecimal digits, and this has {} characters", text.chars().count());
+        Sha256Hash::parse(text).map(PlanHash).ok_or_else(bad)
     }
 }
 
 impl fmt::Display for PlanHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0.fmt(f)
     }
 }
 impl From<PlanHash> for String {
@@ -113,8 +105,7 @@ pub enum BadPlan {
 
 /// The files of a configuration as they are.
 pub fn files(sources: &Sources) -> Vec<SavedFile> {
-    let of = |text: &str| Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
-    sources.files.iter().map(|file| SavedFile { path: file.path.clone(), sha256: of(&file.text) }).collect()
+    sources.files.iter().map(|file| SavedFile { path: file.path.clone(), sha256: Sha256Hash::of(&file.text).to_string() }).collect()
 }
 
 impl SavedPlan {
@@ -155,8 +146,7 @@ impl SavedPlan {
 
 /// Against tears and slips, not against people: whoever edits a plan makes apply refuse it.
 fn checksum(json: &Json) -> String {
-    let hex: String = Sha256::digest(json.to_string()).iter().map(|b| format!("{b:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", Sha256Hash::of(json.to_string()))
 }
 
 /// What differs between the actions that were saved and those of now, a line each; at most `most` of them, and how many more.

@@ -42,9 +42,24 @@ pub fn github(text: &str, property: bool) -> String {
     if property { text.replace(':', "%3A").replace(',', "%2C") } else { text }
 }
 
-/// JSON as it goes to stdout, which may lead into a log: the same JSON, without an old workflow command in one of its texts.
+/// JSON as it goes to stdout, which may lead into a log or to a terminal: the same JSON, without an old workflow command in one of its
+/// texts, and with what moves or hides text there written as `\uXXXX`.
 pub fn json(text: &str) -> String {
-    text.replace(OLD_COMMAND, "##\\u005b")
+    let text = text.replace(OLD_COMMAND, "##\\u005b");
+    // Below U+0020 JSON has none of them in its texts; between its tokens there are newlines.
+    let hidden = |c: char| c >= '\u{7f}' && (c.is_control() || is_format(c));
+    if !text.contains(hidden) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if hidden(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// `1 keyset`, `2 keysets`.
@@ -77,6 +92,7 @@ mod tests {
         assert_eq!(markdown("a | b\n`c` ``d"), "``` a \\| b\\u{a}`c` ``d ```");
         assert_eq!(markdown("a\\| @team"), "` a\\u{5c}\\| @team `");
         assert_eq!(json(r###"["##[set-env]"]"###), r###"["##\u005bset-env]"]"###);
+        assert_eq!(json("[\"a\u{202e}b\u{85}ü\"]"), r#"["a\u202eb\u0085ü"]"#);
         assert_eq!(github("50%: a,b\n::error::x", false), "50%25: a,b\\u{a}::error::x");
         assert_eq!(github("a,b:c", true), "a%2Cb%3Ac");
     }

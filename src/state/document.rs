@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{Paths, StateError};
+use crate::audit::RecordHash;
 use crate::keyset::push::{Push, RecordedPush};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys};
+use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, Sha256Hash};
 
 pub const VERSION: u64 = 1;
 
@@ -34,30 +35,24 @@ pub struct Head {
 /// SHA-256 over the stanzas' text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Checksum([u8; 32]);
+pub struct Checksum(Sha256Hash);
 
 const ALGORITHM: &str = "sha256:";
 
 impl From<Checksum> for String {
-    fn from(Checksum(bytes): Checksum) -> String {
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{ALGORITHM}{hex}")
+    fn from(Checksum(hash): Checksum) -> String {
+        format!("{ALGORITHM}{hash}")
     }
 }
 impl TryFrom<String> for Checksum {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Checksum, &'static str> {
-        let hex = text.strip_prefix(ALGORITHM).filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or("not a checksum")?;
-        let mut bytes = [0; 32];
-        for (n, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).map_err(|_| "not a checksum")?;
-        }
-        Ok(Checksum(bytes))
+        text.strip_prefix(ALGORITHM).and_then(Sha256Hash::parse).map(Checksum).ok_or("not a checksum")
     }
 }
 
 /// Bytes of the state that follows the one of `head`, and its own head: pretty, sorted, one stanza per keyset, a newline at the end.
-pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_json::Result<(Vec<u8>, Head)> {
+pub fn write(project: &ProjectName, head: Head, log: &[RecordHash], recorded: &Recorded) -> serde_json::Result<(Vec<u8>, Head)> {
     #[derive(Serialize)]
     struct File<'a> {
         version: u64,
@@ -66,13 +61,15 @@ pub fn write(project: &ProjectName, head: Head, recorded: &Recorded) -> serde_js
         lineage: uuid::Uuid,
         serial: u64,
         checksum: Checksum,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        log: &'a [RecordHash],
         apps: BTreeMap<&'a Label, AppStanza>,
         keysets: BTreeMap<&'a Label, KeysetStanza>,
     }
     let (apps, keysets) = stanzas(recorded);
     let checksum = checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]);
     let (lineage, serial) = (head.lineage, head.serial + 1);
-    let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, apps, keysets };
+    let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, log, apps, keysets };
     let mut bytes = serde_json::to_vec_pretty(&file)?;
     bytes.push(b'\n');
     Ok((bytes, Head { lineage, serial, checksum: Some(checksum) }))
@@ -99,15 +96,17 @@ pub struct Document {
     pub recorded: Recorded,
     /// That it is whole only a person's word says, and a new checksum is due.
     pub merged: bool,
+    /// Records that the audit log has to have: those that nothing followed when the state was written.
+    pub log: Vec<RecordHash>,
 }
 
-/// Reads a state and proves that it is this project's and whole. The last value: [`Document::merged`].
-pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<(Head, Recorded, bool), StateError> {
-    let Document { project: found, head, recorded, merged } = parse(bytes, paths)?;
-    if found != project.as_str() {
-        return Err(StateError::Foreign { path: paths.state.clone(), found, expected: project.clone() });
+/// Reads a state and proves that it is this project's and whole.
+pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<Document, StateError> {
+    let document = parse(bytes, paths)?;
+    if document.project != project.as_str() {
+        return Err(StateError::Foreign { path: paths.state.clone(), found: document.project, expected: project.clone() });
     }
-    Ok((head, recorded, merged))
+    Ok(document)
 }
 
 /// Reads a state, whichever project's it is, and proves that it is whole.
@@ -119,6 +118,8 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
         lineage: uuid::Uuid,
         serial: u64,
         checksum: String,
+        #[serde(default)]
+        log: Vec<RecordHash>,
         #[serde(borrow)]
         apps: &'a RawValue,
         #[serde(borrow)]
@@ -152,7 +153,7 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
         keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
     };
     let head = Head { lineage: file.lineage, serial: file.serial, checksum: Some(checksum) };
-    Ok(Document { project: file.project, head, recorded, merged })
+    Ok(Document { project: file.project, head, recorded, merged, log: file.log })
 }
 
 fn newer(path: &Path, version: u64) -> StateError {
@@ -190,7 +191,7 @@ fn checksum(parts: &[&str]) -> Checksum {
         hash.update(&bytes[start..]);
         hash.update([0]);
     }
-    Checksum(hash.finalize().into())
+    Checksum(hash.into())
 }
 
 /// A map in which a label that is there twice is an error.

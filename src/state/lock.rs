@@ -97,7 +97,8 @@ fn holder(file: &mut File) -> Holder {
     read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-fn host() -> String {
+/// The name of this machine.
+pub fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .or_else(|| std::env::var("HOSTNAME").ok())

@@ -3,6 +3,7 @@
 //! * `NAME.json`: the state, written beside and renamed; mode 0600; one stanza per keyset, sorted, no secrets.
 //! * `NAME.json.backup`: the state before the last change.
 //! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent between runs.
+//! * `NAME.audit.jsonl`: what was changed, by whom; only appended to.
 //! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
 
 mod branches;
@@ -10,18 +11,21 @@ mod document;
 mod fold;
 mod journal;
 mod lock;
+mod log;
 mod merge;
 mod store;
 
 use std::path::{Path, PathBuf};
 
+use crate::audit::{Chain, RecordHash};
 use crate::disk::{self, DiskError};
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Recorded, RecordedKeyset};
 use crate::ports::{Creation, Open};
 
 pub use branches::Conflicts;
-pub use lock::Holder;
+pub use lock::{Holder, host};
+pub use log::Log;
 pub use store::{Store, read};
 
 /// What the state file says of a keyset. Holds no secret.
@@ -70,10 +74,22 @@ pub fn join(base: &Path, ours: &Path, theirs: &Path) -> Result<(), JoinError> {
     let before = before.map(|before| before.recorded).unwrap_or_default();
     let recorded = branches::join(&before, &our.recorded, &their.recorded).map_err(JoinError::Conflicts)?;
     let head = document::Head { serial: our.head.serial.max(their.head.serial), ..our.head };
-    let written = document::write(&project, head, &recorded).map_err(|e| io("cannot write", ours)(e.into()))?;
+    let log: Vec<_> = our.log.iter().chain(&their.log).copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let written = document::write(&project, head, &log, &recorded).map_err(|e| io("cannot write", ours)(e.into()))?;
     let folder = Paths::new(ours.to_owned());
     disk::write(ours, folder.folder(), &written.0).map_err(StateError::from)?;
     Ok(())
+}
+
+/// The audit log as it is, and what the state knows that it has to have. `None`: there is none.
+pub fn read_log(paths: &Paths, known: &[RecordHash]) -> Result<Option<Chain>, StateError> {
+    let bytes = disk::read(&paths.log)?;
+    if bytes.is_none() && known.is_empty() {
+        return Ok(None);
+    }
+    let mut chain = Chain::read(&bytes.unwrap_or_default());
+    chain.expect(known);
+    Ok(Some(chain))
 }
 
 /// Where the files of one state are.
@@ -83,6 +99,7 @@ pub struct Paths {
     pub backup: PathBuf,
     pub journal: PathBuf,
     pub lock: PathBuf,
+    pub log: PathBuf,
 }
 
 impl Paths {
@@ -90,7 +107,9 @@ impl Paths {
     pub fn new(state: PathBuf) -> Paths {
         let mut backup = state.clone().into_os_string();
         backup.push(".backup");
-        Paths { backup: backup.into(), journal: state.with_extension("journal"), lock: state.with_extension("lock"), state }
+        let beside = |extension: &str| state.with_extension(extension);
+        let (journal, lock, log) = (beside("journal"), beside("lock"), beside("audit.jsonl"));
+        Paths { backup: backup.into(), journal, lock, log, state }
     }
     fn folder(&self) -> &Path {
         match self.state.parent() {
@@ -110,12 +129,14 @@ pub struct Snapshot {
     pub serial: u64,
     /// What was begun and has no end, oldest first.
     pub open: Vec<Open>,
+    /// Records that the audit log has to have.
+    pub log: Vec<RecordHash>,
 }
 
 impl Snapshot {
     /// A rotation that was begun goes on under the label that its keyset has by now: another clone, or a command, may have given
     /// it one since.
-    fn of(head: document::Head, recorded: Recorded, mut open: Vec<Open>) -> Snapshot {
+    fn of(head: document::Head, log: Vec<RecordHash>, recorded: Recorded, mut open: Vec<Open>) -> Snapshot {
         for Open { intent, .. } in &mut open {
             if let Creation::SecretKey { label, id, .. } = &mut intent.what
                 && recorded.keysets.get(label).is_none_or(|keyset| keyset.id != *id)
@@ -124,7 +145,7 @@ impl Snapshot {
                 *label = now.clone();
             }
         }
-        Snapshot { recorded, lineage: head.lineage, serial: head.serial, open }
+        Snapshot { recorded, lineage: head.lineage, serial: head.serial, open, log }
     }
 }
 

@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-use super::document::{self, Head};
+use super::document::{self, Document, Head};
 use super::fold::fold;
 use super::lock::{Holder, Lock};
+use super::log::{self, Log};
 use super::merge::merge;
 use super::{Paths, Snapshot, StateError, io, journal};
+use crate::audit::RecordHash;
 use crate::disk;
 use crate::keyset::ProjectName;
 use crate::keyset::views::Recorded;
@@ -44,6 +46,7 @@ fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
 
 struct Picture {
     head: Head,
+    log: Vec<RecordHash>,
     recorded: Recorded,
     open: Vec<Open>,
     /// Differs from the state file, or the state file wants a new checksum.
@@ -56,8 +59,8 @@ struct Picture {
 
 impl Picture {
     fn snapshot(self) -> Snapshot {
-        let Picture { head, recorded, open, dirty: _, stale: _, useful: _ } = self;
-        Snapshot::of(head, recorded, open)
+        let Picture { head, log, recorded, open, dirty: _, stale: _, useful: _ } = self;
+        Snapshot::of(head, log, recorded, open)
     }
 }
 
@@ -70,12 +73,12 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
     let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
     let mut useful = (whole < bytes.len() as u64).then_some(whole);
     let existed = state.is_some();
-    let (head, mut recorded, merged) = match (state, continues) {
-        (Some(state), _) => state,
+    let (head, mut recorded, merged, log) = match (state, continues) {
+        (Some(Document { head, recorded, merged, log, .. }), _) => (head, recorded, merged, log),
         // The first run ended before its state was written: the journal knows the lineage.
-        (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false),
+        (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false, Vec::new()),
         (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
-        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None }, Recorded::default(), false),
+        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None }, Recorded::default(), false, Vec::new()),
     };
     let mut open = Vec::new();
     let (mut dirty, mut stale) = (merged, false);
@@ -106,7 +109,7 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
             }
         }
     }
-    Ok(Picture { head, recorded, open, dirty, stale, useful })
+    Ok(Picture { head, log, recorded, open, dirty, stale, useful })
 }
 
 fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
@@ -118,6 +121,7 @@ pub struct Store {
     paths: Paths,
     project: ProjectName,
     memory: Arc<Mutex<Memory>>,
+    log: Arc<Log>,
     writer: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
     #[expect(dead_code, reason = "held, not used")]
     lock: Lock,
@@ -125,6 +129,8 @@ pub struct Store {
 
 struct Memory {
     head: Head,
+    /// What the audit log has to have, as the state file says.
+    log: Vec<RecordHash>,
     recorded: Recorded,
     open: Vec<Open>,
     /// Differs from the state file.
@@ -178,9 +184,10 @@ impl Store {
             let cut = journal.and_then(|f| f.set_len(useful).and_then(|()| f.sync_all()));
             cut.map_err(io("cannot mend", &paths.journal))?;
         }
-        let Picture { head, recorded, open, dirty, stale, useful: _ } = picture;
-        let memory = Arc::new(Mutex::new(Memory { head, recorded, open, dirty, stale }));
-        let store = Store { paths: paths.clone(), project: project.clone(), memory, writer: Mutex::new(None), lock };
+        let Picture { head, log: known, recorded, open, dirty, stale, useful: _ } = picture;
+        let log = Arc::new(Log::new(paths.log.clone(), project.clone(), command, head));
+        let memory = Arc::new(Mutex::new(Memory { head, log: known, recorded, open, dirty, stale }));
+        let store = Store { paths: paths.clone(), project: project.clone(), memory, log, writer: Mutex::new(None), lock };
         store.fold()?;
         let snapshot = store.snapshot();
         Ok((store, snapshot))
@@ -190,7 +197,12 @@ impl Store {
     pub fn snapshot(&self) -> Snapshot {
         let memory = locked(&self.memory);
         let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
-        Snapshot::of(memory.head, recorded, open)
+        Snapshot::of(memory.head, memory.log.clone(), recorded, open)
+    }
+
+    /// Where what this run changes is noted.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
     }
 
     /// Writes what the journal holds into the state file, and leaves a journal with the open intents or none at all.
@@ -203,6 +215,9 @@ impl Store {
         let mut writer = locked(&self.writer);
         end(writer.take());
         let mut memory = locked(&self.memory);
+        if let Some(heads) = self.log.sync() {
+            memory.log = heads;
+        }
         if memory.dirty {
             self.write_state(&mut memory)?;
         }
@@ -215,7 +230,7 @@ impl Store {
 
     fn write_state(&self, memory: &mut Memory) -> Result<(), StateError> {
         let folder = self.paths.folder();
-        let written = document::write(&self.project, memory.head, &memory.recorded);
+        let written = document::write(&self.project, memory.head, &memory.log, &memory.recorded);
         let (bytes, next) = written.map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
         self.keep_previous()?;
         disk::write(&self.paths.state, folder, &bytes)?;
@@ -283,12 +298,18 @@ impl Ledger for Store {
     async fn append(&self, entry: Entry) -> Result<(), LedgerError> {
         let failed = |why: String| LedgerError { what: format!("cannot write {}", self.paths.journal.display()), why };
         let line = journal::encode(entry.clone()).map_err(|error| failed(error.to_string()))?;
+        let change = log::change(&entry);
         let (done, written) = oneshot::channel();
         let sent = self.writer().send(Job { line, entry, done });
-        match sent {
+        let written = match sent {
             Ok(()) => written.await.unwrap_or_else(|_| Err(failed("its thread ended".to_owned()))),
             Err(_) => Err(failed("its thread ended".to_owned())),
+        };
+        if let (Ok(()), Some(change)) = (&written, change) {
+            // What is recorded stays recorded; that the log could not take it was said there.
+            let _ = self.log.recorded(change);
         }
+        written
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use keyform::api::{Client, Options};
+use keyform::audit::Ended;
 use keyform::keyset::{ApiVersion, KeysetId, Secret};
-use keyform::ports::{Api, ApiError, ApiErrorKind, Body};
+use keyform::ports::{Api, ApiError, ApiErrorKind, Body, LedgerError, Notes};
 use zeroize::Zeroizing;
 
 const KEY: &str = "the-api-key-of-this-test";
@@ -70,12 +71,22 @@ impl Server {
     }
 }
 
+/// A log that nobody reads.
+struct Unread;
+impl Notes for Unread {
+    fn request(&self, _: &str, _: &str, _: Option<&Body>) -> Result<u64, LedgerError> {
+        Ok(0)
+    }
+    fn answer(&self, _: u64, _: Ended, _: Option<String>) {}
+}
+
 fn client(endpoint: &str, timeout: Duration) -> Client {
     let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
     let mut options = Options::new(endpoint.to_owned(), ApiVersion::default(), key);
     options.timeout = timeout;
     options.tries = 3;
     options.first_pause = Duration::from_millis(10);
+    options.notes = Some(Arc::new(Unread));
     Client::new(options).expect("a client")
 }
 
@@ -482,6 +493,7 @@ fn too_many_requests_without_retry_after_stops_the_others_too() {
     let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
     let mut options = Options::new(server.endpoint.clone(), ApiVersion::default(), key);
     options.first_pause = Duration::from_millis(400);
+    options.notes = Some(Arc::new(Unread));
     let client = Client::new(options).expect("a client");
     run(async {
         client.post_keyset(&Body::new()).await.map(|_| ()).expect_err("429");

@@ -32,7 +32,6 @@ fn repository() -> Place {
     let toml = place.toml().replace("name = \"acme\"", "name = \"acme\"\ninclude = [\"keysets/*.toml\"]");
     place.write("keyform.toml", &toml);
     place.write(".gitignore", "account.json\nrequests.log\n");
-    place.write(".gitattributes", "state/keyform.json merge=keyform\n");
     place.ends(&["apply", "--yes"], 0, "1 keyset created");
     git_does(&place, &["init", "-q"]);
     let driver = format!("{} state merge %O %A %B", env!("CARGO_BIN_EXE_keyform"));
@@ -65,6 +64,12 @@ fn two_branches_that_add_different_keysets_merge_without_a_conflict() {
     place.ends(&["secrets", "doctor", "--check", "--live"], 0, " 0 not as they should be");
     place.is_settled();
     assert_eq!(place.sandbox().keysets(), ["base", "one", "two"]);
+    // Both logs are one, and the next run follows from both.
+    let log = place.json(&["log"], 0);
+    assert_eq!((&log["whole"], log["heads"].as_array().map(Vec::len)), (&true.into(), Some(2)), "{log}");
+    place.ends(&["secrets", "rotate", "base", "--now"], 0, "");
+    let log = place.json(&["log"], 0);
+    assert_eq!((&log["whole"], log["heads"].as_array().map(Vec::len)), (&true.into(), Some(1)), "{log}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn configurations_survive_the_wire_unchanged_and_the_table_knows_every_field() {
         ("keyset-create", &call("keyset-create")["answer"]["config"]),
     ] {
         let observed: Observed = wire::parse(config.to_string().as_bytes()).unwrap();
-        assert_eq!(observed.unknown().map(|(path, _)| path).collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
+        assert_eq!(observed.unknown().map(|(_, name, _)| name).collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
         assert_eq!(serde_json::to_value(&observed).unwrap(), *config, "{name}");
 
         let covered: BTreeSet<&str> = keys(config).collect();

@@ -8,20 +8,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keyset", &[]),
     ("protocol", &[]),
     ("disk", &["protocol"]),
-    ("ports", &["keyset", "protocol"]),
+    ("audit", &["keyset"]),
+    ("ports", &["keyset", "protocol", "audit"]),
     ("config", &["keyset"]),
     ("plan", &["keyset"]),
-    ("api", &["keyset", "ports"]),
-    ("state", &["keyset", "ports", "disk", "protocol"]),
+    ("api", &["keyset", "ports", "audit"]),
+    ("state", &["keyset", "ports", "audit", "disk", "protocol"]),
     ("secrets", &["keyset", "ports", "disk", "protocol"]),
     ("sandbox", &["keyset"]),
     ("apply", &["keyset", "plan", "ports", "protocol"]),
-    ("render", &["keyset", "config", "plan", "apply"]),
-    ("cli", &["keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply", "render", "disk", "protocol"]),
+    ("render", &["keyset", "config", "plan", "apply", "audit"]),
+    ("cli", &["keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply", "audit", "render", "disk", "protocol"]),
 ];
 
 /// Rooms without effects, and the one file of them that has any.
-const PURE: &[&str] = &["keyset", "plan", "config", "render"];
+const PURE: &[&str] = &["keyset", "plan", "config", "render", "audit"];
 const PURE_EXCEPT: &str = "src/config/files.rs";
 const EFFECTS: &[&str] =
     &["tokio", "reqwest", "std::fs", "std::env", "std::net", "SystemTime::now", "Instant::now", "Timestamp::now", "async fn"];

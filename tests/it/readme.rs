@@ -19,6 +19,7 @@ fn blocks() -> Vec<(&'static str, String)> {
         ("fields", keyform::keyset::describe::reference_markdown()),
         ("codes", codes()),
         ("steps", steps()),
+        ("exits", crate::exits::table()),
         (
             "try",
             fenced(&story(
@@ -27,6 +28,7 @@ fn blocks() -> Vec<(&'static str, String)> {
             )),
         ),
         ("saved", fenced(&story("saved-plan", &["keyform plan --sandbox --out", "keyform apply --sandbox plan.json --par"]))),
+        ("log", fenced(&story("log", &["keyform log --sandbox --runs 1 |"]))),
         ("mistake", fenced(&first_mistakes())),
         ("annotations", fenced(&story("pipelines", &["keyform -C mistakes validate --format github"]))),
         ("lines", fenced(&story("pipelines", &["keyform apply"]))),
@@ -49,7 +51,8 @@ fn the_generated_parts_are_as_generated() {
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 35] = [
+    "log",
     "state merge",
     "completions",
     "man",

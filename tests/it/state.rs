@@ -419,8 +419,8 @@ fn files_are_for_their_owner_only() {
     append(&store, vec![keyset("c", 3)]);
     store.fold().expect("folded");
     append(&store, vec![keyset("d", 4)]);
-    let Paths { state, backup, journal, lock } = place.paths();
-    for file in [state, backup, journal, lock] {
+    let Paths { state, backup, journal, lock, log } = place.paths();
+    for file in [state, backup, journal, lock, log] {
         let mode = std::fs::metadata(&file).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", file.display());
     }

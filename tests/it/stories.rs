@@ -104,6 +104,7 @@ stories!(
     configuration_mistakes,
     refused_without_consent,
     limits,
+    log,
     targets,
     json_output,
     saved_plan,

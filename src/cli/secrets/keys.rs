@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::clock::SystemClock;
 use super::super::error::{Exit, Failure};
-use super::super::lock::duration;
+use super::super::lock::{LockArgs, duration};
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;
@@ -40,6 +40,8 @@ pub struct ExpireArgs {
     within: Option<Duration>,
     #[command(flatten)]
     connect: ConnectOptions,
+    #[command(flatten)]
+    lock: LockArgs,
 }
 
 /// Lists the keys that work. Whole keys are never asked for, shown or kept.
@@ -114,11 +116,13 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
             .help(format!("`keyform secrets keys {}` shows them; never put a whole key into an argument", terminal(&args.label)))
             .into());
     };
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    session.prepare_state_folder()?;
+    let (store, snapshot) = args.lock.open(session, "secrets expire", output)?;
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
-    let connection = session.connect(&args.connect).await?;
+    let connection = session.connect_to_change(&args.connect, &store).await?;
     let done = end(&connection.client, label, keyset, &prefix, args.within).await;
     connection.close().await?;
+    store.fold()?;
     let until = done?;
     if output.is_json() {
         let json = serde_json::json!({

@@ -56,7 +56,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     }
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(session, "secrets rotate", output)?;
-    let connection = session.connect(&args.connect).await?;
+    let connection = session.connect_to_change(&args.connect, &store).await?;
     let result = rotate(session, args, output, &connection, &store, &snapshot).await;
     let folded = store.fold();
     let closed = connection.close().await;

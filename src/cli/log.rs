@@ -1,0 +1,47 @@
+//! `log`: what was changed, when and by whom; and whether anybody changed the log.
+
+use super::error::{Exit, Failure};
+use super::output::Output;
+use super::session::Session;
+use super::{Global, format::Format};
+use crate::audit::RecordHash;
+use crate::render::log as render;
+use crate::state;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only what was done to these keysets and apps
+    #[arg(value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Only the last N runs
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
+    /// A record that has to be there: what `head` was at another time, kept where nobody who can change the log can change it too
+    #[arg(long, value_name = "HASH", value_parser = RecordHash::parse)]
+    has: Vec<RecordHash>,
+}
+
+/// Changes nothing, takes no lock. A log that is not as it was written is an error, after it is shown.
+pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let session = Session::open(global, output)?;
+    let paths = session.state_paths();
+    let snapshot = state::read(&paths, &session.project.desired.project)?;
+    let mut chain = state::read_log(&paths, &snapshot.log)?.unwrap_or_default();
+    chain.expect(&args.has);
+    let runs = render::Runs::of(&chain, &args.labels, args.runs);
+    if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
+        let failure = Failure::new(Exit::Error, format!("nothing in the log is about {}", args.labels.join(", ")));
+        return Err(failure.help("`keyform log` shows all of it; keysets and apps are named by their labels").into());
+    }
+    let exit = if chain.flaws.is_empty() { Exit::Done } else { Exit::Error };
+    match global.format {
+        Format::Json => output.json(&render::json(&chain, &runs, exit as u8)),
+        _ => {
+            output.result(&render::human(&chain, &runs));
+            if exit != Exit::Done {
+                output.error(&render::flaws(&chain, &paths.log));
+            }
+        }
+    }
+    Ok(exit)
+}
