@@ -16,7 +16,7 @@ pub struct Args {
     /// Only the last N runs
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// A record that has to be there: what `head` was at another time, kept where nobody who can change the log can change it too
+    /// A record that has to be there: one of `heads` (--format json) of another time, kept where nobody who can change the log can change it too
     #[arg(long, value_name = "HASH", value_parser = RecordHash::parse)]
     has: Vec<RecordHash>,
 }

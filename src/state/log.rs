@@ -123,7 +123,7 @@ impl Log {
     }
 
     fn write(&self, writing: &mut Writing, what: What) -> io::Result<()> {
-        let record = Record { prev: std::mem::take(&mut writing.heads), at: jiff::Timestamp::now(), run: self.run, what };
+        let record = Record { prev: writing.heads.clone(), at: jiff::Timestamp::now(), run: self.run, what };
         let (line, hash) = Chain::line(&record)?;
         protocol::about_to(Point::LogWrite)?;
         if let Some(half) = protocol::torn(Point::LogWrite, &line) {

@@ -212,6 +212,13 @@ fn nothing_is_sent_that_cannot_be_noted() {
     assert_eq!(said.matches("has a gap").count(), 1, "{said}");
     let posts = place.requests().iter().filter(|request| request.starts_with("POST")).count();
     assert_eq!(posts, 1, "{said}");
+    // The state knows the last record that there is.
+    let whole = bytes(&place);
+    let noted = lines(&place);
+    std::fs::write(log(&place), noted[..noted.len() - 1].join("\n") + "\n").expect("it is written");
+    place.ends(&["log"], 1, "is known, and not there");
+    std::fs::write(log(&place), whole).expect("it is written");
+    place.ends(&["log"], 0, "each follows from the one before");
     place.ends(&["apply", "--yes"], 0, "2 keysets created");
     records(&place);
     place.is_settled();
