@@ -1,12 +1,18 @@
-//! What writing down, sealing and storing costs: an apply of many creates, against merely sending the same requests.
+//! What writing down, sealing and storing costs: an apply of many creates, against merely sending
+//! the same requests.
 //!
-//! `cargo bench --bench apply` runs both sides in turn against a fresh sandbox each (a process of its own, 50 ms a request), ten
-//! requests in flight, and prints medians and ratios. Goal: at most 1.15x. The sink is `age`, and below a keyring
-//! (`tests/with-keyring DIR cargo bench --bench apply`) the keyring too.
+//! `cargo bench --bench apply` runs both sides in turn against a fresh sandbox each (a process of
+//! its own, 50 ms a request), ten requests in flight, and prints medians and ratios. Goal: at most
+//! 1.15x. The sink is `age`, and below a keyring (`tests/with-keyring DIR cargo bench --bench
+//! apply`) the keyring too.
 //!
 //! Arguments after `--`: numbers of keysets (default 250 1000).
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a benchmark prints and owns its files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a benchmark prints and owns its files"
+)]
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -25,7 +31,8 @@ const API_KEY: &str = "bench";
 const RECIPIENT: &str = "age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm";
 
 fn main() {
-    let mut sizes: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let mut sizes: Vec<usize> =
+        std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     if sizes.is_empty() {
         sizes = vec![250, 1_000];
     }
@@ -44,7 +51,11 @@ fn main() {
         for (sink, runs) in sinks.iter().zip(ours) {
             let bytes = median(runs.iter().map(|run| run.1).collect());
             let time = median(runs.iter().map(|run| run.0).collect());
-            println!("{size:<9} {sink:<9} {bare:<15.2} {time:<15.2} {:<7.3} {:.0}", time / bare, bytes / size as f64);
+            println!(
+                "{size:<9} {sink:<9} {bare:<15.2} {time:<15.2} {:<7.3} {:.0}",
+                time / bare,
+                bytes / size as f64
+            );
         }
     }
     if !keyring {
@@ -71,7 +82,9 @@ impl Sandbox {
             .spawn()
             .expect("the sandbox starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("it says where it listens");
         let endpoint = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
         Sandbox { child, endpoint }
     }
@@ -87,7 +100,8 @@ impl Drop for Sandbox {
 /// The requests alone: seconds.
 fn send(size: usize) -> f64 {
     let sandbox = Sandbox::start();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let begin = Instant::now();
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
@@ -115,7 +129,8 @@ fn send(size: usize) -> f64 {
     begin.elapsed().as_secs_f64()
 }
 
-/// A whole `keyform apply`, from its start to its end: seconds, and bytes written, to files and to the network.
+/// A whole `keyform apply`, from its start to its end: seconds, and bytes written, to files and to
+/// the network.
 fn apply(size: usize, sink: &str, round: usize) -> (f64, f64) {
     let sandbox = Sandbox::start();
     // On a disk: /tmp may be memory.
@@ -152,9 +167,14 @@ fn written(pid: u32) -> Option<f64> {
 }
 
 fn write_project(folder: &Path, size: usize, sink: &str, round: usize) {
-    let age = if sink == "age" { format!("[secrets.age]\nrecipients = [\"{RECIPIENT}\"]\n") } else { String::new() };
-    let mut toml =
-        format!("[project]\nname = \"bench-{size}-{round}\"\n[secrets]\nsinks = [\"{sink}\"]\n{age}[app.tenants]\nname = \"Tenants\"\n");
+    let age = if sink == "age" {
+        format!("[secrets.age]\nrecipients = [\"{RECIPIENT}\"]\n")
+    } else {
+        String::new()
+    };
+    let mut toml = format!(
+        "[project]\nname = \"bench-{size}-{round}\"\n[secrets]\nsinks = [\"{sink}\"]\n{age}[app.tenants]\nname = \"Tenants\"\n"
+    );
     for n in 0..size {
         write!(
             toml,

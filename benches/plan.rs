@@ -1,11 +1,17 @@
-//! Parse + validate + plan without a refresh, against merely parsing the same TOML and JSON with the same crates.
+//! Parse + validate + plan without a refresh, against merely parsing the same TOML and JSON with
+//! the same crates.
 //!
-//! `cargo bench` runs each side in a process of its own, so that peak memory is that side's alone, several times in turn,
-//! and prints medians and ratios. Goal: at most 2x the time, and at most 2 KB a keyset more memory.
+//! `cargo bench` runs each side in a process of its own, so that peak memory is that side's alone,
+//! several times in turn, and prints medians and ratios. Goal: at most 2x the time, and at most 2
+//! KB a keyset more memory.
 //!
 //! Arguments after `--`: numbers of keysets (default 1000 10000 100000).
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a benchmark prints and owns its files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a benchmark prints and owns its files"
+)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -65,7 +71,11 @@ fn compare(args: &[String]) {
         })
         .collect();
     starts.sort_by(f64::total_cmp);
-    println!("\nkeyform --version: median {:.1} ms of {} starts (goal: under 10 ms)", starts[starts.len() / 2], starts.len());
+    println!(
+        "\nkeyform --version: median {:.1} ms of {} starts (goal: under 10 ms)",
+        starts[starts.len() / 2],
+        starts.len()
+    );
 }
 
 /// One side in a process of its own: milliseconds and peak kilobytes.
@@ -101,7 +111,11 @@ fn side(which: &str, folder: &Path) {
             let loaded = config::load(folder);
             assert!(loaded.problems.is_empty(), "{:?}", loaded.problems.first());
             let project = loaded.project.expect("a project");
-            let snapshot = state::read(&Paths::new(folder.join("state/keyform.json")), &project.desired.project).expect("a state");
+            let snapshot = state::read(
+                &Paths::new(folder.join("state/keyform.json")),
+                &project.desired.project,
+            )
+            .expect("a state");
             let (open, policy) = (OpenCreates::default(), Policy::default());
             let inputs = Inputs {
                 desired: &project.desired,
@@ -122,13 +136,19 @@ fn side(which: &str, folder: &Path) {
 fn report(begin: Instant) {
     let ms = begin.elapsed().as_secs_f64() * 1e3;
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("VmHWM").trim().trim_end_matches(" kB");
+    let peak = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .expect("VmHWM")
+        .trim()
+        .trim_end_matches(" kB");
     println!("{ms} {peak}");
 }
 
 /// A project of one file with `size` keysets, all in the state as declared.
 fn write_project(folder: &Path, size: usize) {
-    let mut toml = "[project]\nname = \"bench\"\n\n[app.tenants]\nname = \"Tenants\"\n\n".to_owned();
+    let mut toml =
+        "[project]\nname = \"bench\"\n\n[app.tenants]\nname = \"Tenants\"\n\n".to_owned();
     for n in 0..size {
         write!(
             toml,
@@ -143,7 +163,10 @@ fn write_project(folder: &Path, size: usize) {
     let app_id = AppId::parse("101").expect("an id");
     let mut recorded = Recorded::default();
     let app = Label::parse("tenants").expect("a label");
-    recorded.apps.insert(app.clone(), RecordedApp { id: app_id.clone(), name: "Tenants".into(), managed: true });
+    recorded.apps.insert(
+        app.clone(),
+        RecordedApp { id: app_id.clone(), name: "Tenants".into(), managed: true },
+    );
     for (n, (label, keyset)) in project.desired.keysets.iter().enumerate() {
         let applied = observed_of(keyset.settings.iter().map(|s| (s.field, &s.value)));
         recorded.keysets.insert(
@@ -167,22 +190,32 @@ fn write_project(folder: &Path, size: usize) {
                 applied,
                 secret: SecretRecord::Stored {
                     sink: "keyring".into(),
-                    fingerprint: Fingerprint::parse("sha256:00000000000000000000000000000000").expect("a fingerprint"),
+                    fingerprint: Fingerprint::parse("sha256:00000000000000000000000000000000")
+                        .expect("a fingerprint"),
                 },
             },
         );
     }
     let name = ProjectName::parse("bench").expect("a name");
-    let (store, _) = Store::open(&Paths::new(folder.join("state/keyform.json")), &name, "bench").expect("a new state");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let (store, _) = Store::open(&Paths::new(folder.join("state/keyform.json")), &name, "bench")
+        .expect("a new state");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         use futures_util::{StreamExt, stream};
-        let apps = recorded.apps.into_iter().map(|(label, app)| Entry::App { label, app, intent: None });
-        let keysets = recorded.keysets.into_iter().map(|(label, keyset)| Entry::Keyset { label, keyset: Box::new(keyset), intent: None });
+        let apps =
+            recorded.apps.into_iter().map(|(label, app)| Entry::App { label, app, intent: None });
+        let keysets = recorded.keysets.into_iter().map(|(label, keyset)| Entry::Keyset {
+            label,
+            keyset: Box::new(keyset),
+            intent: None,
+        });
         let store = &store;
         // Many at once share their syncs.
         stream::iter(apps.chain(keysets))
-            .for_each_concurrent(512, |entry| async move { store.append(entry).await.expect("the journal takes it") })
+            .for_each_concurrent(512, |entry| async move {
+                store.append(entry).await.expect("the journal takes it")
+            })
             .await;
     });
     store.fold().expect("the state is written");

@@ -1,5 +1,8 @@
 //! Whole-file writes that a crash cannot tear, and bounded reads.
-#![expect(clippy::disallowed_methods, reason = "files are read and written here, for state and sinks")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files are read and written here, for state and sinks"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -24,23 +27,40 @@ pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskEr
     move |source| DiskError { action, path: path.to_owned(), source }
 }
 
-/// Writes `bytes` to `path`: beside it, synced, renamed, the folder synced. A power cut leaves the old file or the new one.
-/// Mode 0600, which the file keeps.
+/// Writes `bytes` to `path`: beside it, synced, renamed, the folder synced. A power cut leaves the
+/// old file or the new one. Mode 0600, which the file keeps.
 pub fn write(path: &Path, folder: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let mut file = tempfile::Builder::new().prefix(".keyform-").tempfile_in(folder).map_err(at("cannot write beside", path))?;
-    protocol::about_to(Point::FileWrite).and_then(|()| file.write_all(bytes)).map_err(at("cannot write", path))?;
-    protocol::about_to(Point::FileSync).and_then(|()| file.as_file().sync_all()).map_err(at("cannot sync", path))?;
-    protocol::about_to(Point::FileRename).and_then(|()| file.persist(path).map_err(|e| e.error)).map_err(at("cannot replace", path))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".keyform-")
+        .tempfile_in(folder)
+        .map_err(at("cannot write beside", path))?;
+    protocol::about_to(Point::FileWrite)
+        .and_then(|()| file.write_all(bytes))
+        .map_err(at("cannot write", path))?;
+    protocol::about_to(Point::FileSync)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(at("cannot sync", path))?;
+    protocol::about_to(Point::FileRename)
+        .and_then(|()| file.persist(path).map_err(|e| e.error))
+        .map_err(at("cannot replace", path))?;
     sync_folder(folder)
 }
 
-/// As `write`, for a file that is there and is not keyform's own: it keeps its mode, and a link to it stays a link.
+/// As `write`, for a file that is there and is not keyform's own: it keeps its mode, and a link to
+/// it stays a link.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     let path = &std::fs::canonicalize(path).map_err(at("cannot look at", path))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let mode = std::fs::metadata(path).map(|meta| meta.permissions()).map_err(at("cannot look at", path))?;
-    let mut file = tempfile::Builder::new().prefix(".keyform-").tempfile_in(folder).map_err(at("cannot write beside", path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().set_permissions(mode)).map_err(at("cannot write", path))?;
+    let mode = std::fs::metadata(path)
+        .map(|meta| meta.permissions())
+        .map_err(at("cannot look at", path))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".keyform-")
+        .tempfile_in(folder)
+        .map_err(at("cannot write beside", path))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().set_permissions(mode))
+        .map_err(at("cannot write", path))?;
     file.as_file().sync_all().map_err(at("cannot sync", path))?;
     file.persist(path).map_err(|error| at("cannot replace", path)(error.error))?;
     sync_folder(folder)
@@ -73,8 +93,11 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
 
 /// As `read`, at most `max` bytes: a longer one is an error.
 pub fn read_at_most(path: &Path, max: u64) -> Result<Option<Vec<u8>>, DiskError> {
-    // Asked before opening, since opening a pipe waits for its other end; and again of what was opened.
-    let file = match std::fs::metadata(path).and_then(|meta| if meta.is_file() { File::open(path) } else { Err(no_file()) }) {
+    // Asked before opening, since opening a pipe waits for its other end; and again of what was
+    // opened.
+    let file = match std::fs::metadata(path)
+        .and_then(|meta| if meta.is_file() { File::open(path) } else { Err(no_file()) })
+    {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(at("cannot open", path)(error)),
@@ -86,16 +109,20 @@ pub fn read_at_most(path: &Path, max: u64) -> Result<Option<Vec<u8>>, DiskError>
     let mut bytes = Vec::with_capacity(meta.len().min(max) as usize);
     file.take(max + 1).read_to_end(&mut bytes).map_err(at("cannot read", path))?;
     if bytes.len() as u64 > max {
-        return Err(at("cannot read", path)(io::Error::other(format!("it is larger than {max} bytes and was not read"))));
+        return Err(at("cannot read", path)(io::Error::other(format!(
+            "it is larger than {max} bytes and was not read"
+        ))));
     }
     Ok(Some(bytes))
 }
 
-/// Opens a file that is written in place. Not through a link: a project may come from somebody else, and its links lead
-/// anywhere. Not a pipe or device either.
+/// Opens a file that is written in place. Not through a link: a project may come from somebody
+/// else, and its links lead anywhere. Not a pipe or device either.
 pub fn open_in_place(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_symlink() => return Err(io::Error::other("it is a symbolic link; remove it")),
+        Ok(meta) if meta.is_symlink() => {
+            return Err(io::Error::other("it is a symbolic link; remove it"));
+        }
         Ok(meta) if !meta.is_file() => return Err(no_file()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -110,7 +137,8 @@ fn no_file() -> io::Error {
     io::Error::other("it is not a file")
 }
 
-/// Proves that files can be made, synced, renamed and removed in the folder, before anything depends on it.
+/// Proves that files can be made, synced, renamed and removed in the folder, before anything
+/// depends on it.
 pub fn prove_writable(folder: &Path) -> Result<(), DiskError> {
     let probe = folder.join(format!(".keyform-probe-{}", std::process::id()));
     write(&probe, folder, b"probe\n")?;

@@ -1,8 +1,11 @@
-//! The steps of the never-lose protocol, by name: where a crash may fall, and what the next run makes of it.
+//! The steps of the never-lose protocol, by name: where a crash may fall, and what the next run
+//! makes of it.
 //!
-//! The table is the one list: the reference prints it, and the crash tests go through it. In debug builds the process can be
-//! ended, or a write be made to fail, at any of them: `KEYFORM_FAILPOINT=NAME[#N]=kill|panic|enospc|eio|torn`, N being the Nth
-//! time it is reached (`kill`, `panic`) or the first time it fails (the others, which go on failing). Release builds have none of it.
+//! The table is the one list: the reference prints it, and the crash tests go through it. In debug
+//! builds the process can be ended, or a write be made to fail, at any of them:
+//! `KEYFORM_FAILPOINT=NAME[#N]=kill|panic|enospc|eio|torn`, N being the Nth time it is reached
+//! (`kill`, `panic`) or the first time it fails (the others, which go on failing). Release builds
+//! have none of it.
 
 use std::io;
 
@@ -39,7 +42,8 @@ pub enum Kind {
 points! {
     EscrowKey = "escrow.key" Step "the key of the escrow is in the sink" -> "uses it";
     AppIntended = "app.intended" Step "the create of an app is in the journal" -> "lists the apps; creates it once it is certain that it was not made";
-    AppAnswered = "app.answered" Step "the answer to it is here" -> "lists the apps, finds it and records it";
+    AppAnswered = "app.answered" Step "the answer to it is here" -> "lists the apps, finds it and \
+                                                                     records it";
     CreateIntended = "create.intended" Step "the create of a keyset is in the journal" -> "lists the keysets; creates it once it is certain that it was not made";
     CreateAnswered = "create.answered" Step "the answer to it is here, unread" -> "lists the keysets, finds it, records it and rotates its secret key, which nobody has seen";
     CreateSealed = "create.sealed" Step "the answer is sealed in the journal" -> "opens it, stores the secret, records the keyset; where nobody can open it as one line above";
@@ -58,12 +62,14 @@ points! {
     JournalWrite = "journal.write" Io "records are appended to the journal" -> "drops a last record that is torn: it was never acknowledged";
     JournalSync = "journal.sync" Io "appended records are synced" -> "reads them; those that a power cut took were never acknowledged";
     LogWrite = "log.write" Io "a record is appended to the audit log" -> "drops a last record that is torn; nothing was sent that is not noted";
-    FileWrite = "file.write" Io "a file is written beside its place: state, backup, journal after a fold, a secret of the sink `age`" -> "finds the old file as it was; what lies beside it is never read";
+    FileWrite = "file.write" Io "a file is written beside its place: state, backup, journal after \
+                                 a fold, a secret of the sink `age`" -> "finds the old file as it was; what lies beside it is never read";
     FileSync = "file.sync" Io "it is synced" -> "the same";
     FileRename = "file.rename" Io "it takes its place" -> "the same";
     FolderSync = "folder.sync" Io "the folder of a replaced file is synced" -> "finds the old file or the new one, and a journal that fits both";
     JournalRemove = "journal.remove" Io "a journal without open records is removed" -> "finds that it changes nothing, and removes it";
-    SinkPut = "sink.put" Io "the sink is asked to take a secret" -> "opens the sealed answer and stores the secret";
+    SinkPut = "sink.put" Io "the sink is asked to take a secret" -> "opens the sealed answer and \
+                                                                     stores the secret";
 }
 
 impl Point {
@@ -82,7 +88,8 @@ pub fn about_to(point: Point) -> io::Result<()> {
     act(point)
 }
 
-/// How many of `bytes` a write that tears gets to the disk before the process ends; `None`: it does not tear.
+/// How many of `bytes` a write that tears gets to the disk before the process ends; `None`: it does
+/// not tear.
 pub fn torn(point: Point, bytes: &[u8]) -> Option<usize> {
     armed::tears(point).then_some(bytes.len() / 2)
 }
@@ -125,19 +132,29 @@ mod armed {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
     fn armed(point: Point) -> Option<(&'static Armed, bool)> {
-        let armed = ARMED.get_or_init(|| parse(&std::env::var("KEYFORM_FAILPOINT").ok()?)).as_ref()?;
+        let armed =
+            ARMED.get_or_init(|| parse(&std::env::var("KEYFORM_FAILPOINT").ok()?)).as_ref()?;
         if armed.point != point {
             return None;
         }
         let seen = armed.seen.fetch_add(1, Ordering::SeqCst) + 1;
-        Some((armed, if matches!(armed.deed, Deed::Kill | Deed::Panic) { seen == armed.nth } else { seen >= armed.nth }))
+        Some((
+            armed,
+            if matches!(armed.deed, Deed::Kill | Deed::Panic) {
+                seen == armed.nth
+            } else {
+                seen >= armed.nth
+            },
+        ))
     }
 
     /// What is mistyped must not look like a test that passed.
     fn parse(text: &str) -> Option<Armed> {
         let known = || {
             let (at, deed) = text.split_once('=')?;
-            let (name, nth) = at.split_once('#').map_or(Some((at, 1)), |(name, n)| Some((name, n.parse().ok()?)))?;
+            let (name, nth) = at
+                .split_once('#')
+                .map_or(Some((at, 1)), |(name, n)| Some((name, n.parse().ok()?)))?;
             let point = POINTS.iter().find(|(_, row)| row.name == name)?.0;
             let deed = match deed {
                 "kill" => Deed::Kill,
@@ -155,8 +172,12 @@ mod armed {
     pub fn act(point: Point) -> io::Result<()> {
         match armed(point) {
             Some((Armed { deed: Deed::Kill, .. }, true)) => die(),
-            Some((Armed { deed: Deed::Panic, .. }, true)) => panic!("KEYFORM_FAILPOINT asks for it"),
-            Some((Armed { deed: Deed::Fail(number), .. }, true)) => Err(io::Error::from_raw_os_error(*number)),
+            Some((Armed { deed: Deed::Panic, .. }, true)) => {
+                panic!("KEYFORM_FAILPOINT asks for it")
+            }
+            Some((Armed { deed: Deed::Fail(number), .. }, true)) => {
+                Err(io::Error::from_raw_os_error(*number))
+            }
             _ => Ok(()),
         }
     }
@@ -167,7 +188,9 @@ mod armed {
 
     pub fn die() -> ! {
         #[cfg(unix)]
-        if rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).is_ok() {
+        if rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+            .is_ok()
+        {
             loop {
                 std::thread::park();
             }
@@ -202,7 +225,12 @@ mod tests {
         for (n, (point, row)) in POINTS.iter().enumerate() {
             assert_eq!(*point as usize, n, "{}", row.name);
             assert_eq!(point.row().name, row.name);
-            assert_eq!(POINTS.iter().filter(|(_, other)| other.name == row.name).count(), 1, "{}", row.name);
+            assert_eq!(
+                POINTS.iter().filter(|(_, other)| other.name == row.name).count(),
+                1,
+                "{}",
+                row.name
+            );
         }
     }
 }

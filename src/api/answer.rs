@@ -1,4 +1,5 @@
-//! From an HTTP response to bytes or a typed error. The text of a body never gets into an error: it may hold a secret.
+//! From an HTTP response to bytes or a typed error. The text of a body never gets into an error: it
+//! may hold a secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,11 @@ const MESSAGES_MAX: usize = 20;
 const MESSAGE_MAX: usize = 1_000;
 
 /// The whole body of a 2xx answer, wiped when dropped. `key`: what no error may repeat.
-pub async fn body(response: Response, max: usize, key: &HeaderValue) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+pub async fn body(
+    response: Response,
+    max: usize,
+    key: &HeaderValue,
+) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
         return read(response, max).await;
@@ -35,12 +40,16 @@ async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, 
     }
     // Enough for the usual answer, so that no half-grown copy of a secret is left behind unwiped.
     let mut body = Zeroizing::new(Vec::with_capacity((told as usize).max(16 << 10)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| ApiErrorKind::NoAnswer(plain(&error)))? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| ApiErrorKind::NoAnswer(plain(&error)))?
+    {
         if body.len() + chunk.len() > max {
             return Err(ApiErrorKind::TooLarge { limit: max });
         }
         if body.len() + chunk.len() > body.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity((2 * body.capacity()).max(body.len() + chunk.len())));
+            let mut larger = Zeroizing::new(Vec::with_capacity(
+                (2 * body.capacity()).max(body.len() + chunk.len()),
+            ));
             larger.extend_from_slice(&body);
             body = larger;
         }
@@ -49,25 +58,50 @@ async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, 
     Ok(body)
 }
 
-fn failure(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, key: &HeaderValue) -> ApiErrorKind {
+fn failure(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Option<&[u8]>,
+    key: &HeaderValue,
+) -> ApiErrorKind {
     let parsed: Option<ErrorBody> = body.and_then(|bytes| wire::parse(bytes).ok());
     let (error, messages) = match parsed {
         Some(body) => (body.error, Vec::from(body.message)),
         None => {
-            let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no content type");
-            (String::new(), vec![format!("no error of the Admin API in the answer ({kind}, {} bytes)", body.map_or(0, <[u8]>::len))])
+            let kind = headers
+                .get(CONTENT_TYPE)
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or("no content type");
+            (
+                String::new(),
+                vec![format!(
+                    "no error of the Admin API in the answer ({kind}, {} bytes)",
+                    body.map_or(0, <[u8]>::len)
+                )],
+            )
         }
     };
-    let messages = messages.into_iter().take(MESSAGES_MAX).map(|m| told(m, MESSAGE_MAX, key)).collect();
+    let messages =
+        messages.into_iter().take(MESSAGES_MAX).map(|m| told(m, MESSAGE_MAX, key)).collect();
     let error = told(error, 100, key);
-    ApiErrorKind::Status { status: status.as_u16(), error, messages, retry_after: retry_after(headers) }
+    ApiErrorKind::Status {
+        status: status.as_u16(),
+        error,
+        messages,
+        retry_after: retry_after(headers),
+    }
 }
 
-/// What the server says, at most `max` characters: not where it quotes the API key or a secret key. Looked for before it is
-/// cut, so that no half of one is left.
+/// What the server says, at most `max` characters: not where it quotes the API key or a secret key.
+/// Looked for before it is cut, so that no half of one is left.
 fn told(text: String, max: usize, key: &HeaderValue) -> String {
-    let quotes_key = text.as_bytes().windows(key.len().max(1)).any(|window| window == key.as_bytes());
-    if quotes_key || text.contains("sec-c-") { "(withheld)".to_owned() } else { text.chars().take(max).collect() }
+    let quotes_key =
+        text.as_bytes().windows(key.len().max(1)).any(|window| window == key.as_bytes());
+    if quotes_key || text.contains("sec-c-") {
+        "(withheld)".to_owned()
+    } else {
+        text.chars().take(max).collect()
+    }
 }
 
 /// `Retry-After` as seconds or as an HTTP date.
@@ -78,15 +112,20 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let at = httpdate::parse_http_date(text).ok()?;
     // The server's own clock, where it tells it: ours may be off.
-    let now = headers.get(reqwest::header::DATE).and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
+    let now = headers
+        .get(reqwest::header::DATE)
+        .and_then(|v| httpdate::parse_http_date(v.to_str().ok()?).ok());
     at.duration_since(now?).ok()
 }
 
 /// Seconds that the server's clock is ahead of ours, if it tells its time.
 #[expect(clippy::disallowed_methods, reason = "two clocks are compared")]
 pub fn clock_offset(headers: &HeaderMap) -> Option<i64> {
-    let theirs = httpdate::parse_http_date(headers.get(reqwest::header::DATE)?.to_str().ok()?).ok()?;
-    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_secs()).ok());
+    let theirs =
+        httpdate::parse_http_date(headers.get(reqwest::header::DATE)?.to_str().ok()?).ok()?;
+    let seconds = |at: SystemTime| {
+        at.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_secs()).ok())
+    };
     Some(seconds(theirs)? - seconds(SystemTime::now())?)
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+};
 use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
@@ -36,7 +38,8 @@ pub struct Options {
     pub tries: u32,
     /// Pause before the second try; it doubles from try to try, with jitter, up to 20 s.
     pub first_pause: Duration,
-    /// Where everything but a GET is noted before it is sent. `None`: nothing but a GET is ever sent.
+    /// Where everything but a GET is noted before it is sent. `None`: nothing but a GET is ever
+    /// sent.
     pub notes: Option<Arc<dyn Notes>>,
 }
 
@@ -63,7 +66,8 @@ pub enum BadEndpoint {
     #[error("the API key cannot be sent in a header")]
     Key(#[source] InvalidHeaderValue),
     #[error(
-        "the HTTP client cannot be set up: {0} (the certificates to trust are those of the system: the package ca-certificates, or a file \
+        "the HTTP client cannot be set up: {0} (the certificates to trust are those of the system: \
+         the package ca-certificates, or a file \
          that SSL_CERT_FILE names)"
     )]
     Setup(String),
@@ -87,7 +91,8 @@ impl Client {
     /// Connects to nothing yet.
     pub fn new(options: Options) -> Result<Client, BadEndpoint> {
         let base = endpoint(&options.endpoint)?;
-        let mut key = HeaderValue::from_str(options.key.expose_secret()).map_err(BadEndpoint::Key)?;
+        let mut key =
+            HeaderValue::from_str(options.key.expose_secret()).map_err(BadEndpoint::Key)?;
         key.set_sensitive(true);
         let version = HeaderValue::from_str(options.version.as_str()).map_err(BadEndpoint::Key)?;
         let headers = HeaderMap::from_iter([
@@ -126,8 +131,16 @@ impl Client {
     }
 
     /// GET, PATCH and DELETE: repeated while it may help.
-    async fn repeat(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-        let bytes = body.map(plain_body).transpose().map_err(|why| error(&method, path, 0, ApiErrorKind::NotSent(why)))?;
+    async fn repeat(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Body>,
+    ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let bytes = body
+            .map(plain_body)
+            .transpose()
+            .map_err(|why| error(&method, path, 0, ApiErrorKind::NotSent(why)))?;
         if method == Method::GET {
             return self.repeat_bytes(method, path, bytes).await;
         }
@@ -136,14 +149,27 @@ impl Client {
     }
 
     /// Nothing but a GET is sent before it is noted.
-    fn note(&self, method: &Method, path: &str, body: Option<&Body>) -> Result<Noted<'_>, ApiError> {
+    fn note(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Body>,
+    ) -> Result<Noted<'_>, ApiError> {
         let failed = |why: String| error(method, path, 0, ApiErrorKind::NotSent(why));
-        let notes = self.notes.as_deref().ok_or_else(|| failed("this command only reads".to_owned()))?;
-        let request = notes.request(method.as_str(), path, body).map_err(|error| failed(error.to_string()))?;
+        let notes =
+            self.notes.as_deref().ok_or_else(|| failed("this command only reads".to_owned()))?;
+        let request = notes
+            .request(method.as_str(), path, body)
+            .map_err(|error| failed(error.to_string()))?;
         Ok(Noted { notes, request })
     }
 
-    async fn repeat_bytes(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    async fn repeat_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let mut tries = 0;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.first_pause)
@@ -156,22 +182,43 @@ impl Client {
         })
         .retry(backoff)
         .when(may_help)
-        // The gate keeps the wait that the server asked for; sleeping it here too would double it. `Retry-After: 0` is no
-        // leave to hammer.
-        .adjust(|kind, pause| pause.map(|pause| pause.saturating_sub(wait_of(kind).unwrap_or_default())))
+        // The gate keeps the wait that the server asked for; sleeping it here too would double it.
+        // `Retry-After: 0` is no leave to hammer.
+        .adjust(|kind, pause| {
+            pause.map(|pause| pause.saturating_sub(wait_of(kind).unwrap_or_default()))
+        })
         .notify(|kind, pause| tracing::debug!(%path, ?pause, wait = ?wait_of(kind), "trying again"))
         .await;
         sent.map_err(|kind| error(&method, path, tries, kind))
     }
 
     /// POST: once.
-    async fn once(&self, path: &str, body: &Body, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    async fn once(
+        &self,
+        path: &str,
+        body: &Body,
+        max: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let noted = self.note(&Method::POST, path, Some(body))?;
-        let sent = async { self.send(Method::POST, path, Some(plain_body(body).map_err(ApiErrorKind::NotSent)?), max).await };
+        let sent = async {
+            self.send(
+                Method::POST,
+                path,
+                Some(plain_body(body).map_err(ApiErrorKind::NotSent)?),
+                max,
+            )
+            .await
+        };
         noted.ended(sent.await.map_err(|kind| error(&Method::POST, path, 1, kind)))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Bytes>, max: usize) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        max: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, ApiErrorKind> {
         self.gate.pass().await;
         let url = self.base.join(path).map_err(|error| ApiErrorKind::NotSent(error.to_string()))?;
         let mut request = self.http.request(method.clone(), url);
@@ -190,12 +237,17 @@ impl Client {
             Err(error) => {
                 let why = plain(&error);
                 tracing::debug!(%method, path, why, ms = begun.elapsed().as_millis() as u64, "not answered");
-                if error.is_connect() || error.is_builder() { Err(ApiErrorKind::NotSent(why)) } else { Err(ApiErrorKind::NoAnswer(why)) }
+                if error.is_connect() || error.is_builder() {
+                    Err(ApiErrorKind::NotSent(why))
+                } else {
+                    Err(ApiErrorKind::NoAnswer(why))
+                }
             }
         };
         if let Err(kind) = &answer {
             // Too many requests, and not for how long: the others pause as this one does.
-            let unasked = matches!(kind, ApiErrorKind::Status { status: 429, .. }).then_some(self.first_pause);
+            let unasked = matches!(kind, ApiErrorKind::Status { status: 429, .. })
+                .then_some(self.first_pause);
             if let Some(wait) = wait_of(kind).or(unasked) {
                 self.gate.close(wait);
             }
@@ -223,30 +275,47 @@ impl Api for Client {
     }
     async fn patch_app(&self, id: &AppId, name: &str) -> Result<LiveApp, ApiError> {
         let path = format!("/v2/apps/{id}");
-        let app: LiveApp = parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(&named(name))).await?)?;
+        let app: LiveApp = parsed(
+            &Method::PATCH,
+            &path,
+            &self.repeat(Method::PATCH, &path, Some(&named(name))).await?,
+        )?;
         same_id(&path, app.id == *id).map(|()| app)
     }
     async fn post_keyset(&self, body: &Body) -> Result<RawAnswer, ApiError> {
         self.once("/v2/keysets", body, SECRET_BODY_MAX).await.map(RawAnswer::new)
     }
-    async fn rotate_secret_key(&self, id: &KeysetId, expires_at: Option<jiff::Timestamp>) -> Result<RawAnswer, ApiError> {
+    async fn rotate_secret_key(
+        &self,
+        id: &KeysetId,
+        expires_at: Option<jiff::Timestamp>,
+    ) -> Result<RawAnswer, ApiError> {
         let mut body = Body::new();
         if let Some(at) = expires_at {
             body.insert("expiresAt".to_owned(), format!("{at:.0}").into());
         }
-        self.once(&format!("/v2/keysets/{id}/secret-keys"), &body, SECRET_BODY_MAX).await.map(RawAnswer::new)
+        self.once(&format!("/v2/keysets/{id}/secret-keys"), &body, SECRET_BODY_MAX)
+            .await
+            .map(RawAnswer::new)
     }
     async fn secret_keys(&self, id: &KeysetId) -> Result<Vec<ListedKey>, ApiError> {
         let path = format!("/v2/keysets/{id}/secret-keys?activeOnly=true");
         let bytes = self.repeat(Method::GET, &path, None).await?;
-        wire::listed_keys(&bytes).map_err(|bad| error(&Method::GET, &path, 1, ApiErrorKind::BadAnswer(bad)))
+        wire::listed_keys(&bytes)
+            .map_err(|bad| error(&Method::GET, &path, 1, ApiErrorKind::BadAnswer(bad)))
     }
     async fn patch_keyset(&self, id: &KeysetId, body: &Body) -> Result<LiveKeyset, ApiError> {
         let path = format!("/v2/keysets/{id}");
-        let keyset: LiveKeyset = parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)?;
+        let keyset: LiveKeyset =
+            parsed(&Method::PATCH, &path, &self.repeat(Method::PATCH, &path, Some(body)).await?)?;
         same_id(&path, keyset.id == *id).map(|()| keyset)
     }
-    async fn expire_secret_key(&self, id: &KeysetId, prefix: &KeyPrefix, expires_at: jiff::Timestamp) -> Result<(), ApiError> {
+    async fn expire_secret_key(
+        &self,
+        id: &KeysetId,
+        prefix: &KeyPrefix,
+        expires_at: jiff::Timestamp,
+    ) -> Result<(), ApiError> {
         let path = format!("/v2/keysets/{id}/secret-keys/{prefix}");
         let body = Body::from_iter([("expiresAt".to_owned(), format!("{expires_at:.0}").into())]);
         self.repeat(Method::PATCH, &path, Some(&body)).await.map(drop)
@@ -260,9 +329,16 @@ impl Api for Client {
     async fn delete_app(&self, id: &AppId) -> Result<(), ApiError> {
         self.delete(format!("/v2/apps/{id}")).await
     }
-    async fn upload_push(&self, id: &KeysetId, push: Push, texts: &PushTexts, content: &PushContent) -> Result<(), ApiError> {
+    async fn upload_push(
+        &self,
+        id: &KeysetId,
+        push: Push,
+        texts: &PushTexts,
+        content: &PushContent,
+    ) -> Result<(), ApiError> {
         let path = format!("/v2/keysets/{id}/config/{push}");
-        let body = upload_body(push, texts, content).map_err(|why| error(&Method::POST, &path, 0, ApiErrorKind::NotSent(why)))?;
+        let body = upload_body(push, texts, content)
+            .map_err(|why| error(&Method::POST, &path, 0, ApiErrorKind::NotSent(why)))?;
         let named = texts.iter().map(|(name, text)| (name.to_string(), (&**text).into())).collect();
         let noted = self.note(&Method::POST, &path, Some(&named))?;
         let mut sent = self.repeat_bytes(Method::POST, &path, Some(body)).await;
@@ -280,7 +356,8 @@ impl Api for Client {
 impl Client {
     /// What is gone stays gone: a DELETE may be repeated.
     async fn delete(&self, path: String) -> Result<(), ApiError> {
-        let answer: Done = parsed(&Method::DELETE, &path, &self.repeat(Method::DELETE, &path, None).await?)?;
+        let answer: Done =
+            parsed(&Method::DELETE, &path, &self.repeat(Method::DELETE, &path, None).await?)?;
         let kind = || ApiErrorKind::NotDone("the answer says so, without a reason".to_owned());
         if answer.success { Ok(()) } else { Err(error(&Method::DELETE, &path, 1, kind())) }
     }
@@ -313,7 +390,8 @@ fn plain_body(body: &Body) -> Result<Bytes, String> {
 
 /// The body of an upload, wiped once it is sent.
 fn upload_body(push: Push, texts: &PushTexts, content: &PushContent) -> Result<Bytes, String> {
-    let mut members: BTreeMap<&str, &str> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let mut members: BTreeMap<&str, &str> =
+        texts.iter().map(|(name, text)| (&**name, &**text)).collect();
     members.insert(push.call().content, content.expose_text());
     // Room for all of it escaped, so that no copy is left behind where it grew.
     let length: usize = members.iter().map(|(name, text)| name.len() + 6 * text.len() + 8).sum();
@@ -341,12 +419,17 @@ fn named(name: &str) -> Body {
     Body::from_iter([("name".to_owned(), name.into())])
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(method: &Method, path: &str, bytes: &[u8]) -> Result<T, ApiError> {
+fn parsed<T: serde::de::DeserializeOwned>(
+    method: &Method,
+    path: &str,
+    bytes: &[u8],
+) -> Result<T, ApiError> {
     wire::parse(bytes).map_err(|bad| error(method, path, 1, ApiErrorKind::BadAnswer(bad)))
 }
 
 fn same_id(path: &str, same: bool) -> Result<(), ApiError> {
-    let kind = || ApiErrorKind::NotDone("the answer is about another id than the request".to_owned());
+    let kind =
+        || ApiErrorKind::NotDone("the answer is about another id than the request".to_owned());
     if same { Ok(()) } else { Err(error(&Method::PATCH, path, 1, kind())) }
 }
 
@@ -365,7 +448,10 @@ fn may_help(kind: &ApiErrorKind) -> bool {
     match kind {
         ApiErrorKind::NotSent(_) | ApiErrorKind::NoAnswer(_) => true,
         ApiErrorKind::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
-        ApiErrorKind::TooLarge { .. } | ApiErrorKind::BadAnswer(_) | ApiErrorKind::Inconsistent(_) | ApiErrorKind::NotDone(_) => false,
+        ApiErrorKind::TooLarge { .. }
+        | ApiErrorKind::BadAnswer(_)
+        | ApiErrorKind::Inconsistent(_)
+        | ApiErrorKind::NotDone(_) => false,
     }
 }
 
@@ -380,8 +466,11 @@ fn wait_of(kind: &ApiErrorKind) -> Option<Duration> {
 fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
     let url = Url::parse(text).map_err(|_| BadEndpoint::NotAllowed)?;
     let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    let bare =
-        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
     if scheme && bare && url.has_host() { Ok(url) } else { Err(BadEndpoint::NotAllowed) }
 }
 

@@ -36,17 +36,26 @@ pub async fn post(address: &Secret, body: &serde_json::Value) -> Result<(), Stri
     let http = builder.build().map_err(|error| plain(&error))?;
     let bytes = serde_json::to_vec(body).map_err(|error| error.to_string())?;
     let send = || async {
-        let sent = http.post(url.clone()).header(reqwest::header::CONTENT_TYPE, "application/json").body(bytes.clone()).send().await;
+        let sent = http
+            .post(url.clone())
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(bytes.clone())
+            .send()
+            .await;
         match sent {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => {
-                let again = answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 429);
+                let again = answer.status().is_server_error()
+                    || matches!(answer.status().as_u16(), 408 | 429);
                 Err((again, format!("the webhook answers {}", answer.status().as_u16())))
             }
             Err(error) => Err((true, plain(&error))),
         }
     };
-    let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_times(TRIES - 1).with_jitter();
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_times(TRIES - 1)
+        .with_jitter();
     let sent = tokio::time::timeout(PATIENCE, send.retry(backoff).when(|(again, _)| *again)).await;
     sent.unwrap_or_else(|_| Err((false, "out of time".to_owned()))).map_err(|(_, why)| why)
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::keyset::views::{DesiredKeyset, LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
+use crate::keyset::views::{
+    DesiredKeyset, LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord,
+};
 use crate::keyset::wire::observed_of;
 use crate::keyset::{AppId, KeysetId, Label, PublicKeys};
 use crate::ports::{Api, ApiError, Entry, Ledger, LedgerError};
@@ -21,22 +23,38 @@ pub async fn with_config<A: Api>(api: &A, mut live: LiveKeyset) -> Result<LiveKe
     Ok(live)
 }
 
-/// The record of an app that was made outside keyform. `managed`: its name is declared, so that keyform may change it.
-pub async fn app<L: Ledger>(ledger: &L, label: &Label, live: &LiveApp, managed: bool) -> Result<(), LedgerError> {
+/// The record of an app that was made outside keyform. `managed`: its name is declared, so that
+/// keyform may change it.
+pub async fn app<L: Ledger>(
+    ledger: &L,
+    label: &Label,
+    live: &LiveApp,
+    managed: bool,
+) -> Result<(), LedgerError> {
     let app = RecordedApp { id: live.id.clone(), name: live.name.clone(), managed };
     ledger.append(Entry::App { label: label.clone(), app, intent: None }).await
 }
 
-/// The record of a keyset: what is declared and true counts as applied, and its secret key is in other hands.
+/// The record of a keyset: what is declared and true counts as applied, and its secret key is in
+/// other hands.
 pub async fn keyset<L: Ledger>(ledger: &L, adoption: &Adoption<'_>) -> Result<(), LedgerError> {
     let record = record(adoption);
-    ledger.append(Entry::Keyset { label: adoption.label.clone(), keyset: Box::new(record), intent: None }).await
+    ledger
+        .append(Entry::Keyset {
+            label: adoption.label.clone(),
+            keyset: Box::new(record),
+            intent: None,
+        })
+        .await
 }
 
 pub fn record(Adoption { label: _, desired, live }: &Adoption<'_>) -> RecordedKeyset {
     let LiveKeyset { id, app_id, keys, created_at, observed, with_config: _ } = live;
     let (id, app_id, keys): (&KeysetId, &AppId, &PublicKeys) = (id, app_id, keys);
-    let same = desired.settings.iter().filter(|setting| observed.get(setting.field) == Some(&setting.value));
+    let same = desired
+        .settings
+        .iter()
+        .filter(|setting| observed.get(setting.field) == Some(&setting.value));
     RecordedKeyset {
         id: id.clone(),
         app: desired.app.clone(),

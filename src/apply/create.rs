@@ -1,7 +1,8 @@
 //! The links of a create's chain, over the proofs of `ports`.
 //!
-//! *Guarantees*: at most one POST per proof of absence; an id that is known is recorded, with or without its secret.
-//! *Assumptions*: `Ledger::append` returns after the disk has it; a complete listing shows what exists.
+//! *Guarantees*: at most one POST per proof of absence; an id that is known is recorded, with or
+//! without its secret. *Assumptions*: `Ledger::append` returns after the disk has it; a complete
+//! listing shows what exists.
 
 use super::context::Ports;
 use super::report::{Outcome, differing};
@@ -9,7 +10,8 @@ use crate::keyset::views::{LiveApp, LiveKeyset, RecordedKeyset};
 use crate::keyset::wire::observed_of;
 use crate::keyset::{FieldId, Value};
 use crate::ports::{
-    self, Api, Body, Clock, Escrow, Fresh, Ledger, LedgerError, Made, Posted, PostedApp, Probed, SecretName, Sink, Stored, Unknown,
+    self, Api, Body, Clock, Escrow, Fresh, Ledger, LedgerError, Made, Posted, PostedApp, Probed,
+    SecretName, Sink, Stored, Unknown,
 };
 
 /// How a try of a create ended.
@@ -40,7 +42,9 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     let sealed = ports::seal(ports.escrow, ports.ledger, answered).await;
     let opened = match ports::open(sealed) {
         Ok(opened) => opened,
-        Err((unknown, bad)) => return Ok(Tried::Lost(unknown, format!("not an answer of the Admin API: {bad}"))),
+        Err((unknown, bad)) => {
+            return Ok(Tried::Lost(unknown, format!("not an answer of the Admin API: {bad}")));
+        }
     };
     let mut stored = ports::store(sink, name, None, opened).await;
     let (label, key) = (stored.label().clone(), stored.key.take());
@@ -79,7 +83,11 @@ pub async fn found<A: Api, L: Ledger>(
 }
 
 /// An app that the listing shows to be the intent's own.
-pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) -> Result<Outcome, LedgerError> {
+pub async fn found_app<L: Ledger>(
+    ledger: &L,
+    unknown: Unknown,
+    app: LiveApp,
+) -> Result<Outcome, LedgerError> {
     let id = app.id.clone();
     ports::found_app(ledger, unknown, app).await.map(|()| Outcome::App { id })
 }
@@ -92,13 +100,27 @@ pub async fn settled<L: Ledger>(
     found: bool,
 ) -> Result<(Outcome, Option<Box<RecordedKeyset>>), LedgerError> {
     let Made::Keyset(live) = &stored.made else {
-        return Err(LedgerError { what: "commit".into(), why: "the answer is about a secret key".into() });
+        return Err(LedgerError {
+            what: "commit".into(),
+            why: "the answer is about a secret key".into(),
+        });
     };
     let differing = differing(settings, &live.observed);
-    let applied = observed_of(settings.iter().filter(|(f, _)| differing.iter().all(|d| d.field != *f)).map(|(f, v)| (*f, v)));
+    let applied = observed_of(
+        settings
+            .iter()
+            .filter(|(f, _)| differing.iter().all(|d| d.field != *f))
+            .map(|(f, v)| (*f, v)),
+    );
     let waits = stored.waits;
     let keyset = ports::commit(ledger, stored, applied).await?;
-    let outcome =
-        Outcome::Created { id: keyset.id.clone(), keys: keyset.keys.clone(), secret: keyset.secret.clone(), waits, differing, found };
+    let outcome = Outcome::Created {
+        id: keyset.id.clone(),
+        keys: keyset.keys.clone(),
+        secret: keyset.secret.clone(),
+        waits,
+        differing,
+        found,
+    };
     Ok((outcome, Some(Box::new(keyset))))
 }

@@ -1,6 +1,7 @@
-//! Creates that earlier runs began and whose answers are missing: looked for before anything is planned, so that a plan stands on
-//! what is there. Nothing is sent that changes the account; what is found is recorded, and what is certainly not there is
-//! forgotten, so that the plan creates it anew if it is still wanted.
+//! Creates that earlier runs began and whose answers are missing: looked for before anything is
+//! planned, so that a plan stands on what is there. Nothing is sent that changes the account; what
+//! is found is recorded, and what is certainly not there is forgotten, so that the plan creates it
+//! anew if it is still wanted.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -30,28 +31,39 @@ const WHY: &str = "an earlier run ended before its answer came";
 impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
     /// Looks for all of them; intents about secret keys are not its business.
     pub async fn run(&self, open: Vec<Intent>) -> Result<Vec<(Step, Outcome)>, LedgerError> {
-        let (apps, others): (Vec<Intent>, Vec<Intent>) = open.into_iter().partition(|i| matches!(i.what, Creation::App { .. }));
-        let keysets: Vec<Intent> = others.into_iter().filter(|i| matches!(i.what, Creation::Keyset { .. })).collect();
+        let (apps, others): (Vec<Intent>, Vec<Intent>) =
+            open.into_iter().partition(|i| matches!(i.what, Creation::App { .. }));
+        let keysets: Vec<Intent> =
+            others.into_iter().filter(|i| matches!(i.what, Creation::Keyset { .. })).collect();
         let mut steps = Vec::new();
 
         let labels = self.begun(&apps);
         let found = resolve::apps(self.api, self.clock, self.lost(apps), self.patience()).await;
         for (label, resolution) in labels.into_iter().zip(found) {
             let outcome = match resolution {
-                Resolution::Mine(unknown, app) => create::found_app(self.ledger, unknown, *app).await?,
-                Resolution::Absent(fresh) => ports::withdraw(self.ledger, fresh).await.map(|()| Outcome::Nothing)?,
+                Resolution::Mine(unknown, app) => {
+                    create::found_app(self.ledger, unknown, *app).await?
+                }
+                Resolution::Absent(fresh) => {
+                    ports::withdraw(self.ledger, fresh).await.map(|()| Outcome::Nothing)?
+                }
                 other => resolve::unresolved(WHY, "apps", &other),
             };
             steps.push(self.end(label, outcome));
         }
 
         let labels = self.begun(&keysets);
-        let taken = RefCell::new(self.recorded.keysets.values().map(|keyset| keyset.id.clone()).collect());
-        let found = resolve::keysets(self.api, self.clock, self.lost(keysets), &taken, self.patience()).await;
+        let taken =
+            RefCell::new(self.recorded.keysets.values().map(|keyset| keyset.id.clone()).collect());
+        let found =
+            resolve::keysets(self.api, self.clock, self.lost(keysets), &taken, self.patience())
+                .await;
         for (label, resolution) in labels.into_iter().zip(found) {
             let outcome = match resolution {
                 Resolution::Mine(unknown, live) => self.found(&label, unknown, *live).await?,
-                Resolution::Absent(fresh) => ports::withdraw(self.ledger, fresh).await.map(|()| Outcome::Nothing)?,
+                Resolution::Absent(fresh) => {
+                    ports::withdraw(self.ledger, fresh).await.map(|()| Outcome::Nothing)?
+                }
                 other => resolve::unresolved(WHY, "keysets", &other),
             };
             steps.push(self.end(label, outcome));
@@ -60,7 +72,12 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
     }
 
     /// Records it, unless its label stands for another one by now that exists.
-    async fn found(&self, label: &Label, unknown: Unknown, live: LiveKeyset) -> Result<Outcome, LedgerError> {
+    async fn found(
+        &self,
+        label: &Label,
+        unknown: Unknown,
+        live: LiveKeyset,
+    ) -> Result<Outcome, LedgerError> {
         let replaced = match &unknown.intent().what {
             Creation::Keyset { replaces, .. } => replaces.clone(),
             Creation::App { .. } | Creation::SecretKey { .. } => None,
@@ -73,20 +90,35 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
                 Ok(false) => {}
                 Ok(true) => {
                     let (made, known) = (&live.id, &recorded.id);
-                    let why = format!("an earlier run made keyset {made} for it, and the state records {known}: there are two now");
-                    let help = format!("delete the one that is not wanted in the portal ({made} is in nobody's hand), then apply again");
+                    let why = format!(
+                        "an earlier run made keyset {made} for it, and the state records {known}: \
+                         there are two now"
+                    );
+                    let help = format!(
+                        "delete the one that is not wanted in the portal ({made} is in nobody's \
+                         hand), then apply again"
+                    );
                     return Ok(Outcome::Failed { why, help: Some(help) });
                 }
-                Err(error) => return Ok(Outcome::Unknown { why: format!("{WHY}; asking for the one that is recorded failed: {error}") }),
+                Err(error) => {
+                    return Ok(Outcome::Unknown {
+                        why: format!("{WHY}; asking for the one that is recorded failed: {error}"),
+                    });
+                }
             }
         }
-        let settings: Vec<(FieldId, Value)> = self
-            .desired
-            .keysets
-            .get(label)
-            .map_or_else(Vec::new, |keyset| keyset.settings.iter().map(|setting| (setting.field, setting.value.clone())).collect());
+        let settings: Vec<(FieldId, Value)> =
+            self.desired.keysets.get(label).map_or_else(Vec::new, |keyset| {
+                keyset
+                    .settings
+                    .iter()
+                    .map(|setting| (setting.field, setting.value.clone()))
+                    .collect()
+            });
         let id = live.id.clone();
-        create::found(self.api, self.ledger, unknown, live, &settings).await.map(|_| Outcome::Found { id })
+        create::found(self.api, self.ledger, unknown, live, &settings)
+            .await
+            .map(|_| Outcome::Found { id })
     }
 
     fn begun(&self, intents: &[Intent]) -> Vec<Label> {
@@ -102,7 +134,10 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
     }
 
     fn lost(&self, intents: Vec<Intent>) -> Vec<Lost> {
-        intents.into_iter().map(|intent| Lost::earlier(ports::left_open(intent), self.clock, self.timeout)).collect()
+        intents
+            .into_iter()
+            .map(|intent| Lost::earlier(ports::left_open(intent), self.clock, self.timeout))
+            .collect()
     }
 
     fn patience(&self) -> Patience<'_> {

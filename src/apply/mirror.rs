@@ -1,5 +1,5 @@
-//! Copies of secret keys, once their sinks have them. What was sent is recorded, so that it is sent again only when the key is
-//! another one.
+//! Copies of secret keys, once their sinks have them. What was sent is recorded, so that it is sent
+//! again only when the key is another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +11,8 @@ use crate::plan::Action;
 use crate::ports::{Entry, Ledger, LedgerError, Mirror};
 use crate::protocol::{self, Point};
 
-/// Secret keys that a run has in its hand and that a copy is to be made of: where the sink cannot be read, there is no other
-/// moment for it.
+/// Secret keys that a run has in its hand and that a copy is to be made of: where the sink cannot
+/// be read, there is no other moment for it.
 #[derive(Default)]
 pub struct Kept {
     wanted: BTreeSet<Label>,
@@ -21,12 +21,18 @@ pub struct Kept {
 
 impl Kept {
     pub fn of(copies: &[Copy]) -> Kept {
-        Kept { wanted: copies.iter().map(|copy| copy.label.clone()).collect(), secrets: Mutex::default() }
+        Kept {
+            wanted: copies.iter().map(|copy| copy.label.clone()).collect(),
+            secrets: Mutex::default(),
+        }
     }
     /// Drops what nobody wants.
     pub fn keep(&self, label: &Label, secret: Option<Secret>) {
         if let Some(secret) = secret.filter(|_| self.wanted.contains(label)) {
-            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(label.clone(), secret);
+            self.secrets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(label.clone(), secret);
         }
     }
     fn take(&self, label: &Label) -> Option<Secret> {
@@ -44,7 +50,9 @@ pub struct Copy {
 /// The copies of a plan.
 pub fn planned(actions: &[Action]) -> Vec<Copy> {
     let copy = |action: &Action| match action {
-        Action::MirrorSecret { label, to, .. } => Some(Copy { label: label.clone(), to: to.clone() }),
+        Action::MirrorSecret { label, to, .. } => {
+            Some(Copy { label: label.clone(), to: to.clone() })
+        }
         _ => None,
     };
     actions.iter().filter_map(copy).collect()
@@ -63,8 +71,9 @@ pub struct Sending<'a, M, L> {
     pub on_event: &'a dyn Fn(Event),
 }
 
-/// Sends them one after the other, as GitHub asks for. `read`: what a sink has, by label and the sink's name; or why it does
-/// not tell. One failure does not stop the others, but for a journal that fails.
+/// Sends them one after the other, as GitHub asks for. `read`: what a sink has, by label and the
+/// sink's name; or why it does not tell. One failure does not stop the others, but for a journal
+/// that fails.
 pub async fn send<M: Mirror, L: Ledger>(
     sending: &Sending<'_, M, L>,
     copies: &[Copy],
@@ -98,23 +107,35 @@ pub async fn send<M: Mirror, L: Ledger>(
         }
         (sending.on_event)(Event::Started { step: step.clone() });
         if hand.as_ref().is_none_or(|(of, _)| *of != label) {
-            let kept = sending.kept.take(label).filter(|secret| secret.fingerprint() == *fingerprint);
+            let kept =
+                sending.kept.take(label).filter(|secret| secret.fingerprint() == *fingerprint);
             let found = match kept {
                 Some(secret) => Ok(Some(secret)),
                 None => read(label, sink).await,
             };
             hand = match found {
-                Ok(found) => found.filter(|secret| secret.fingerprint() == *fingerprint).map(|secret| (label, secret)),
+                Ok(found) => found
+                    .filter(|secret| secret.fingerprint() == *fingerprint)
+                    .map(|secret| (label, secret)),
                 Err(why) => {
-                    let help = "apply where the sink can be read; or make a new key, which is copied at once: `keyform secrets rotate`";
-                    end(Outcome::Failed { why: format!("not sent to {to}: {why}"), help: Some(help.to_owned()) });
+                    let help = "apply where the sink can be read; or make a new key, which is \
+                                copied at once: `keyform secrets rotate`";
+                    end(Outcome::Failed {
+                        why: format!("not sent to {to}: {why}"),
+                        help: Some(help.to_owned()),
+                    });
                     continue;
                 }
             };
         }
         let Some((_, secret)) = &hand else {
-            let why = format!("not sent to {to}: the {sink} sink does not have the secret that the state records");
-            end(Outcome::Failed { why, help: Some("`keyform secrets doctor` looks further".to_owned()) });
+            let why = format!(
+                "not sent to {to}: the {sink} sink does not have the secret that the state records"
+            );
+            end(Outcome::Failed {
+                why,
+                help: Some("`keyform secrets doctor` looks further".to_owned()),
+            });
             continue;
         };
         if let Err(failed) = sending.mirror.put(to, secret).await {
@@ -123,9 +144,12 @@ pub async fn send<M: Mirror, L: Ledger>(
         }
         protocol::reached(Point::MirrorSent);
         record.mirrors.insert(to.clone(), fingerprint.clone());
-        let entry = Entry::Keyset { label: label.clone(), keyset: Box::new(record.clone()), intent: None };
+        let entry =
+            Entry::Keyset { label: label.clone(), keyset: Box::new(record.clone()), intent: None };
         if let Err(error) = sending.ledger.append(entry).await {
-            end(Outcome::Unknown { why: format!("{error}: it was sent to {to}, and that is not recorded") });
+            end(Outcome::Unknown {
+                why: format!("{error}: it was sent to {to}, and that is not recorded"),
+            });
             return (steps, Err(error));
         }
         end(Outcome::Mirrored { to: to.clone() });

@@ -1,4 +1,5 @@
-//! The verbs that act, written against ports only. Nothing here decides what to do: that is in the plan.
+//! The verbs that act, written against ports only. Nothing here decides what to do: that is in the
+//! plan.
 
 pub mod adopt;
 pub mod context;

@@ -1,4 +1,5 @@
-//! Push credentials: uploaded whole, recorded by their digest, and looked at in the account afterwards.
+//! Push credentials: uploaded whole, recorded by their digest, and looked at in the account
+//! afterwards.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +37,10 @@ pub async fn upload<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         return Ok(Outcome::failed(&error));
     }
     protocol::reached(Point::UploadAnswered);
-    let mut asked: Vec<(FieldId, Value)> =
-        texts.iter().filter_map(|(name, text)| Some((push.field(name)?, Value::Text(text.clone())))).collect();
+    let mut asked: Vec<(FieldId, Value)> = texts
+        .iter()
+        .filter_map(|(name, text)| Some((push.field(name)?, Value::Text(text.clone()))))
+        .collect();
     keyset.push.insert(*push, RecordedPush { sha256: (*sha256).into(), texts: (*texts).clone() });
     keyset.applied_at = Some(ports.clock.now());
     keyset.seen.absorb(&observed_of(asked.iter().map(|(field, text)| (*field, text))));
@@ -78,5 +81,12 @@ async fn record<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     label: &Label,
     keyset: &RecordedKeyset,
 ) -> Result<(), LedgerError> {
-    ports.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await
+    ports
+        .ledger
+        .append(Entry::Keyset {
+            label: label.clone(),
+            keyset: Box::new(keyset.clone()),
+            intent: None,
+        })
+        .await
 }

@@ -1,4 +1,5 @@
-//! The live account, complete and consistent, or an error: a short listing must never look like "missing".
+//! The live account, complete and consistent, or an error: a short listing must never look like
+//! "missing".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,26 +10,39 @@ use crate::keyset::KeysetId;
 use crate::keyset::views::{Live, LiveApp, LiveKeyset, Recorded};
 use crate::ports::{Api, ApiError, ApiErrorKind, Clock};
 
-/// Listings read before an account that changes under our eyes is given up: people do create keysets while we read.
+/// Listings read before an account that changes under our eyes is given up: people do create
+/// keysets while we read.
 const PASSES: u32 = 3;
 
-/// Pages of one listing; at 100 entries a page this is ten million keysets. A server that never ends is an error.
+/// Pages of one listing; at 100 entries a page this is ten million keysets. A server that never
+/// ends is an error.
 const MOST_PAGES: u64 = 100_000;
 
 /// Listings read until a keyset shows up that exists and is not listed.
 const LOOKS: u32 = 6;
 /// Between two of them at first; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Keysets that are asked for by themselves when the listing does not show them. Where more are gone, another account is the
-/// likelier story, and the plan says so.
+/// Keysets that are asked for by themselves when the listing does not show them. Where more are
+/// gone, another account is the likelier story, and the plan says so.
 const ASKED: usize = 50;
 
 /// Reads all apps and keysets, and the configuration of every recorded keyset that still exists.
 ///
 /// `parallelism`: requests in flight, at least 1.
-pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
+pub async fn refresh<A: Api, C: Clock>(
+    api: &A,
+    clock: &C,
+    recorded: &Recorded,
+    parallelism: usize,
+) -> Result<Live, ApiError> {
     let mut live = listed(api, clock, recorded, parallelism).await?;
-    let wanted: Vec<KeysetId> = recorded.keysets.values().map(|k| &k.id).filter(|id| live.keysets.contains_key(*id)).cloned().collect();
+    let wanted: Vec<KeysetId> = recorded
+        .keysets
+        .values()
+        .map(|k| &k.id)
+        .filter(|id| live.keysets.contains_key(*id))
+        .cloned()
+        .collect();
     let configs: Vec<_> = stream::iter(wanted)
         .map(|id| async move { api.config(&id).await.map(|config| (id, config)) })
         .buffer_unordered(parallelism.max(1))
@@ -45,11 +59,16 @@ pub async fn refresh<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, 
 
 /// Reads all apps and keysets, without configurations.
 ///
-/// A recorded keyset that the listing does not show is asked for by its id before it counts as gone: what was made a moment ago
-/// may not be listed yet, and would be made a second time.
+/// A recorded keyset that the listing does not show is asked for by its id before it counts as
+/// gone: what was made a moment ago may not be listed yet, and would be made a second time.
 ///
 /// `parallelism`: requests in flight, at least 1.
-pub async fn listed<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, parallelism: usize) -> Result<Live, ApiError> {
+pub async fn listed<A: Api, C: Clock>(
+    api: &A,
+    clock: &C,
+    recorded: &Recorded,
+    parallelism: usize,
+) -> Result<Live, ApiError> {
     let (apps, mut keysets) = tokio::try_join!(apps(api), keysets(api))?;
     let mut hidden = hidden(api, recorded, &keysets, parallelism).await?;
     let mut pause = PAUSE;
@@ -64,7 +83,12 @@ pub async fn listed<A: Api, C: Clock>(api: &A, clock: &C, recorded: &Recorded, p
     hidden.retain(|id| !keysets.contains_key(id));
     if let Some(id) = hidden.first() {
         let doubt = format!("keyset {id} exists and is not listed");
-        return Err(ApiError { method: "GET", path: "/v2/keysets".to_owned(), tries: LOOKS, kind: ApiErrorKind::Inconsistent(doubt) });
+        return Err(ApiError {
+            method: "GET",
+            path: "/v2/keysets".to_owned(),
+            tries: LOOKS,
+            kind: ApiErrorKind::Inconsistent(doubt),
+        });
     }
     Ok(Live { apps, keysets })
 }
@@ -76,11 +100,18 @@ async fn hidden<A: Api>(
     listed: &BTreeMap<KeysetId, LiveKeyset>,
     parallelism: usize,
 ) -> Result<Vec<KeysetId>, ApiError> {
-    let missing: Vec<KeysetId> =
-        recorded.keysets.values().map(|keyset| &keyset.id).filter(|id| !listed.contains_key(*id)).cloned().collect();
+    let missing: Vec<KeysetId> = recorded
+        .keysets
+        .values()
+        .map(|keyset| &keyset.id)
+        .filter(|id| !listed.contains_key(*id))
+        .cloned()
+        .collect();
     let ask = async |ids: &[KeysetId]| {
-        let asked = stream::iter(ids.to_vec()).map(|id| async move { exists(api, &id).await.map(|there| there.then_some(id)) });
-        let found: Vec<Option<KeysetId>> = asked.buffer_unordered(parallelism.max(1)).try_collect().await?;
+        let asked = stream::iter(ids.to_vec())
+            .map(|id| async move { exists(api, &id).await.map(|there| there.then_some(id)) });
+        let found: Vec<Option<KeysetId>> =
+            asked.buffer_unordered(parallelism.max(1)).try_collect().await?;
         Ok::<_, ApiError>(found.into_iter().flatten().collect::<Vec<_>>())
     };
     let (some, others) = missing.split_at(missing.len().min(ASKED));
@@ -96,17 +127,23 @@ async fn hidden<A: Api>(
 pub async fn exists<A: Api>(api: &A, id: &KeysetId) -> Result<bool, ApiError> {
     match api.config(id).await {
         Ok(_) => Ok(true),
-        // Which status a keyset that is gone gets is not documented (400, 403 or 404). A key that may read no configuration at all
-        // fails at those that are listed, and apps that it may not see are refused by the plan.
-        Err(ApiError { kind: ApiErrorKind::Status { status: 400 | 403 | 404 | 410, .. }, .. }) => Ok(false),
+        // Which status a keyset that is gone gets is not documented (400, 403 or 404). A key that
+        // may read no configuration at all fails at those that are listed, and apps that it may not
+        // see are refused by the plan.
+        Err(ApiError {
+            kind: ApiErrorKind::Status { status: 400 | 403 | 404 | 410, .. }, ..
+        }) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
 /// All apps of the account, by id.
 pub async fn apps<A: Api>(api: &A) -> Result<BTreeMap<crate::keyset::AppId, LiveApp>, ApiError> {
-    let list =
-        complete("/v2/apps", |page| async move { api.apps_page(page).await.map(|p| (p.apps, p.total)) }, |app: &LiveApp| app.id.clone());
+    let list = complete(
+        "/v2/apps",
+        |page| async move { api.apps_page(page).await.map(|p| (p.apps, p.total)) },
+        |app: &LiveApp| app.id.clone(),
+    );
     Ok(list.await?.into_iter().map(|app| (app.id.clone(), app)).collect())
 }
 
@@ -120,9 +157,14 @@ pub async fn keysets<A: Api>(api: &A) -> Result<BTreeMap<KeysetId, LiveKeyset>, 
     Ok(list.await?.into_iter().map(|keyset| (keyset.id.clone(), keyset)).collect())
 }
 
-/// Reads pages until `total` entries are there, and proves the listing: one total on all pages, no entry twice, none
-/// missing. A pass that fails the proof is repeated; the last failure is the error.
-async fn complete<T, K: Ord, F>(path: &str, page: impl Fn(u64) -> F, key: impl Fn(&T) -> K) -> Result<Vec<T>, ApiError>
+/// Reads pages until `total` entries are there, and proves the listing: one total on all pages, no
+/// entry twice, none missing. A pass that fails the proof is repeated; the last failure is the
+/// error.
+async fn complete<T, K: Ord, F>(
+    path: &str,
+    page: impl Fn(u64) -> F,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, ApiError>
 where
     F: Future<Output = Result<(Vec<T>, u64), ApiError>>,
 {
@@ -133,10 +175,18 @@ where
             Err(why) => doubt = why,
         }
     }
-    Err(ApiError { method: "GET", path: path.to_owned(), tries: PASSES, kind: ApiErrorKind::Inconsistent(doubt) })
+    Err(ApiError {
+        method: "GET",
+        path: path.to_owned(),
+        tries: PASSES,
+        kind: ApiErrorKind::Inconsistent(doubt),
+    })
 }
 
-async fn pass<T, K: Ord, F>(page: impl Fn(u64) -> F, key: impl Fn(&T) -> K) -> Result<Result<Vec<T>, String>, ApiError>
+async fn pass<T, K: Ord, F>(
+    page: impl Fn(u64) -> F,
+    key: impl Fn(&T) -> K,
+) -> Result<Result<Vec<T>, String>, ApiError>
 where
     F: Future<Output = Result<(Vec<T>, u64), ApiError>>,
 {
@@ -147,7 +197,9 @@ where
         let (entries, total) = page(number).await?;
         let before = *expected.get_or_insert(total);
         if before != total {
-            return Ok(Err(format!("page {number} says {total} in all, an earlier one said {before}")));
+            return Ok(Err(format!(
+                "page {number} says {total} in all, an earlier one said {before}"
+            )));
         }
         let last = entries.is_empty();
         for entry in entries {
@@ -164,7 +216,9 @@ where
             return Ok(Ok(list));
         }
         if last {
-            return Ok(Err(format!("page {number} is empty after {have} entries, and the pages say {total} in all")));
+            return Ok(Err(format!(
+                "page {number} is empty after {have} entries, and the pages say {total} in all"
+            )));
         }
     }
     Ok(Err(format!("it did not end after {MOST_PAGES} pages")))

@@ -1,5 +1,5 @@
-//! New labels for what is recorded, as `moved` in the TOML says: before anything else is carried out, since everything else goes by
-//! the new ones. The account is not asked.
+//! New labels for what is recorded, as `moved` in the TOML says: before anything else is carried
+//! out, since everything else goes by the new ones. The account is not asked.
 
 use super::report::{Outcome, Step, Verb};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
@@ -35,9 +35,12 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
                 Action::MoveKeyset { label, from, .. } => {
                     if let Some(keyset) = self.recorded.keysets.get(from) {
                         let app = self.app_of(keyset, actions);
-                        let kept_under = self.keyset(label, from, &RecordedKeyset { app, ..keyset.clone() }).await?;
+                        let kept_under = self
+                            .keyset(label, from, &RecordedKeyset { app, ..keyset.clone() })
+                            .await?;
                         let outcome = Outcome::Moved { from: from.clone(), kept_under };
-                        steps.push((Step { verb: Verb::MoveKeyset, label: label.clone() }, outcome));
+                        steps
+                            .push((Step { verb: Verb::MoveKeyset, label: label.clone() }, outcome));
                     }
                 }
                 _ => {}
@@ -48,11 +51,15 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
 
     async fn app(&self, label: &Label, from: &Label, app: &RecordedApp) -> Result<(), LedgerError> {
         if !self.recorded.apps.contains_key(label) {
-            self.ledger.append(Entry::App { label: label.clone(), app: app.clone(), intent: None }).await?;
+            self.ledger
+                .append(Entry::App { label: label.clone(), app: app.clone(), intent: None })
+                .await?;
         }
         for (of, keyset) in self.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from) {
             let keyset = RecordedKeyset { app: label.clone(), ..keyset.clone() };
-            self.ledger.append(Entry::Keyset { label: of.clone(), keyset: Box::new(keyset), intent: None }).await?;
+            self.ledger
+                .append(Entry::Keyset { label: of.clone(), keyset: Box::new(keyset), intent: None })
+                .await?;
         }
         self.ledger.append(Entry::Forgotten { label: from.clone(), app: true }).await
     }
@@ -66,7 +73,12 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
         moved.unwrap_or(&keyset.app).clone()
     }
 
-    async fn keyset(&self, label: &Label, from: &Label, keyset: &RecordedKeyset) -> Result<Option<Label>, LedgerError> {
+    async fn keyset(
+        &self,
+        label: &Label,
+        from: &Label,
+        keyset: &RecordedKeyset,
+    ) -> Result<Option<Label>, LedgerError> {
         if let Some(there) = self.recorded.keysets.get(label) {
             // An earlier run ended between the two records.
             self.ledger.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
@@ -77,18 +89,26 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
             false => Some(keyset.sink_label(from).clone()),
         };
         let moved = RecordedKeyset { secret_label: secret_label.clone(), ..keyset.clone() };
-        // Between the two records it has both labels, which loses nothing: a keyset with a declared label is never deleted under
-        // another one.
-        self.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(moved), intent: None }).await?;
+        // Between the two records it has both labels, which loses nothing: a keyset with a declared
+        // label is never deleted under another one.
+        self.ledger
+            .append(Entry::Keyset { label: label.clone(), keyset: Box::new(moved), intent: None })
+            .await?;
         self.ledger.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
         Ok(secret_label)
     }
 
-    /// Whether its secret is in the sink under the new label too; else it stays where it is, and the record says so.
+    /// Whether its secret is in the sink under the new label too; else it stays where it is, and
+    /// the record says so.
     async fn copied(&self, label: &Label, from: &Label, keyset: &RecordedKeyset) -> bool {
         let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return true };
-        let Some(home) = self.homes.iter().find(|home| *home.name() == **sink) else { return false };
-        let (old, new) = (entry(self.namespace, self.project, keyset.sink_label(from)), entry(self.namespace, self.project, label));
+        let Some(home) = self.homes.iter().find(|home| *home.name() == **sink) else {
+            return false;
+        };
+        let (old, new) = (
+            entry(self.namespace, self.project, keyset.sink_label(from)),
+            entry(self.namespace, self.project, label),
+        );
         let Ok(Some(secret)) = home.get(&old).await else { return false };
         if secret.fingerprint() != *fingerprint {
             return false;

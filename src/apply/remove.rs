@@ -1,14 +1,18 @@
 //! What nobody declares any more, with `--delete`: keysets, then the apps that held them.
 //!
-//! A keyset is asked away by its id, which is never given to another one, so a repeated request does no harm. Its record goes once
-//! the account has confirmed it, and its secret key, which opens nothing any more, after that.
+//! A keyset is asked away by its id, which is never given to another one, so a repeated request
+//! does no harm. Its record goes once the account has confirmed it, and its secret key, which opens
+//! nothing any more, after that.
 
 use super::context::Ports;
 use super::refresh::{exists, keysets};
 use super::report::Outcome;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::{AppId, Label};
-use crate::ports::{Api, ApiError, ApiErrorKind, Clock, Entry, Escrow, Held, Ledger, LedgerError, SecretName, Sink, held};
+use crate::ports::{
+    Api, ApiError, ApiErrorKind, Clock, Entry, Escrow, Held, Ledger, LedgerError, SecretName, Sink,
+    held,
+};
 
 /// Deletes the keyset that is recorded under the label. `name`: of its secret key.
 pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
@@ -21,7 +25,11 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         match may_be_gone(&error) && matches!(exists(ports.api, &keyset.id).await, Ok(false)) {
             true => {}
             false if error.certainly_not_done() => return Ok(Outcome::failed(&error)),
-            false => return Ok(Outcome::Unknown { why: format!("{error}; asked again by the next apply with --delete") }),
+            false => {
+                return Ok(Outcome::Unknown {
+                    why: format!("{error}; asked again by the next apply with --delete"),
+                });
+            }
         }
     }
     ports.ledger.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
@@ -36,18 +44,26 @@ async fn discard<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     name: &SecretName,
 ) -> Result<(), String> {
     let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return Ok(()) };
-    let home = ports.homes.iter().find(|home| *home.name() == **sink).ok_or_else(|| format!("the project has no sink {sink} any more"))?;
+    let home = ports
+        .homes
+        .iter()
+        .find(|home| *home.name() == **sink)
+        .ok_or_else(|| format!("the project has no sink {sink} any more"))?;
     match held(home, name).await.map_err(|error| error.to_string())? {
         Held::Nothing => Ok(()),
-        Held::Secret(found) if found == *fingerprint => home.remove(name).await.map(drop).map_err(|error| error.to_string()),
+        Held::Secret(found) if found == *fingerprint => {
+            home.remove(name).await.map(drop).map_err(|error| error.to_string())
+        }
         Held::Secret(_) => Err(format!("{sink} holds another one than the state recorded")),
         // What is there may be the only copy of another keyset's.
-        Held::Unread | Held::NotKnown => Err(format!("{sink} cannot be read here, so nobody can tell whether it is that one")),
+        Held::Unread | Held::NotKnown => {
+            Err(format!("{sink} cannot be read here, so nobody can tell whether it is that one"))
+        }
     }
 }
 
-/// Deletes an app that holds nothing any more: what becomes of keysets whose app is deleted is not documented, so the account is
-/// asked once more.
+/// Deletes an app that holds nothing any more: what becomes of keysets whose app is deleted is not
+/// documented, so the account is asked once more.
 pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     label: &Label,
@@ -63,11 +79,14 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         Err(error) => return Ok(Outcome::failed(&error)),
     }
     if let Err(error) = ports.api.delete_app(id).await {
-        let gone = async || super::refresh::apps(ports.api).await.is_ok_and(|apps| !apps.contains_key(id));
+        let gone =
+            async || super::refresh::apps(ports.api).await.is_ok_and(|apps| !apps.contains_key(id));
         if !(may_be_gone(&error) && gone().await) {
             return Ok(match error.certainly_not_done() {
                 true => Outcome::failed(&error),
-                false => Outcome::Unknown { why: format!("{error}; asked again by the next apply with --delete") },
+                false => Outcome::Unknown {
+                    why: format!("{error}; asked again by the next apply with --delete"),
+                },
             });
         }
     }
@@ -75,7 +94,8 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     Ok(Outcome::Deleted { id: id.to_string(), keys: None, secret: None })
 }
 
-/// An earlier try may have been carried out although its answer got lost; which status what is gone gets is not documented.
+/// An earlier try may have been carried out although its answer got lost; which status what is gone
+/// gets is not documented.
 fn may_be_gone(error: &ApiError) -> bool {
     !matches!(error.kind, ApiErrorKind::NotSent(_) | ApiErrorKind::Status { status: 401 | 429, .. })
 }

@@ -1,7 +1,9 @@
 //! What an apply says while it runs, and when it is over.
 
 use crate::keyset::views::SecretRecord;
-use crate::keyset::{AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push, Value};
+use crate::keyset::{
+    AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push, Value,
+};
 use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
@@ -82,7 +84,8 @@ pub enum Outcome {
         /// No new one was asked for: it was there already, in a sink or sealed in the journal.
         found: bool,
     },
-    /// An earlier intent turned out to have made this keyset, which is recorded now; its secret key is still to be had.
+    /// An earlier intent turned out to have made this keyset, which is recorded now; its secret key
+    /// is still to be had.
     Found {
         id: KeysetId,
     },
@@ -90,8 +93,8 @@ pub enum Outcome {
     Mirrored {
         to: MirrorTarget,
     },
-    /// What was recorded under another label is recorded under this one. `kept_under`: the label that its secret keeps in the sink,
-    /// which could not be read here.
+    /// What was recorded under another label is recorded under this one. `kept_under`: the label
+    /// that its secret keeps in the sink, which could not be read here.
     Moved {
         from: Label,
         kept_under: Option<Label>,
@@ -100,7 +103,8 @@ pub enum Outcome {
     Protected {
         protect: bool,
     },
-    /// It is gone at the server, and so is its record. `secret`: why its secret key, which is of no more use, is still in the sink.
+    /// It is gone at the server, and so is its record. `secret`: why its secret key, which is of no
+    /// more use, is still in the sink.
     Deleted {
         id: String,
         keys: Option<PublicKeys>,
@@ -133,13 +137,18 @@ pub struct Differing {
     pub got: Option<Value>,
 }
 
-/// What was asked for and is not what the answer shows. A field that the answer does not mention cannot be judged.
+/// What was asked for and is not what the answer shows. A field that the answer does not mention
+/// cannot be judged.
 pub fn differing(asked: &[(FieldId, Value)], got: &Observed) -> Vec<Differing> {
     asked
         .iter()
         .filter_map(|(field, asked)| {
             let got = got.get(*field)?;
-            (got != asked).then(|| Differing { field: *field, asked: asked.clone(), got: Some(got.clone()) })
+            (got != asked).then(|| Differing {
+                field: *field,
+                asked: asked.clone(),
+                got: Some(got.clone()),
+            })
         })
         .collect()
 }
@@ -149,11 +158,16 @@ impl Outcome {
     pub fn failed(error: &ApiError) -> Outcome {
         Outcome::Failed { why: error.to_string(), help: error.help() }
     }
-    /// The keyring stopped working in mid-run, for this reason: whoever creates now creates without a place for the secret.
+    /// The keyring stopped working in mid-run, for this reason: whoever creates now creates without
+    /// a place for the secret.
     pub fn lost_secret(&self) -> Option<&str> {
         match self {
-            Outcome::Created { secret: SecretRecord::Missing { why, .. }, found: false, .. } => Some(why),
-            Outcome::Created { secret: SecretRecord::Missing { why, .. }, waits: true, .. } => Some(why),
+            Outcome::Created {
+                secret: SecretRecord::Missing { why, .. }, found: false, ..
+            } => Some(why),
+            Outcome::Created { secret: SecretRecord::Missing { why, .. }, waits: true, .. } => {
+                Some(why)
+            }
             Outcome::Rotated { secret: SecretRecord::Missing { why, .. }, .. } => Some(why),
             _ => None,
         }
@@ -161,17 +175,29 @@ impl Outcome {
     /// What became of a secret, and whether it waits in the journal.
     pub fn secret(&self) -> Option<(&SecretRecord, bool)> {
         match self {
-            Outcome::Created { secret, waits, .. } | Outcome::Rotated { secret, waits, .. } => Some((secret, *waits)),
+            Outcome::Created { secret, waits, .. } | Outcome::Rotated { secret, waits, .. } => {
+                Some((secret, *waits))
+            }
             _ => None,
         }
     }
     /// Done, with nothing that a person has to look at.
     pub fn is_good(&self) -> bool {
         match self {
-            Outcome::App { .. } | Outcome::Nothing | Outcome::Found { .. } | Outcome::Mirrored { .. } => true,
-            Outcome::Moved { .. } | Outcome::Protected { .. } | Outcome::Deleted { .. } | Outcome::Forgotten { .. } => true,
-            Outcome::Created { secret, differing, .. } => matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty(),
-            Outcome::Updated { differing } | Outcome::Uploaded { differing } => differing.is_empty(),
+            Outcome::App { .. }
+            | Outcome::Nothing
+            | Outcome::Found { .. }
+            | Outcome::Mirrored { .. } => true,
+            Outcome::Moved { .. }
+            | Outcome::Protected { .. }
+            | Outcome::Deleted { .. }
+            | Outcome::Forgotten { .. } => true,
+            Outcome::Created { secret, differing, .. } => {
+                matches!(secret, SecretRecord::Stored { .. }) && differing.is_empty()
+            }
+            Outcome::Updated { differing } | Outcome::Uploaded { differing } => {
+                differing.is_empty()
+            }
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),
             Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. } => false,
         }
@@ -194,7 +220,9 @@ pub struct Report {
 
 impl Report {
     pub fn all_good(&self) -> bool {
-        !self.interrupted && self.ledger_failed.is_none() && self.steps.iter().all(|(_, outcome)| outcome.is_good())
+        !self.interrupted
+            && self.ledger_failed.is_none()
+            && self.steps.iter().all(|(_, outcome)| outcome.is_good())
     }
     pub fn count(&self, which: impl Fn(&Step, &Outcome) -> bool) -> usize {
         self.steps.iter().filter(|(step, outcome)| which(step, outcome)).count()

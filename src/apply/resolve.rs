@@ -1,5 +1,6 @@
-//! What became of creates whose answers are missing: the account is asked, never the request repeated. All of them together,
-//! while nothing else is created, so that one complete listing answers for all.
+//! What became of creates whose answers are missing: the account is asked, never the request
+//! repeated. All of them together, while nothing else is created, so that one complete listing
+//! answers for all.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,9 +13,11 @@ use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::{FieldId, KeysetId, Value};
 use crate::ports::{Api, ApiError, Clock, Creation, Fresh, Unknown, absent};
 
-/// How far a time that the server tells may be off, in seconds, after its clock was compared with ours.
+/// How far a time that the server tells may be off, in seconds, after its clock was compared with
+/// ours.
 const SLACK: i64 = 10;
-/// How long an earlier run may have waited, after it wrote a create down, before it sent it: the server may have asked for that.
+/// How long an earlier run may have waited, after it wrote a create down, before it sent it: the
+/// server may have asked for that.
 const HELD_BACK: Duration = Duration::from_secs(600);
 /// Between two listings at first; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -71,7 +74,8 @@ impl Lost {
 
     /// Whether the server made something at a time at which it cannot have made this.
     fn excludes(&self, made: jiff::Timestamp, offset: i64) -> bool {
-        let (made, first, last) = (made.as_second(), self.made.start().as_second(), self.made.end().as_second());
+        let (made, first, last) =
+            (made.as_second(), self.made.start().as_second(), self.made.end().as_second());
         made < first + offset - SLACK || made > last + offset + SLACK
     }
 }
@@ -84,8 +88,8 @@ pub struct Patience<'a> {
     pub stop: &'a dyn Fn() -> bool,
 }
 
-/// Looks for the keysets of `lost`, again and again until they show up or have had `settle`. In the order of `lost`.
-/// `taken`: ids that belong to other labels; what is found joins them.
+/// Looks for the keysets of `lost`, again and again until they show up or have had `settle`. In the
+/// order of `lost`. `taken`: ids that belong to other labels; what is found joins them.
 pub async fn keysets<A: Api, C: Clock>(
     api: &A,
     clock: &C,
@@ -105,10 +109,17 @@ pub async fn keysets<A: Api, C: Clock>(
 }
 
 /// The same for apps.
-pub async fn apps<A: Api, C: Clock>(api: &A, clock: &C, lost: Vec<Lost>, patience: Patience<'_>) -> Vec<Resolution<LiveApp>> {
+pub async fn apps<A: Api, C: Clock>(
+    api: &A,
+    clock: &C,
+    lost: Vec<Lost>,
+    patience: Patience<'_>,
+) -> Vec<Resolution<LiveApp>> {
     let list = async || refresh::apps(api).await.map(|all| all.into_values().collect());
     let likeness = |lost: &Lost, app: &LiveApp| match &lost.unknown.intent().what {
-        Creation::App { name, known, .. } if app.name == *name && !known.contains(&app.id) => Likeness::Yes,
+        Creation::App { name, known, .. } if app.name == *name && !known.contains(&app.id) => {
+            Likeness::Yes
+        }
         _ => Likeness::No,
     };
     resolve(clock, lost, patience, list, likeness, |app| app.id.to_string(), |_| ()).await
@@ -133,22 +144,31 @@ async fn resolve<T: Clone, C: Clock>(
         let all = match list().await {
             Ok(all) => all,
             Err(error) => {
-                done.extend(pending.drain(..).map(|(n, lost)| (n, Resolution::NotAsked(lost.unknown, error.clone()))));
+                done.extend(
+                    pending
+                        .drain(..)
+                        .map(|(n, lost)| (n, Resolution::NotAsked(lost.unknown, error.clone()))),
+                );
                 break;
             }
         };
         let mut wait = Duration::ZERO;
         let mut left = Vec::new();
         for (n, lost) in pending {
-            let like: Vec<(Likeness, &T)> =
-                all.iter().map(|entry| (likeness(&lost, entry), entry)).filter(|(l, _)| *l != Likeness::No).collect();
+            let like: Vec<(Likeness, &T)> = all
+                .iter()
+                .map(|entry| (likeness(&lost, entry), entry))
+                .filter(|(l, _)| *l != Likeness::No)
+                .collect();
             let age = lost.age + waited;
             match &like[..] {
                 [(Likeness::Yes, entry)] => {
                     found(entry);
                     done.push((n, Resolution::Mine(lost.unknown, Box::new((*entry).clone()))));
                 }
-                [] if age >= patience.settle => done.push((n, Resolution::Absent(absent(lost.unknown)))),
+                [] if age >= patience.settle => {
+                    done.push((n, Resolution::Absent(absent(lost.unknown))))
+                }
                 [] if (patience.stop)() => done.push((n, Resolution::TooEarly(lost.unknown))),
                 [] => {
                     wait = wait.max(patience.settle - age);
@@ -171,13 +191,21 @@ async fn resolve<T: Clone, C: Clock>(
 }
 
 fn likeness(lost: &Lost, keyset: &LiveKeyset, offset: Option<i64>) -> Likeness {
-    let Creation::Keyset { app_id, name, r#type, known, .. } = &lost.unknown.intent().what else { return Likeness::No };
+    let Creation::Keyset { app_id, name, r#type, known, .. } = &lost.unknown.intent().what else {
+        return Likeness::No;
+    };
     let told = |field: &str| FieldId::find("keyset", field).and_then(|f| keyset.observed.get(f));
     // Responses mark name and type as optional: what is not told does not speak against it.
-    let tells = |field: &str, text: &str| told(field).is_none_or(|value| *value == Value::Text(text.into()));
-    let same = keyset.app_id == *app_id && !known.contains(&keyset.id) && tells("name", name) && tells("type", r#type);
+    let tells = |field: &str, text: &str| {
+        told(field).is_none_or(|value| *value == Value::Text(text.into()))
+    };
+    let same = keyset.app_id == *app_id
+        && !known.contains(&keyset.id)
+        && tells("name", name)
+        && tells("type", r#type);
     // Two clocks that were not compared say nothing.
-    let at_another_time = keyset.created_at.zip(offset).is_some_and(|(at, offset)| lost.excludes(at, offset));
+    let at_another_time =
+        keyset.created_at.zip(offset).is_some_and(|(at, offset)| lost.excludes(at, offset));
     match (told("name"), at_another_time) {
         _ if !same => Likeness::No,
         (None, true) => Likeness::No,
@@ -191,11 +219,21 @@ fn likeness(lost: &Lost, keyset: &LiveKeyset, offset: Option<i64>) -> Likeness {
 pub fn unresolved<T>(why: &str, noun: &str, resolution: &Resolution<T>) -> Outcome {
     match resolution {
         Resolution::Ambiguous(_, ids) => Outcome::Failed {
-            why: format!("{why}, and whether it made one of these {noun}, and which, cannot be told: {}", ids.join(", ")),
-            help: Some("delete or rename in the portal those that are not wanted, then apply again".to_owned()),
+            why: format!(
+                "{why}, and whether it made one of these {noun}, and which, cannot be told: {}",
+                ids.join(", ")
+            ),
+            help: Some(
+                "delete or rename in the portal those that are not wanted, then apply again"
+                    .to_owned(),
+            ),
         },
-        Resolution::NotAsked(_, error) => Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") },
-        Resolution::TooEarly(_) => Outcome::Unknown { why: format!("{why}; interrupted before it was certain that it was not made") },
+        Resolution::NotAsked(_, error) => {
+            Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }
+        }
+        Resolution::TooEarly(_) => Outcome::Unknown {
+            why: format!("{why}; interrupted before it was certain that it was not made"),
+        },
         Resolution::Mine(..) | Resolution::Absent(_) => Outcome::Unknown { why: why.to_owned() },
     }
 }
@@ -232,9 +270,18 @@ mod tests {
     fn what_may_have_been_held_back_has_its_time_to_show_up() {
         let label = Label::parse("chat").expect("a label");
         let age = |minutes: i64| {
-            let at = Noon.now().saturating_sub(jiff::SignedDuration::from_mins(minutes)).expect("a time");
-            let what = Creation::App { label: label.clone(), name: "Chat".into(), known: BTreeSet::new() };
-            Lost::earlier(left_open(Intent { id: uuid::Uuid::nil(), at, what }), &Noon, Duration::from_secs(60)).age
+            let at = Noon
+                .now()
+                .saturating_sub(jiff::SignedDuration::from_mins(minutes))
+                .expect("a time");
+            let what =
+                Creation::App { label: label.clone(), name: "Chat".into(), known: BTreeSet::new() };
+            Lost::earlier(
+                left_open(Intent { id: uuid::Uuid::nil(), at, what }),
+                &Noon,
+                Duration::from_secs(60),
+            )
+            .age
         };
         // One that waited for a Retry-After was sent long after it was written down.
         assert_eq!([age(0), age(2), age(11), age(12)].map(|age| age.as_secs()), [0, 0, 0, 60]);
@@ -253,17 +300,30 @@ mod tests {
             replaces: None,
             protect: None,
         };
-        let at = |text: &str| format!("2026-05-01T{text}Z").parse::<jiff::Timestamp>().expect("a time");
+        let at =
+            |text: &str| format!("2026-05-01T{text}Z").parse::<jiff::Timestamp>().expect("a time");
         let intent = Intent { id: uuid::Uuid::nil(), at: at("12:00:00"), what };
-        let lost = Lost { unknown: left_open(intent), age: Duration::ZERO, made: at("12:00:00")..=at("12:01:00") };
-        let like = |name, time: &str, offset| likeness(&lost, &live(name, &format!("2026-05-01T{time}Z")), offset);
+        let lost = Lost {
+            unknown: left_open(intent),
+            age: Duration::ZERO,
+            made: at("12:00:00")..=at("12:01:00"),
+        };
+        let like = |name, time: &str, offset| {
+            likeness(&lost, &live(name, &format!("2026-05-01T{time}Z")), offset)
+        };
         for time in ["11:59:55", "12:00:30", "12:01:05"] {
             assert!(like(Some("chat"), time, Some(0)) == Likeness::Yes, "{time}");
             assert!(like(Some("other"), time, Some(0)) == Likeness::No);
-            assert!(like(None, time, Some(0)) == Likeness::Perhaps, "without a name the time is not enough to take it");
+            assert!(
+                like(None, time, Some(0)) == Likeness::Perhaps,
+                "without a name the time is not enough to take it"
+            );
         }
         for time in ["11:59:00", "12:02:00"] {
-            assert!(like(Some("chat"), time, Some(0)) == Likeness::Perhaps, "somebody else made one of that name: {time}");
+            assert!(
+                like(Some("chat"), time, Some(0)) == Likeness::Perhaps,
+                "somebody else made one of that name: {time}"
+            );
             assert!(like(None, time, Some(0)) == Likeness::No, "{time}");
         }
         // Our clock is two hours fast, and that is known, or it is not known.

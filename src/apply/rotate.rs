@@ -1,7 +1,7 @@
 //! A new secret key: for a keyset whose own is in no hand, or because somebody asks for one.
 //!
-//! A rotation cannot be looked for by listing keysets, but the list of a keyset's secret keys tells the first five
-//! characters of the permanent one, and so whether it is still the one of before.
+//! A rotation cannot be looked for by listing keysets, but the list of a keyset's secret keys tells
+//! the first five characters of the permanent one, and so whether it is still the one of before.
 
 use std::time::Duration;
 
@@ -13,7 +13,10 @@ use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_UNASKED};
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{KeysetId, Label, Secret};
-use crate::ports::{self, Api, Clock, Creation, Escrow, Intent, Item, Ledger, LedgerError, Posted, Probed, SecretName, Sink, Unknown};
+use crate::ports::{
+    self, Api, Clock, Creation, Escrow, Intent, Item, Ledger, LedgerError, Posted, Probed,
+    SecretName, Sink, Unknown,
+};
 
 /// Requests of one rotation in one run.
 const MOST_POSTS: u32 = 3;
@@ -38,9 +41,10 @@ enum Fate {
     NotKnown,
 }
 
-/// Rotates, stores and records. An answer that is lost is not the end of it: another key is asked for, until one is in the sink.
-/// `keyset` is the record before, and afterwards the one of now. `older`: rotations whose end is not known; they end with
-/// the one that is recorded, and stay open if none is.
+/// Rotates, stores and records. An answer that is lost is not the end of it: another key is asked
+/// for, until one is in the sink. `keyset` is the record before, and afterwards the one of now.
+/// `older`: rotations whose end is not known; they end with the one that is recorded, and stay open
+/// if none is.
 pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
@@ -48,7 +52,13 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
     mut older: Vec<Unknown>,
 ) -> Result<Outcome, LedgerError> {
-    let whose = Whose { label: order.label, keyset: Some(keyset), coming: None, recorded: order.recorded, keeps: true };
+    let whose = Whose {
+        label: order.label,
+        keyset: Some(keyset),
+        coming: None,
+        recorded: order.recorded,
+        keeps: true,
+    };
     if let Some(refused) = entry::taken(sink, order.name, &whose).await {
         return Ok(refused);
     }
@@ -95,24 +105,31 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         for unknown in older.drain(..) {
             ports::void(ports.ledger, unknown).await?;
         }
-        // A request of before that was given up may have been carried out since, and then it is the last one that counts.
+        // A request of before that was given up may have been carried out since, and then it is the
+        // last one that counts.
         match (permanent(ports.api, &keyset.id).await, new) {
             (Some(now), Some(new)) if now != new && n > 1 => {
                 why = "another key took its place meanwhile".to_owned();
-                *keyset = ports::no_longer(ports.ledger, order.label, keyset, &why, Some(now)).await?;
+                *keyset =
+                    ports::no_longer(ports.ledger, order.label, keyset, &why, Some(now)).await?;
                 expires_at = None;
             }
             _ => {
                 ports.kept.keep(order.label, key);
-                return Ok(Outcome::Rotated { id: keyset.id.clone(), secret: keyset.secret.clone(), waits, found: false });
+                return Ok(Outcome::Rotated {
+                    id: keyset.id.clone(),
+                    secret: keyset.secret.clone(),
+                    waits,
+                    found: false,
+                });
             }
         }
     }
     Ok(Outcome::Unknown { why })
 }
 
-/// A secret key for a keyset that has none on record, or that may have become another one: the one that the sink has already, or
-/// else a new one.
+/// A secret key for a keyset that has none on record, or that may have become another one: the one
+/// that the sink has already, or else a new one.
 pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
@@ -134,9 +151,11 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         // In nobody's hand.
         (Some(now), Some(lost)) if now == *lost => rotate(ports, sink, keyset, order, begun).await,
         (Some(_), Some(_)) if begun.is_empty() => {
-            let why = "the secret key that was lost is not the account's current one any more: somebody made another, and may be using it";
+            let why = "the secret key that was lost is not the account's current one any more: \
+                       somebody made another, and may be using it";
             let help = format!(
-                "if another clone of the project did, pull its state; else `keyform secrets import {0}` takes the new key, and `keyform \
+                "if another clone of the project did, pull its state; else `keyform secrets import \
+                 {0}` takes the new key, and `keyform \
                  secrets rotate {0} --overlap 24h` makes one",
                 order.label
             );
@@ -152,7 +171,8 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 
 fn not_told(label: &Label) -> Outcome {
     Outcome::Failed {
-        why: "the account does not tell which key is the present one, so nobody can say whose would end: no other one was asked for"
+        why: "the account does not tell which key is the present one, so nobody can say whose \
+              would end: no other one was asked for"
             .to_owned(),
         help: Some(format!("apply again; or {}", way_out(label))),
     }
@@ -163,8 +183,9 @@ fn a_day_on(now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     now.checked_add(OVERLAP_UNASKED).ok()
 }
 
-/// A key that is in no record and in the sink: an earlier run put it there and could not write it down. It is taken if the
-/// account says that it is the current one; to end it would be to end one that somebody may have read.
+/// A key that is in no record and in the sink: an earlier run put it there and could not write it
+/// down. It is taken if the account says that it is the current one; to end it would be to end one
+/// that somebody may have read.
 async fn there_already<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
@@ -191,7 +212,12 @@ async fn there_already<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         ports::void(ports.ledger, unknown).await?;
     }
     ports.kept.keep(order.label, Some(secret));
-    Ok(Some(Outcome::Rotated { id: keyset.id.clone(), secret: keyset.secret.clone(), waits: false, found: true }))
+    Ok(Some(Outcome::Rotated {
+        id: keyset.id.clone(),
+        secret: keyset.secret.clone(),
+        waits: false,
+        found: true,
+    }))
 }
 
 /// What the sink that the record names holds under the keyset's name, or else the sink of this run.
@@ -211,7 +237,8 @@ async fn held<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     }
 }
 
-/// What to make of rotations that earlier runs began, without their answers, oldest first; at least one.
+/// What to make of rotations that earlier runs began, without their answers, oldest first; at least
+/// one.
 async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     sink: Probed<'_, S>,
@@ -229,7 +256,9 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     if let Some(fingerprint) = recorded {
         let old = held(ports, sink, keyset, order).await.map(|(_, secret)| secret);
         let old = old.filter(|secret| Some(&secret.fingerprint()) == fingerprint);
-        let before = old.and_then(|secret| secret.prefix()).or_else(|| begun.first().and_then(|first| present_then(first.intent())));
+        let before = old
+            .and_then(|secret| secret.prefix())
+            .or_else(|| begun.first().and_then(|first| present_then(first.intent())));
         match fate(ports, &keyset.id, before.as_ref(), &order.patience).await {
             Fate::NotDone => {
                 for unknown in begun {
@@ -239,14 +268,18 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             }
             Fate::NotKnown => {
                 let why =
-                    "an earlier run ended before the answer to a rotation came, and whether it was done cannot be found out".to_owned();
+                    "an earlier run ended before the answer to a rotation came, and whether it was \
+                     done cannot be found out".to_owned();
                 return Ok(Outcome::Failed { why, help: Some(way_out(order.label)) });
             }
-            // Whose key it is that took the place of the recorded one is not told: it lives on for as long as was asked then, or for a
-            // day.
+            // Whose key it is that took the place of the recorded one is not told: it lives on for
+            // as long as was asked then, or for a day.
             Fate::Done => {
                 let now = ports.clock.now();
-                expires_at = begun.last().and_then(|last| asked_overlap(last.intent(), now)).or_else(|| a_day_on(now));
+                expires_at = begun
+                    .last()
+                    .and_then(|last| asked_overlap(last.intent(), now))
+                    .or_else(|| a_day_on(now));
             }
         }
     }
@@ -264,8 +297,11 @@ async fn with_overlap<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<Outcome, LedgerError> {
     let order = Order { expires_at, patience: Patience { ..order.patience }, ..*order };
     Ok(match rotate(ports, sink, keyset, &order, begun).await? {
-        // The account takes no overlap: its plan has none, or as many keys as can be wait for their end.
-        Outcome::Failed { why, help: None } => Outcome::Failed { why, help: Some(way_out(order.label)) },
+        // The account takes no overlap: its plan has none, or as many keys as can be wait for their
+        // end.
+        Outcome::Failed { why, help: None } => {
+            Outcome::Failed { why, help: Some(way_out(order.label)) }
+        }
         other => other,
     })
 }
@@ -273,8 +309,10 @@ async fn with_overlap<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 /// What a person can do where nobody can say whose the present key is.
 fn way_out(label: &Label) -> String {
     format!(
-        "`keyform secrets rotate {label} --overlap 24h` makes a new key and keeps the present one alive for a day; where the plan has no \
-         overlap, or five keys wait for their end, `keyform secrets rotate {label} --now` ends it at once, whoever uses it"
+        "`keyform secrets rotate {label} --overlap 24h` makes a new key and keeps the present one \
+         alive for a day; where the plan has no \
+         overlap, or five keys wait for their end, `keyform secrets rotate {label} --now` ends it \
+         at once, whoever uses it"
     )
 }
 
@@ -289,12 +327,15 @@ fn present_then(intent: &Intent) -> Option<KeyPrefix> {
 /// The overlap that a rotation asked for, from now on.
 fn asked_overlap(intent: &Intent, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     match &intent.what {
-        Creation::SecretKey { expires_at: Some(at), .. } => now.checked_add(at.duration_since(intent.at)).ok(),
+        Creation::SecretKey { expires_at: Some(at), .. } => {
+            now.checked_add(at.duration_since(intent.at)).ok()
+        }
         _ => None,
     }
 }
 
-/// What to do about a rotation whose answer is lost, and how the next one is to treat the key of now.
+/// What to do about a rotation whose answer is lost, and how the next one is to treat the key of
+/// now.
 async fn lost<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     unknown: Unknown,
@@ -307,7 +348,8 @@ async fn lost<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         return ports::void(ports.ledger, unknown).await;
     }
     if fate == Fate::NotKnown && expires_at.is_some() {
-        // Asking again with the same overlap is safe whatever happened; this one stays open until another is recorded.
+        // Asking again with the same overlap is safe whatever happened; this one stays open until
+        // another is recorded.
         older.push(unknown);
         return Ok(());
     }
@@ -352,8 +394,14 @@ pub async fn no_room<A: Api>(api: &A, id: &KeysetId, label: &Label) -> Option<Ou
     };
     let waiting = keys.iter().filter(|key| key.expires_at.is_some()).count();
     (waiting >= EXPIRING_MAX).then(|| Outcome::Failed {
-        why: format!("{waiting} of its keys wait for their end, and the API takes no more: nothing was done"),
-        help: Some(format!("`keyform secrets keys {label}` shows them; wait, or end one: keyform secrets expire {label} PREFIX --now")),
+        why: format!(
+            "{waiting} of its keys wait for their end, and the API takes no more: nothing \
+                      was done"
+        ),
+        help: Some(format!(
+            "`keyform secrets keys {label}` shows them; wait, or end one: keyform \
+                            secrets expire {label} PREFIX --now"
+        )),
     })
 }
 
@@ -374,6 +422,10 @@ pub async fn permanent<A: Api>(api: &A, id: &KeysetId) -> Option<KeyPrefix> {
 }
 
 /// The entry of a keyset's secret key.
-pub fn entry(namespace: ports::Namespace, project: &crate::keyset::ProjectName, label: &Label) -> SecretName {
+pub fn entry(
+    namespace: ports::Namespace,
+    project: &crate::keyset::ProjectName,
+    label: &Label,
+) -> SecretName {
     SecretName { namespace, project: project.clone(), item: Item::Keyset(label.clone()) }
 }

@@ -1,5 +1,5 @@
-//! Carries an approved plan out: apps, then keysets several at a time, then what got lost on the way, then secret keys. What
-//! earlier runs left was looked for before the plan was made.
+//! Carries an approved plan out: apps, then keysets several at a time, then what got lost on the
+//! way, then secret keys. What earlier runs left was looked for before the plan was made.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,18 +23,20 @@ use crate::keyset::wire::body;
 use crate::keyset::{AppId, Call, FieldId, Label, Sha256Hash, Value};
 use crate::plan::{Action, Reason, Rotation};
 use crate::ports::{
-    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed, SecretName, Sink, Unknown,
+    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed,
+    SecretName, Sink, Unknown,
 };
 
 /// Posts of one create in one run: the first, and one more after its absence was proved.
 const MOST_POSTS: u32 = 2;
-/// Creates under way: while some wait for the disk or the sink, others send. One request at a time is one create at a time.
+/// Creates under way: while some wait for the disk or the sink, others send. One request at a time
+/// is one create at a time.
 fn under_way(parallelism: usize) -> usize {
     if parallelism <= 1 { 1 } else { 4 * parallelism }
 }
 
-/// Carries the plan out and says what happened to each step. One failure does not stop the others; a journal that
-/// cannot be written stops everything, a sink that fails stops the creates.
+/// Carries the plan out and says what happened to each step. One failure does not stop the others;
+/// a journal that cannot be written stops everything, a sink that fails stops the creates.
 pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     approved: &Approved,
@@ -42,7 +44,12 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Report {
     let open = std::mem::take(&mut context.open);
     let worker = Worker::new(&context);
-    let run = Run { ports, worker: &worker, requests: Semaphore::new(context.parallelism.max(1)), actions: &approved.plan().actions };
+    let run = Run {
+        ports,
+        worker: &worker,
+        requests: Semaphore::new(context.parallelism.max(1)),
+        actions: &approved.plan().actions,
+    };
     let steps = run.all(open).await;
     Report { steps, interrupted: worker.interrupted(), ledger_failed: worker.ledger_failed() }
 }
@@ -78,13 +85,20 @@ enum Far {
 impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     async fn all(&self, open: Vec<Intent>) -> Vec<(Step, Outcome)> {
         let mut ended: Vec<Ended> = Vec::new();
-        let mut apps: BTreeMap<Label, AppId> =
-            self.worker.context.recorded.apps.iter().map(|(label, app)| (label.clone(), app.id.clone())).collect();
+        let mut apps: BTreeMap<Label, AppId> = self
+            .worker
+            .context
+            .recorded
+            .apps
+            .iter()
+            .map(|(label, app)| (label.clone(), app.id.clone()))
+            .collect();
         self.apps(&mut apps, &mut ended).await;
 
         // Before what turns it on is sent.
         self.uploads(true, &mut ended).await;
-        let keysets = |a: &&Action| matches!(a, Action::CreateKeyset { .. } | Action::UpdateKeyset { .. });
+        let keysets =
+            |a: &&Action| matches!(a, Action::CreateKeyset { .. } | Action::UpdateKeyset { .. });
         let apps = &apps;
         let far = stream::iter(self.actions.iter().enumerate().filter(|(_, a)| keysets(a)))
             .map(|(at, action)| async move { self.keyset(at, action, apps).await })
@@ -101,11 +115,17 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.into_iter().map(|(_, step)| step).collect()
     }
 
-    // ------------------------------------------------------------------------------------------------------ apps
+    // ---------------------------------------------------------------------------------------------
+    // apps
 
     /// Few, and what follows needs them: one after the other.
     async fn apps(&self, apps: &mut BTreeMap<Label, AppId>, ended: &mut Vec<Ended>) {
-        let makes = |a: &Action| matches!(a, Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. });
+        let makes = |a: &Action| {
+            matches!(
+                a,
+                Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. }
+            )
+        };
         for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| makes(a)) {
             let label = action.label();
             let verb = match action {
@@ -129,27 +149,47 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     async fn app_action(&self, action: &Action) -> Result<Outcome, LedgerError> {
         let record = async |label: &Label, app: RecordedApp| {
             let id = app.id.clone();
-            self.ports.ledger.append(Entry::App { label: label.clone(), app, intent: None }).await.map(|()| Outcome::App { id })
+            self.ports
+                .ledger
+                .append(Entry::App { label: label.clone(), app, intent: None })
+                .await
+                .map(|()| Outcome::App { id })
         };
         match action {
-            Action::CreateApp { reason: Reason::Unfinished { .. }, .. } => Ok(Outcome::Skipped { why: UNRESOLVED.to_owned() }),
+            Action::CreateApp { reason: Reason::Unfinished { .. }, .. } => {
+                Ok(Outcome::Skipped { why: UNRESOLVED.to_owned() })
+            }
             Action::CreateApp { label, name, .. } => {
-                let known = self.worker.context.live.apps.values().filter(|a| a.name == *name).map(|a| a.id.clone()).collect();
-                let intent = self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
+                let known = self
+                    .worker
+                    .context
+                    .live
+                    .apps
+                    .values()
+                    .filter(|a| a.name == *name)
+                    .map(|a| a.id.clone())
+                    .collect();
+                let intent =
+                    self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
                 self.app(ports::intend(self.ports.ledger, intent).await?).await
             }
-            Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await {
-                Ok(app) => record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await,
+            Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await
+            {
+                Ok(app) => {
+                    record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await
+                }
                 Err(error) => Ok(Outcome::failed(&error)),
             },
             Action::AdoptApp { label, id, name, .. } => {
-                record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false }).await
+                record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false })
+                    .await
             }
             _ => Ok(Outcome::Nothing),
         }
     }
 
-    /// Carries an app's create to its end: post it, look for it if its answer is lost, post again only what is proved absent.
+    /// Carries an app's create to its end: post it, look for it if its answer is lost, post again
+    /// only what is proved absent.
     async fn app(&self, mut fresh: Fresh) -> Result<Outcome, LedgerError> {
         for posts in 1.. {
             let (unknown, why) = match create::app(self.ports, fresh).await? {
@@ -157,11 +197,25 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 Tried::Lost(unknown, why) => (unknown, why),
             };
             let lost = Lost::now(unknown, self.ports.clock, self.ports.clock.monotonic());
-            match resolve::apps(self.ports.api, self.ports.clock, vec![lost], self.worker.patience()).await.pop() {
-                Some(Resolution::Mine(unknown, app)) => return create::found_app(self.ports.ledger, unknown, *app).await,
+            match resolve::apps(
+                self.ports.api,
+                self.ports.clock,
+                vec![lost],
+                self.worker.patience(),
+            )
+            .await
+            .pop()
+            {
+                Some(Resolution::Mine(unknown, app)) => {
+                    return create::found_app(self.ports.ledger, unknown, *app).await;
+                }
                 // No new work after an interrupt, and another post is new work.
-                Some(Resolution::Absent(_)) if (self.worker.context.stop)() => return Ok(interrupted(&why)),
-                Some(Resolution::Absent(_)) if posts == MOST_POSTS => return Ok(Outcome::Unknown { why: AGAIN.to_owned() }),
+                Some(Resolution::Absent(_)) if (self.worker.context.stop)() => {
+                    return Ok(interrupted(&why));
+                }
+                Some(Resolution::Absent(_)) if posts == MOST_POSTS => {
+                    return Ok(Outcome::Unknown { why: AGAIN.to_owned() });
+                }
                 Some(Resolution::Absent(proof)) => fresh = proof,
                 Some(other) => return Ok(unresolved(&why, "apps", &other)),
                 None => return Ok(Outcome::Unknown { why }),
@@ -170,28 +224,44 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         Ok(Outcome::Unknown { why: AGAIN.to_owned() })
     }
 
-    // --------------------------------------------------------------------------------------------------- keysets
+    // ---------------------------------------------------------------------------------------------
+    // keysets
 
     /// One create or update of the plan.
     async fn keyset(&self, at: usize, action: &Action, apps: &BTreeMap<Label, AppId>) -> Far {
         let label = action.label();
-        let verb = if matches!(action, Action::CreateKeyset { .. }) { Verb::CreateKeyset } else { Verb::UpdateKeyset };
+        let verb = if matches!(action, Action::CreateKeyset { .. }) {
+            Verb::CreateKeyset
+        } else {
+            Verb::UpdateKeyset
+        };
         let step = Step { verb, label: label.clone() };
         let Action::CreateKeyset { app, reason, .. } = action else {
             return Far::Ended((at, self.step(step, self.update(action)).await));
         };
-        let skip = |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
+        let skip =
+            |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
         if matches!(reason, Reason::Unfinished { .. }) {
             return skip(UNRESOLVED.to_owned());
         }
         if let Err(skipped) = self.worker.begin(&step) {
             return Far::Ended((at, self.worker.end(step, *skipped)));
         }
-        let Some(app_id) = apps.get(app) else { return skip(format!("its app `{app}` could not be created")) };
-        let Some(sink) = self.ports.sink else { return skip("no sink was probed for its secret".to_owned()) };
+        let Some(app_id) = apps.get(app) else {
+            return skip(format!("its app `{app}` could not be created"));
+        };
+        let Some(sink) = self.ports.sink else {
+            return skip("no sink was probed for its secret".to_owned());
+        };
         let order = self.order(at, step.clone(), action, app, app_id);
         let keyset = self.worker.context.recorded.keysets.get(label);
-        let whose = Whose { label, keyset, coming: None, recorded: self.worker.context.recorded, keeps: false };
+        let whose = Whose {
+            label,
+            keyset,
+            coming: None,
+            recorded: self.worker.context.recorded,
+            keeps: false,
+        };
         if let Some(refused) = entry::taken(sink, &order.name, &whose).await {
             return Far::Ended((at, self.worker.end(step, refused)));
         }
@@ -211,7 +281,16 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 ports::withdraw(self.ports.ledger, fresh).await?;
                 return Ok(Tried::Done(Outcome::Skipped { why }, None));
             }
-            create::keyset(self.ports, sink, fresh, &order.name, &order.body, &order.settings, permit).await
+            create::keyset(
+                self.ports,
+                sink,
+                fresh,
+                &order.name,
+                &order.body,
+                &order.settings,
+                permit,
+            )
+            .await
         };
         match tried.await {
             Ok(Tried::Done(outcome, keyset)) => {
@@ -224,11 +303,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 self.worker.searching(&order.step);
                 Far::Lost(Box::new(order), unknown, why, self.ports.clock.monotonic())
             }
-            Err(error) => Far::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error)))),
+            Err(error) => {
+                Far::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error))))
+            }
         }
     }
 
-    /// Looks for the creates whose answers got lost, all together, and sends again what is proved absent.
+    /// Looks for the creates whose answers got lost, all together, and sends again what is proved
+    /// absent.
     async fn look_for_the_lost(&self, mut far: Vec<Far>, ended: &mut Vec<Ended>) {
         for posts in 1..=MOST_POSTS {
             let (mut lost, mut about) = (Vec::new(), Vec::new());
@@ -244,23 +326,40 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             if lost.is_empty() {
                 return;
             }
-            let resolutions = resolve::keysets(self.ports.api, self.ports.clock, lost, &self.worker.taken, self.worker.patience()).await;
+            let resolutions = resolve::keysets(
+                self.ports.api,
+                self.ports.clock,
+                lost,
+                &self.worker.taken,
+                self.worker.patience(),
+            )
+            .await;
             far = stream::iter(about.into_iter().zip(resolutions))
                 .map(|((order, why), resolution)| async move {
                     match (resolution, self.ports.sink) {
                         (Resolution::Mine(unknown, live), _) => {
-                            let outcome = self.found(&order.step.label, unknown, *live, &order.settings).await;
+                            let outcome = self
+                                .found(&order.step.label, unknown, *live, &order.settings)
+                                .await;
                             Far::Ended((order.at, self.end(order.step, outcome)))
                         }
                         // No new work after an interrupt, and another post is new work.
-                        (Resolution::Absent(_), _) if self.worker.stopped(Verb::CreateKeyset).is_some() => {
+                        (Resolution::Absent(_), _)
+                            if self.worker.stopped(Verb::CreateKeyset).is_some() =>
+                        {
                             Far::Ended((order.at, self.worker.end(order.step, interrupted(&why))))
                         }
-                        (Resolution::Absent(_), _) if posts == MOST_POSTS => {
-                            Far::Ended((order.at, self.worker.end(order.step, Outcome::Unknown { why: AGAIN.to_owned() })))
+                        (Resolution::Absent(_), _) if posts == MOST_POSTS => Far::Ended((
+                            order.at,
+                            self.worker.end(order.step, Outcome::Unknown { why: AGAIN.to_owned() }),
+                        )),
+                        (Resolution::Absent(proof), Some(sink)) => {
+                            self.post(sink, *order, Some(proof)).await
                         }
-                        (Resolution::Absent(proof), Some(sink)) => self.post(sink, *order, Some(proof)).await,
-                        (other, _) => Far::Ended((order.at, self.worker.end(order.step, unresolved(&why, "keysets", &other)))),
+                        (other, _) => Far::Ended((
+                            order.at,
+                            self.worker.end(order.step, unresolved(&why, "keysets", &other)),
+                        )),
                     }
                 })
                 .buffer_unordered(self.worker.context.parallelism.max(1))
@@ -273,7 +372,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }));
     }
 
-    /// Records a keyset that turned out to be ours, and makes it a secret key, since nobody has seen the one it has.
+    /// Records a keyset that turned out to be ours, and makes it a secret key, since nobody has
+    /// seen the one it has.
     async fn found(
         &self,
         label: &Label,
@@ -281,23 +381,37 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         live: LiveKeyset,
         settings: &[(FieldId, Value)],
     ) -> Result<Outcome, LedgerError> {
-        let (mut outcome, keyset) = create::found(self.ports.api, self.ports.ledger, unknown, live, settings).await?;
+        let (mut outcome, keyset) =
+            create::found(self.ports.api, self.ports.ledger, unknown, live, settings).await?;
         let (Some(mut keyset), Some(sink)) = (keyset, self.ports.sink) else { return Ok(outcome) };
         self.worker.note(label, (*keyset).clone());
         // A secret key that nobody could keep helps nobody.
         if self.worker.stopped(Verb::RotateSecret).is_some() {
             return Ok(outcome);
         }
-        let rotated = rotate::repair(self.ports, sink, &mut keyset, &self.rotation(label, &self.entry(label)), Vec::new()).await?;
+        let rotated = rotate::repair(
+            self.ports,
+            sink,
+            &mut keyset,
+            &self.rotation(label, &self.entry(label)),
+            Vec::new(),
+        )
+        .await?;
         self.worker.note(label, *keyset);
         if let Outcome::Created { secret, waits, .. } = &mut outcome {
             match rotated {
-                Outcome::Rotated { secret: new, waits: sealed, .. } => (*secret, *waits) = (new, sealed),
+                Outcome::Rotated { secret: new, waits: sealed, .. } => {
+                    (*secret, *waits) = (new, sealed)
+                }
                 Outcome::Failed { why, .. } | Outcome::Unknown { why } => {
                     *secret = SecretRecord::Missing {
                         current: None,
                         held: None,
-                        why: format!("the answer to the create was lost, and a new secret key could not be made: {why}").into(),
+                        why: format!(
+                            "the answer to the create was lost, and a new secret key \
+                                      could not be made: {why}"
+                        )
+                        .into(),
                     };
                 }
                 _ => {}
@@ -307,7 +421,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 
     async fn update(&self, action: &Action) -> Result<Outcome, LedgerError> {
-        let Action::UpdateKeyset { label, changes, .. } = action else { return Ok(Outcome::Nothing) };
+        let Action::UpdateKeyset { label, changes, .. } = action else {
+            return Ok(Outcome::Nothing);
+        };
         let Some(mut keyset) = self.worker.record(label) else {
             return Ok(Outcome::Skipped { why: "it is not in the state".to_owned() });
         };
@@ -343,14 +459,27 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 
     async fn upload(&self, action: &Action) -> Result<Outcome, LedgerError> {
-        let Action::UploadPush { label, id, push, file, texts, sha256, switch_off, .. } = action else { return Ok(Outcome::Nothing) };
+        let Action::UploadPush { label, id, push, file, texts, sha256, switch_off, .. } = action
+        else {
+            return Ok(Outcome::Nothing);
+        };
         let skipped = |why: &str| Ok(Outcome::Skipped { why: why.to_owned() });
         // What is recorded from before is gone where the plan creates it.
-        let old = self.worker.context.recorded.keysets.get(label).filter(|_| id.is_none()).map(|keyset| &keyset.id);
-        let Some(mut keyset) = self.worker.record(label).filter(|keyset| Some(&keyset.id) != old) else {
+        let old = self
+            .worker
+            .context
+            .recorded
+            .keysets
+            .get(label)
+            .filter(|_| id.is_none())
+            .map(|keyset| &keyset.id);
+        let Some(mut keyset) = self.worker.record(label).filter(|keyset| Some(&keyset.id) != old)
+        else {
             return skipped("its keyset was not created");
         };
-        let Some(content) = self.worker.context.push.get(file) else { return skipped("its file was not read") };
+        let Some(content) = self.worker.context.push.get(file) else {
+            return skipped("its file was not read");
+        };
         let _permit = self.requests.acquire().await;
         let upload = Upload { push: *push, texts, sha256, content, switch_off: *switch_off };
         let outcome = push::upload(self.ports, label, &mut keyset, &upload).await;
@@ -366,15 +495,21 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 let Some(keyset) = self.worker.record(label) else { return Ok(Outcome::Nothing) };
                 let keyset = RecordedKeyset { protect: Some(*protect), ..keyset };
                 self.worker.note(label, keyset.clone());
-                let entry = Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None };
-                self.ports.ledger.append(entry).await.map(|()| Outcome::Protected { protect: *protect })
+                let entry =
+                    Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None };
+                self.ports
+                    .ledger
+                    .append(entry)
+                    .await
+                    .map(|()| Outcome::Protected { protect: *protect })
             };
             let step = Step { verb: Verb::ProtectKeyset, label: label.clone() };
             ended.push((at, self.step(step, work).await));
         }
     }
 
-    /// Deletes and forgets what nobody declares any more: last, so that nothing is gone before what takes its place is there.
+    /// Deletes and forgets what nobody declares any more: last, so that nothing is gone before what
+    /// takes its place is there.
     async fn removals(&self, ended: &mut Vec<Ended>) {
         self.removals_of(false, ended).await;
         self.removals_of(true, ended).await;
@@ -384,12 +519,16 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     async fn removals_of(&self, apps: bool, ended: &mut Vec<Ended>) {
         let wanted = |(_, a): &(usize, &Action)| a.is_removal() && a.is_app() == apps;
         if let Some(why) = self.not_all_good(ended) {
-            let skipped = self.actions.iter().enumerate().filter(wanted).filter_map(|(at, action)| {
-                Some((
-                    at,
-                    self.worker.end(Step { verb: removal(action)?, label: action.label().clone() }, Outcome::Skipped { why: why.clone() }),
-                ))
-            });
+            let skipped =
+                self.actions.iter().enumerate().filter(wanted).filter_map(|(at, action)| {
+                    Some((
+                        at,
+                        self.worker.end(
+                            Step { verb: removal(action)?, label: action.label().clone() },
+                            Outcome::Skipped { why: why.clone() },
+                        ),
+                    ))
+                });
             return ended.extend(skipped.collect::<Vec<_>>());
         }
         let done = stream::iter(self.actions.iter().enumerate().filter(wanted))
@@ -405,14 +544,26 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let label = action.label();
         let step = Step { verb: removal(action)?, label: label.clone() };
         let forgotten = async |app, id: String| {
-            self.ports.ledger.append(Entry::Forgotten { label: label.clone(), app }).await.map(|()| Outcome::Forgotten { id })
+            self.ports
+                .ledger
+                .append(Entry::Forgotten { label: label.clone(), app })
+                .await
+                .map(|()| Outcome::Forgotten { id })
         };
         let work = async {
             match action {
                 Action::DeleteKeyset { .. } => {
-                    let Some(keyset) = self.worker.record(label) else { return Ok(Outcome::Nothing) };
+                    let Some(keyset) = self.worker.record(label) else {
+                        return Ok(Outcome::Nothing);
+                    };
                     let _permit = self.requests.acquire().await;
-                    remove::keyset(self.ports, label, &keyset, &self.entry(keyset.sink_label(label))).await
+                    remove::keyset(
+                        self.ports,
+                        label,
+                        &keyset,
+                        &self.entry(keyset.sink_label(label)),
+                    )
+                    .await
                 }
                 Action::DeleteApp { id, .. } => remove::app(self.ports, label, id).await,
                 Action::ForgetKeyset { id, .. } => forgotten(false, id.to_string()).await,
@@ -426,15 +577,20 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     /// Why nothing is deleted: something that was to be there is not.
     fn not_all_good(&self, ended: &[Ended]) -> Option<String> {
         let failed = ended.iter().find(|(_, (_, outcome))| !outcome.is_good());
-        failed.map(|(_, (step, _))| format!("nothing is deleted while something else is not done: {}", step.label))
+        failed.map(|(_, (step, _))| {
+            format!("nothing is deleted while something else is not done: {}", step.label)
+        })
     }
 
-    // ----------------------------------------------------------------------------------------------- secret keys
+    // ---------------------------------------------------------------------------------------------
+    // secret keys
 
     /// Makes the secret keys that are missing, and ends the rotations that earlier runs began.
     async fn secret_keys(&self, open: Vec<Intent>, ended: &mut Vec<Ended>) {
         let planned = self.actions.iter().enumerate().filter_map(|(at, action)| match action {
-            Action::RotateSecret { label, why: Rotation::Due { overlap, .. }, .. } => Some((at, label, Some(*overlap))),
+            Action::RotateSecret { label, why: Rotation::Due { overlap, .. }, .. } => {
+                Some((at, label, Some(*overlap)))
+            }
             Action::RotateSecret { label, .. } => Some((at, label, None)),
             _ => None,
         });
@@ -445,7 +601,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             overlaps.extend(overlap.map(|overlap| (label, overlap)));
         }
         let overlaps = &overlaps;
-        for (n, intent) in open.into_iter().enumerate().filter(|(_, i)| matches!(i.what, Creation::SecretKey { .. })) {
+        for (n, intent) in open
+            .into_iter()
+            .enumerate()
+            .filter(|(_, i)| matches!(i.what, Creation::SecretKey { .. }))
+        {
             let label = intent.what.label().clone();
             match wanted.iter_mut().find(|(_, _, l, _)| *l == label) {
                 Some((.., intents)) => intents.push(intent),
@@ -456,7 +616,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             .map(|(at, verb, label, left)| async move {
                 let step = Step { verb, label: label.clone() };
                 let planned = at < self.actions.len();
-                (at, self.step(step, self.secret_key(&label, left, overlaps.get(&label).copied(), planned)).await)
+                (
+                    at,
+                    self.step(
+                        step,
+                        self.secret_key(&label, left, overlaps.get(&label).copied(), planned),
+                    )
+                    .await,
+                )
             })
             .buffer_unordered(self.worker.context.parallelism.max(1))
             .collect::<Vec<_>>()
@@ -464,16 +631,24 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.extend(done);
     }
 
-    /// `overlap`: how long the key of before works on, where somebody is using it. `planned`: or only what earlier runs left.
-    async fn secret_key(&self, label: &Label, left: Vec<Intent>, overlap: Option<Duration>, planned: bool) -> Result<Outcome, LedgerError> {
+    /// `overlap`: how long the key of before works on, where somebody is using it. `planned`: or
+    /// only what earlier runs left.
+    async fn secret_key(
+        &self,
+        label: &Label,
+        left: Vec<Intent>,
+        overlap: Option<Duration>,
+        planned: bool,
+    ) -> Result<Outcome, LedgerError> {
         let Some(mut keyset) = self.worker.record(label) else {
             for intent in left {
                 ports::void(self.ports.ledger, ports::left_open(intent)).await?;
             }
             return Ok(Outcome::Nothing);
         };
-        let (left, others): (Vec<Intent>, Vec<Intent>) =
-            left.into_iter().partition(|i| matches!(&i.what, Creation::SecretKey { id, .. } if *id == keyset.id));
+        let (left, others): (Vec<Intent>, Vec<Intent>) = left
+            .into_iter()
+            .partition(|i| matches!(&i.what, Creation::SecretKey { id, .. } if *id == keyset.id));
         for intent in others {
             // Its keyset is not recorded any more, and the label stands for another one.
             ports::void(self.ports.ledger, ports::left_open(intent)).await?;
@@ -481,11 +656,16 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         if left.is_empty() && !planned {
             return Ok(Outcome::Nothing);
         }
-        let Some(sink) = self.ports.sink else { return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() }) };
+        let Some(sink) = self.ports.sink else {
+            return Ok(Outcome::Skipped { why: "no sink was probed for its secret".to_owned() });
+        };
         let name = self.entry(keyset.sink_label(label));
-        let expires_at = overlap.and_then(|overlap| self.ports.clock.now().checked_add(overlap).ok());
+        let expires_at =
+            overlap.and_then(|overlap| self.ports.clock.now().checked_add(overlap).ok());
         if overlap.is_some() && expires_at.is_none() {
-            return Ok(Outcome::Skipped { why: "the overlap ends after the end of time".to_owned() });
+            return Ok(Outcome::Skipped {
+                why: "the overlap ends after the end of time".to_owned(),
+            });
         }
         let order = rotate::Order { expires_at, ..self.rotation(label, &name) };
         let _permit = self.requests.acquire().await;
@@ -500,10 +680,15 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         outcome
     }
 
-    // --------------------------------------------------------------------------------------------------- helpers
+    // ---------------------------------------------------------------------------------------------
+    // helpers
 
     /// A step from its beginning to its end, unless something speaks against beginning it.
-    async fn step(&self, step: Step, work: impl Future<Output = Result<Outcome, LedgerError>>) -> (Step, Outcome) {
+    async fn step(
+        &self,
+        step: Step,
+        work: impl Future<Output = Result<Outcome, LedgerError>>,
+    ) -> (Step, Outcome) {
         match self.worker.begin(&step) {
             Ok(()) => {
                 let outcome = work.await;
@@ -521,7 +706,10 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     /// The request of a create and what is written down about it.
     fn order(&self, at: usize, step: Step, action: &Action, app: &Label, app_id: &AppId) -> Order {
         let settings = settings(action);
-        let text = |field: &str| match settings.iter().find(|(f, _)| Some(*f) == FieldId::find("keyset", field)) {
+        let text = |field: &str| match settings
+            .iter()
+            .find(|(f, _)| Some(*f) == FieldId::find("keyset", field))
+        {
             Some((_, Value::Text(text))) => text.clone(),
             _ => "".into(),
         };
@@ -535,18 +723,32 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         if !config.is_empty() {
             request.insert("config".to_owned(), config.into());
         }
-        // Only what could be taken for the new keyset later, so that an apply of N creates writes O(N) bytes.
+        // Only what could be taken for the new keyset later, so that an apply of N creates writes
+        // O(N) bytes.
         let known = self.worker.known(app_id, &name);
-        let body_digest = Sha256Hash::of(serde_json::Value::Object(request.clone()).to_string()).to_string().into();
+        let body_digest = Sha256Hash::of(serde_json::Value::Object(request.clone()).to_string())
+            .to_string()
+            .into();
         let label = step.label.clone();
         // A plan creates under a label that is recorded only if that one is gone.
-        let replaces = self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
+        let replaces =
+            self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
         let protect = match action {
             Action::CreateKeyset { protect, .. } => *protect,
             _ => None,
         };
         let (app, app_id) = (app.clone(), app_id.clone());
-        let what = Creation::Keyset { label: label.clone(), app, app_id, name, r#type, body_digest, known, replaces, protect };
+        let what = Creation::Keyset {
+            label: label.clone(),
+            app,
+            app_id,
+            name,
+            r#type,
+            body_digest,
+            known,
+            replaces,
+            protect,
+        };
         Order { at, name: self.entry(&label), step, settings, body: request, what }
     }
 
@@ -555,7 +757,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 
     fn rotation<'r>(&'r self, label: &'r Label, name: &'r SecretName) -> rotate::Order<'r> {
-        rotate::Order { label, name, expires_at: None, patience: self.worker.patience(), recorded: self.worker.context.recorded }
+        rotate::Order {
+            label,
+            name,
+            expires_at: None,
+            patience: self.worker.patience(),
+            recorded: self.worker.context.recorded,
+        }
     }
 
     fn intent(&self, what: Creation) -> Intent {
@@ -578,7 +786,9 @@ const AGAIN: &str = "its answer was lost again and again";
 
 fn settings(action: &Action) -> Vec<(FieldId, Value)> {
     match action {
-        Action::CreateKeyset { settings, .. } => settings.iter().map(|c| (c.field, c.to.clone())).collect(),
+        Action::CreateKeyset { settings, .. } => {
+            settings.iter().map(|c| (c.field, c.to.clone())).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,5 @@
-//! Changes to what exists. Name and type are one call, configuration another; each is recorded when it is done.
+//! Changes to what exists. Name and type are one call, configuration another; each is recorded when
+//! it is done.
 
 use super::context::Ports;
 use super::report::{Outcome, differing};
@@ -18,8 +19,11 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 ) -> Result<Outcome, LedgerError> {
     let mut wrong = Vec::new();
     for call in [Call::Keyset, Call::Config] {
-        let sent: Vec<(FieldId, Value)> =
-            changes.iter().filter(|c| c.field.section().call == call).map(|c| (c.field, c.to.clone())).collect();
+        let sent: Vec<(FieldId, Value)> = changes
+            .iter()
+            .filter(|c| c.field.section().call == call)
+            .map(|c| (c.field, c.to.clone()))
+            .collect();
         if sent.is_empty() {
             continue;
         }
@@ -33,13 +37,25 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         keyset.seen.absorb(&answer);
         keyset.applied_at = Some(ports.clock.now());
         wrong.extend(differing);
-        ports.ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
+        ports
+            .ledger
+            .append(Entry::Keyset {
+                label: label.clone(),
+                keyset: Box::new(keyset.clone()),
+                intent: None,
+            })
+            .await?;
         protocol::reached(Point::UpdateAnswered);
     }
     Ok(Outcome::Updated { differing: wrong })
 }
 
-async fn send<A: Api>(api: &A, keyset: &RecordedKeyset, call: Call, sent: &[(FieldId, Value)]) -> Result<Observed, ApiError> {
+async fn send<A: Api>(
+    api: &A,
+    keyset: &RecordedKeyset,
+    call: Call,
+    sent: &[(FieldId, Value)],
+) -> Result<Observed, ApiError> {
     let body = body(call, sent.iter().map(|(f, v)| (*f, v)));
     match call {
         Call::Keyset => api.patch_keyset(&keyset.id, &body).await.map(|live| live.observed),

@@ -1,4 +1,5 @@
-//! What all phases of a run share: whether a step may begin, what is known by now, and the story for progress and report.
+//! What all phases of a run share: whether a step may begin, what is known by now, and the story
+//! for progress and report.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -46,7 +47,13 @@ fn names(live: &Live) -> Names<'_> {
 impl<'a> Worker<'a> {
     pub fn new(context: &'a Context<'a>) -> Worker<'a> {
         let taken = context.recorded.keysets.values().map(|k| k.id.clone()).collect();
-        Worker { context, brake: Brake::default(), taken: RefCell::new(taken), records: RefCell::default(), names: names(context.live) }
+        Worker {
+            context,
+            brake: Brake::default(),
+            taken: RefCell::new(taken),
+            records: RefCell::default(),
+            names: names(context.live),
+        }
     }
 
     /// Keysets of that app and name in the account, before this run.
@@ -55,7 +62,11 @@ impl<'a> Worker<'a> {
     }
 
     pub fn record(&self, label: &Label) -> Option<RecordedKeyset> {
-        self.records.borrow().get(label).or_else(|| self.context.recorded.keysets.get(label)).cloned()
+        self.records
+            .borrow()
+            .get(label)
+            .or_else(|| self.context.recorded.keysets.get(label))
+            .cloned()
     }
 
     pub fn note(&self, label: &Label, keyset: RecordedKeyset) {
@@ -79,7 +90,12 @@ impl<'a> Worker<'a> {
             return Some(format!("the journal cannot be written: {why}"));
         }
         if matches!(verb, Verb::CreateKeyset | Verb::RotateSecret) {
-            return self.brake.sink.borrow().as_ref().map(|why| format!("no secret can be stored any more: {why}"));
+            return self
+                .brake
+                .sink
+                .borrow()
+                .as_ref()
+                .map(|why| format!("no secret can be stored any more: {why}"));
         }
         None
     }
@@ -102,7 +118,9 @@ impl<'a> Worker<'a> {
     /// A journal that fails: no further work may be begun.
     pub fn broken(&self, error: &LedgerError) -> Outcome {
         self.brake.ledger.borrow_mut().get_or_insert_with(|| error.to_string());
-        Outcome::Unknown { why: format!("{error}: what was done is not recorded; the next run looks for it") }
+        Outcome::Unknown {
+            why: format!("{error}: what was done is not recorded; the next run looks for it"),
+        }
     }
 
     /// Tells how a step ended, and draws the brake if it says so.

@@ -1,5 +1,6 @@
-//! The log as bytes: a line a record, each naming the hash of the one before. So nothing can be changed or taken out unseen as long
-//! as something follows it that is known to be right: another record, or the hash that the state file keeps.
+//! The log as bytes: a line a record, each naming the hash of the one before. So nothing can be
+//! changed or taken out unseen as long as something follows it that is known to be right: another
+//! record, or the hash that the state file keeps.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +17,9 @@ pub struct RecordHash(Sha256Hash);
 
 impl RecordHash {
     pub fn parse(text: &str) -> Result<RecordHash, &'static str> {
-        Sha256Hash::parse(text).map(RecordHash).ok_or("a record of the log is named by 64 hexadecimal digits")
+        Sha256Hash::parse(text)
+            .map(RecordHash)
+            .ok_or("a record of the log is named by 64 hexadecimal digits")
     }
 }
 impl fmt::Display for RecordHash {
@@ -47,7 +50,8 @@ pub struct Chain {
     pub whole: u64,
 }
 
-/// One whole line. `None`: a record of a keyform that knows more, or none at all, which is a flaw too.
+/// One whole line. `None`: a record of a keyform that knows more, or none at all, which is a flaw
+/// too.
 pub struct Line {
     pub number: usize,
     pub hash: RecordHash,
@@ -70,9 +74,16 @@ impl fmt::Display for Flaw {
         match self {
             Flaw::NoRecord { line } => write!(f, "line {line} is no record: it was changed"),
             Flaw::Unlinked { line } => {
-                write!(f, "line {line} follows a record that is not there: what stood before it was changed, moved or taken out")
+                write!(
+                    f,
+                    "line {line} follows a record that is not there: what stood before it was \
+                     changed, moved or taken out"
+                )
             }
-            Flaw::Absent { hash } => write!(f, "record {hash} is known, and not there: the end of the log was changed or taken out"),
+            Flaw::Absent { hash } => write!(
+                f,
+                "record {hash} is known, and not there: the end of the log was changed or taken out"
+            ),
         }
     }
 }
@@ -102,14 +113,24 @@ impl Chain {
             seen.insert(hash);
             chain.lines.push(Line { number, hash, record: serde_json::from_slice(text).ok() });
         }
-        chain.heads = chain.lines.iter().map(|line| line.hash).filter(|hash| !followed.contains(hash)).collect();
+        chain.heads = chain
+            .lines
+            .iter()
+            .map(|line| line.hash)
+            .filter(|hash| !followed.contains(hash))
+            .collect();
         chain
     }
 
     /// What is known to have been written has to be here.
     pub fn expect(&mut self, known: &[RecordHash]) {
         let there: HashSet<RecordHash> = self.lines.iter().map(|line| line.hash).collect();
-        self.flaws.extend(known.iter().filter(|hash| !there.contains(hash)).map(|hash| Flaw::Absent { hash: *hash }));
+        self.flaws.extend(
+            known
+                .iter()
+                .filter(|hash| !there.contains(hash))
+                .map(|hash| Flaw::Absent { hash: *hash }),
+        );
     }
 
     /// A record as a line, and the hash that the next one names.

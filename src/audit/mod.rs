@@ -1,4 +1,5 @@
-//! The audit log as values: what a record says, and the chain that the records make. Pure: the file is `state`'s.
+//! The audit log as values: what a record says, and the chain that the records make. Pure: the file
+//! is `state`'s.
 
 mod chain;
 mod record;

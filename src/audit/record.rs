@@ -1,4 +1,5 @@
-//! What one line of the log says. No secret: bodies of requests hold none, those of answers are not noted.
+//! What one line of the log says. No secret: bodies of requests hold none, those of answers are not
+//! noted.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +9,8 @@ use crate::keyset::{Fingerprint, Label, ProjectName};
 /// One line of the log, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The records that nothing followed yet when this one was written: one, none for the first, several once two branches of
-    /// version control were merged.
+    /// The records that nothing followed yet when this one was written: one, none for the first,
+    /// several once two branches of version control were merged.
     pub prev: Vec<RecordHash>,
     pub at: jiff::Timestamp,
     /// Of one command; the same in all of its records.
@@ -33,7 +34,8 @@ pub enum What {
         lineage: uuid::Uuid,
         serial: u64,
     },
-    /// What is carried out from here on, and who consented to it: `asked`, `yes`, `file`, or `hash`.
+    /// What is carried out from here on, and who consented to it: `asked`, `yes`, `file`, or
+    /// `hash`.
     Plan { hash: Box<str>, consent: Box<str> },
     /// About to be sent: every POST, PATCH and DELETE. What an upload carries is not in `body`.
     Request {

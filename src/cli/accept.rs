@@ -25,36 +25,57 @@ struct Edit {
     to: Value,
 }
 
-/// Writes what the account has into the TOML, for what was named: `LABEL`, `LABEL.FIELD`, `LABEL.SECTION` or `app:LABEL`.
-/// All of it or nothing, once it is proved that the project then says exactly this more.
-pub fn run(session: &Session, drift: &Drift, wanted: &[String], output: &Output) -> anyhow::Result<Exit> {
+/// Writes what the account has into the TOML, for what was named: `LABEL`, `LABEL.FIELD`,
+/// `LABEL.SECTION` or `app:LABEL`. All of it or nothing, once it is proved that the project then
+/// says exactly this more.
+pub fn run(
+    session: &Session,
+    drift: &Drift,
+    wanted: &[String],
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let desired = &session.project.desired;
     let mut edits: Vec<Edit> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     for text in wanted {
         let before = edits.len() + notes.len();
         match Wanted::parse(desired, text)? {
-            Wanted::App(label) => edits.extend(drift.findings.iter().filter_map(|finding| app_name(desired, finding, label))),
+            Wanted::App(label) => edits.extend(
+                drift.findings.iter().filter_map(|finding| app_name(desired, finding, label)),
+            ),
             Wanted::Keyset(label, among) => {
-                let findings = drift.findings.iter().filter(|f| matches!(f, Finding::Field { label: l, .. } if l == label));
+                let findings = drift
+                    .findings
+                    .iter()
+                    .filter(|f| matches!(f, Finding::Field { label: l, .. } if l == label));
                 for finding in findings {
-                    let Finding::Field { field, who, declared, live, .. } = finding else { continue };
+                    let Finding::Field { field, who, declared, live, .. } = finding else {
+                        continue;
+                    };
                     if !among.as_ref().is_none_or(|among| among.contains(field)) {
                         continue;
                     }
-                    // Nobody changed it in the account, so there is nothing to take over; who names the field means it.
+                    // Nobody changed it in the account, so there is nothing to take over; who names
+                    // the field means it.
                     if *who == Who::Toml && among.is_none() {
-                        notes.push(format!("{label}: {field} was changed in the TOML and not in the account; it is left as it is"));
+                        notes.push(format!(
+                            "{label}: {field} was changed in the TOML and not in \
+                                            the account; it is left as it is"
+                        ));
                         continue;
                     }
-                    let table = desired.keysets.get(label).map_or(Origin { file: 0, start: 0, end: 0 }, |keyset| keyset.origin);
+                    let table = desired
+                        .keysets
+                        .get(label)
+                        .map_or(Origin { file: 0, start: 0, end: 0 }, |keyset| keyset.origin);
                     let target = Target::Field(label.clone(), *field);
                     edits.push(Edit { target, table, from: declared.clone(), to: live.clone() });
                 }
             }
         }
         if edits.len() + notes.len() == before {
-            notes.push(format!("{}: the account has nothing else than is declared", terminal(text)));
+            notes
+                .push(format!("{}: the account has nothing else than is declared", terminal(text)));
         }
     }
     edits.sort_by(|a, b| (&a.table, name_of(&a.target)).cmp(&(&b.table, name_of(&b.target))));
@@ -80,16 +101,27 @@ impl<'a> Wanted<'a> {
             };
         }
         // Labels may hold dots, so the longest one that fits is meant.
-        let fits = |label: &&Label| text.strip_prefix(label.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        let Some(label) = desired.keysets.keys().filter(fits).max_by_key(|label| label.as_str().len()) else {
+        let fits = |label: &&Label| {
+            text.strip_prefix(label.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let Some(label) =
+            desired.keysets.keys().filter(fits).max_by_key(|label| label.as_str().len())
+        else {
             return Err(unknown("keyset", text, desired.keysets.keys()));
         };
-        let Some(name) = text.get(label.as_str().len() + 1..).filter(|name| !name.is_empty()) else {
+        let Some(name) = text.get(label.as_str().len() + 1..).filter(|name| !name.is_empty())
+        else {
             return Ok(Wanted::Keyset(label, None));
         };
-        let fields: BTreeSet<FieldId> = FieldId::all().filter(|id| id.to_string() == name || id.section().name == name).collect();
+        let fields: BTreeSet<FieldId> = FieldId::all()
+            .filter(|id| id.to_string() == name || id.section().name == name)
+            .collect();
         if fields.is_empty() {
-            let failure = Failure::new(Exit::Error, format!("there is no field {}: nothing was accepted", terminal(name)));
+            let failure = Failure::new(
+                Exit::Error,
+                format!("there is no field {}: nothing was accepted", terminal(name)),
+            );
             let names: Vec<String> = FieldId::all().map(|id| id.to_string()).collect();
             return Err(match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => failure.help(format!("did you mean `{label}.{near}`?")).into(),
@@ -101,7 +133,10 @@ impl<'a> Wanted<'a> {
 }
 
 fn unknown<'l>(what: &str, text: &str, labels: impl Iterator<Item = &'l Label>) -> anyhow::Error {
-    let failure = Failure::new(Exit::Error, format!("no {what} `{}` is declared: nothing was accepted", terminal(text)));
+    let failure = Failure::new(
+        Exit::Error,
+        format!("no {what} `{}` is declared: nothing was accepted", terminal(text)),
+    );
     match nearest(text, labels.map(Label::as_str)) {
         Some(near) => failure.help(format!("did you mean `{near}`?")).into(),
         None => failure.help("what nobody declares is taken over with `keyform adopt`").into(),
@@ -112,7 +147,12 @@ fn app_name(desired: &Desired, finding: &Finding, wanted: &Label) -> Option<Edit
     let Finding::AppName { label, declared, live, .. } = finding else { return None };
     let table = desired.apps.get(label).filter(|_| label == wanted)?.origin;
     let text = |text: &str| Value::Text(text.into());
-    Some(Edit { target: Target::AppName(label.clone()), table, from: text(declared), to: text(live) })
+    Some(Edit {
+        target: Target::AppName(label.clone()),
+        table,
+        from: text(declared),
+        to: text(live),
+    })
 }
 
 /// New texts by the number of their file.
@@ -122,13 +162,19 @@ fn edited(session: &Session, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, S
         let file = table.file as usize;
         let Some(source) = session.sources.files.get(file) else { continue };
         let text = files.entry(file).or_insert_with(|| source.text.clone());
-        let refused = |why: String| Failure::new(Exit::Refused, format!("{}: {why}: nothing was written", name_of(target)));
+        let refused = |why: String| {
+            Failure::new(Exit::Refused, format!("{}: {why}: nothing was written", name_of(target)))
+        };
         if let Target::Field(_, field) = target
             && field.field().accept(to.clone()).is_err()
         {
-            let why = format!("the account has {}, which cannot be declared", terminal(&to.to_string()));
+            let why =
+                format!("the account has {}, which cannot be declared", terminal(&to.to_string()));
             return Err(refused(why)
-                .help("take the line out by hand, or name it in `ignore`: then the account's value is left alone")
+                .help(
+                    "take the line out by hand, or name it in `ignore`: then the account's value \
+                       is left alone",
+                )
                 .into());
         }
         *text = edit::set(text, target, to).map_err(refused)?;
@@ -138,20 +184,35 @@ fn edited(session: &Session, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, S
 
 /// The project as it will be is one, and differs from the one of now in nothing else.
 fn prove(session: &Session, edits: &[Edit], files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
-    let source = |(n, source): (usize, &Source)| Source::new(source.path.clone(), files.get(&n).unwrap_or(&source.text).clone());
-    let loaded = config::read(Sources { files: session.sources.files.iter().enumerate().map(source).collect() });
-    let errors: Vec<_> = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+    let source = |(n, source): (usize, &Source)| {
+        Source::new(source.path.clone(), files.get(&n).unwrap_or(&source.text).clone())
+    };
+    let loaded = config::read(Sources {
+        files: session.sources.files.iter().enumerate().map(source).collect(),
+    });
+    let errors: Vec<_> = loaded
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .cloned()
+        .collect();
     let Some(project) = loaded.project.filter(|_| errors.is_empty()) else {
         let told = "with what the account has the project would not be valid: nothing was written";
-        return Err(Failure::new(Exit::Refused, format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()))
-            .help("accept what belongs together at once: `keyform drift --accept LABEL`")
-            .into());
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()),
+        )
+        .help("accept what belongs together at once: `keyform drift --accept LABEL`")
+        .into());
     };
     let mut expected = values(&session.project.desired);
     expected.extend(edits.iter().map(|edit| (name_of(&edit.target), edit.to.clone())));
     if values(&project.desired) != expected {
-        let told = "editing the TOML would change something else too, which is a bug in keyform: nothing was written";
-        return Err(Failure::new(Exit::Error, told).help("please report it with the TOML; change the values by hand meanwhile").into());
+        let told = "editing the TOML would change something else too, which is a bug in keyform: \
+                    nothing was written";
+        return Err(Failure::new(Exit::Error, told)
+            .help("please report it with the TOML; change the values by hand meanwhile")
+            .into());
     }
     Ok(())
 }
@@ -159,7 +220,9 @@ fn prove(session: &Session, edits: &[Edit], files: &BTreeMap<usize, String>) -> 
 /// Every declared value by its name.
 fn values(desired: &Desired) -> BTreeMap<String, Value> {
     let fields = desired.keysets.iter().flat_map(|(label, keyset)| {
-        keyset.settings.iter().map(|setting| (name_of(&Target::Field(label.clone(), setting.field)), setting.value.clone()))
+        keyset.settings.iter().map(|setting| {
+            (name_of(&Target::Field(label.clone(), setting.field)), setting.value.clone())
+        })
     });
     let apps = desired.apps.iter().filter_map(|(label, app)| match &app.source {
         crate::keyset::views::AppSource::Managed { name, .. } => {
@@ -178,13 +241,17 @@ fn name_of(target: &Target) -> String {
 }
 
 fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
-    let sources: Vec<(&Source, &String)> = files.iter().filter_map(|(n, text)| Some((session.sources.files.get(*n)?, text))).collect();
+    let sources: Vec<(&Source, &String)> =
+        files.iter().filter_map(|(n, text)| Some((session.sources.files.get(*n)?, text))).collect();
     for (source, _) in &sources {
         let path = session.dir.join(&source.path);
         if disk::read(&path)?.unwrap_or_default() != source.text.as_bytes() {
-            return Err(Failure::new(Exit::Refused, format!("{} was changed meanwhile: nothing was written", path.display()))
-                .help("run again")
-                .into());
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{} was changed meanwhile: nothing was written", path.display()),
+            )
+            .help("run again")
+            .into());
         }
     }
     for (source, text) in sources {
@@ -194,7 +261,9 @@ fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<(
 }
 
 fn tell(session: &Session, edits: &[Edit], notes: &[String], output: &Output) {
-    let path = |edit: &Edit| session.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path);
+    let path = |edit: &Edit| {
+        session.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path)
+    };
     if output.is_json() {
         let accepted: Vec<_> = edits
             .iter()

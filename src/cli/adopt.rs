@@ -25,7 +25,8 @@ use crate::state::{Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The label of a keyset that is declared and not created yet; --id says which one of the account it is
+    /// The label of a keyset that is declared and not created yet; --id says which one of the
+    /// account it is
     #[arg(requires = "id", conflicts_with_all = ["all", "app"])]
     label: Option<String>,
     /// A keyset's id; may be repeated where no label is named
@@ -48,9 +49,16 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(&session, "adopt", output)?;
     if !snapshot.open.is_empty() {
-        return Err(Failure::new(Exit::Refused, "an earlier run began something whose end is not known: nothing was adopted")
-            .help("`keyform apply` finds out what became of it, and may find the keyset that you want to adopt")
-            .into());
+        return Err(Failure::new(
+            Exit::Refused,
+            "an earlier run began something whose end is not \
+                                                known: nothing was adopted",
+        )
+        .help(
+            "`keyform apply` finds out what became of it, and may find the keyset that you \
+                   want to adopt",
+        )
+        .into());
     }
     let connection = session.connect(&args.connect).await?;
     let result = adopt(&session, args, output, &connection.client, &store, &snapshot).await;
@@ -72,11 +80,15 @@ async fn adopt(
     let (recorded, parallelism) = (&snapshot.recorded, usize::from(args.connect.parallelism));
     let account = refresh::listed(api, &SystemClock, recorded, parallelism).await?;
     let chosen = chosen(args, &account, recorded)?;
-    let mut chosen: Vec<LiveKeyset> =
-        stream::iter(chosen).map(|live| adopt::with_config(api, live)).buffer_unordered(parallelism).try_collect().await?;
+    let mut chosen: Vec<LiveKeyset> = stream::iter(chosen)
+        .map(|live| adopt::with_config(api, live))
+        .buffer_unordered(parallelism)
+        .try_collect()
+        .await?;
     chosen.sort_by(|a, b| (&a.app_id, &a.id).cmp(&(&b.app_id, &b.id)));
 
-    // What is declared and waits for a create takes its keyset by name; the rest gets a declaration.
+    // What is declared and waits for a create takes its keyset by name; the rest gets a
+    // declaration.
     let desired = &session.project.desired;
     let mut declared: Vec<(Label, LiveKeyset)> = Vec::new();
     let mut others: Vec<LiveKeyset> = Vec::new();
@@ -89,11 +101,13 @@ async fn adopt(
                 Some(label) => {
                     if let Some((_, first)) = declared.iter().find(|(other, _)| *other == label) {
                         let told = format!(
-                            "keysets {} and {} have the app and name that `{label}` declares: nothing was adopted",
+                            "keysets {} and {} have the app and name that `{label}` declares: \
+                             nothing was adopted",
                             first.id, live.id
                         );
                         let help = format!(
-                            "say which one it is: keyform adopt {label} --id ID; and declare the other one under a name of its own"
+                            "say which one it is: keyform adopt {label} --id ID; and declare the \
+                             other one under a name of its own"
                         );
                         return Err(Failure::new(Exit::Refused, told).help(help).into());
                     }
@@ -103,31 +117,48 @@ async fn adopt(
             }
         }
     }
-    let (project, declaration) =
-        if others.is_empty() { (None, Declaration::default()) } else { declaration(session, recorded, &account, &apps, &others)? };
+    let (project, declaration) = if others.is_empty() {
+        (None, Declaration::default())
+    } else {
+        declaration(session, recorded, &account, &apps, &others)?
+    };
     let desired = project.as_ref().map_or(desired, |project| &project.desired);
 
     let mut text = String::new();
     let mut adopted: Vec<(Label, KeysetId)> = Vec::new();
-    let others = declaration.keysets.iter().filter_map(|(label, id)| Some((label.clone(), others.iter().find(|k| k.id == *id)?.clone())));
+    let others = declaration.keysets.iter().filter_map(|(label, id)| {
+        Some((label.clone(), others.iter().find(|k| k.id == *id)?.clone()))
+    });
     let all: Vec<(Label, LiveKeyset)> = declared.into_iter().chain(others).collect();
     let labels = app_labels(desired, recorded, &account);
     let by_label: BTreeMap<&Label, &AppId> = labels.iter().map(|(id, label)| (label, id)).collect();
     for (label, live) in &all {
         let Some(keyset) = desired.keysets.get(label) else { continue };
-        if let (None, Some(app)) = (recorded.apps.get(&keyset.app), by_label.get(&keyset.app).and_then(|id| account.apps.get(*id))) {
-            let managed = desired.apps.get(&keyset.app).is_some_and(|app| matches!(app.source, AppSource::Managed { .. }));
+        if let (None, Some(app)) = (
+            recorded.apps.get(&keyset.app),
+            by_label.get(&keyset.app).and_then(|id| account.apps.get(*id)),
+        ) {
+            let managed = desired
+                .apps
+                .get(&keyset.app)
+                .is_some_and(|app| matches!(app.source, AppSource::Managed { .. }));
             adopt::app(store, &keyset.app, app, managed).await?;
         }
         adopt::keyset(store, &Adoption { label, desired: keyset, live }).await?;
-        text.push_str(&format!("{GOOD}✓{GOOD:#} keyset {label} adopted {DIM}(id {}){DIM:#}\n", live.id));
+        text.push_str(&format!(
+            "{GOOD}✓{GOOD:#} keyset {label} adopted {DIM}(id {}){DIM:#}\n",
+            live.id
+        ));
         adopted.push((label.clone(), live.id.clone()));
     }
     for note in &declaration.notes {
         text.push_str(&format!("{WARN}*{WARN:#} {}\n", terminal(note)));
     }
     if output.is_json() {
-        let keysets: Vec<_> = adopted.iter().map(|(label, id)| serde_json::json!({"label": label, "id": id})).collect();
+        let keysets: Vec<_> = adopted
+            .iter()
+            .map(|(label, id)| serde_json::json!({"label": label, "id": id}))
+            .collect();
         output.json(&serde_json::json!({
             "format_version": 1, "kind": "adopt", "exit_code": 0, "keysets": keysets,
             "declared": declaration.keysets.len(), "notes": declaration.notes,
@@ -136,12 +167,17 @@ async fn adopt(
     }
     let new = declaration.keysets.len();
     if new > 0 {
-        text.push_str(&format!("{} declared at the end of {}.\n", count(new, "keyset"), config::MAIN_FILE));
+        text.push_str(&format!(
+            "{} declared at the end of {}.\n",
+            count(new, "keyset"),
+            config::MAIN_FILE
+        ));
     }
     text.push_str(&match adopted.len() {
         0 => "Nothing to adopt: every keyset that was asked for is managed already.\n".to_owned(),
         n => format!(
-            "{} adopted. Their secret keys are in other hands: `keyform secrets import` takes one that you have, `keyform secrets rotate` \
+            "{} adopted. Their secret keys are in other hands: `keyform secrets import` takes one \
+             that you have, `keyform secrets rotate` \
              makes a new one.\n",
             count(n, "keyset")
         ),
@@ -152,11 +188,18 @@ async fn adopt(
 
 /// The keysets that were asked for and are not managed yet.
 fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Vec<LiveKeyset>> {
-    let known: BTreeMap<&KeysetId, &Label> = recorded.keysets.iter().map(|(label, keyset)| (&keyset.id, label)).collect();
+    let known: BTreeMap<&KeysetId, &Label> =
+        recorded.keysets.iter().map(|(label, keyset)| (&keyset.id, label)).collect();
     let mut chosen: BTreeMap<KeysetId, LiveKeyset> = BTreeMap::new();
     for text in &args.id {
         let Some((id, live)) = account.keysets.iter().find(|(id, _)| id.as_str() == text) else {
-            let failure = Failure::new(Exit::Error, format!("the account does not show a keyset {}: nothing was adopted", terminal(text)));
+            let failure = Failure::new(
+                Exit::Error,
+                format!(
+                    "the account does not show a keyset {}: nothing was adopted",
+                    terminal(text)
+                ),
+            );
             return Err(match nearest(text, account.keysets.keys().map(KeysetId::as_str)) {
                 Some(near) => failure.help(format!("did you mean {near}?")),
                 None => failure.help("`keyform drift` lists what nobody manages"),
@@ -164,23 +207,39 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
             .into());
         };
         if let Some(label) = known.get(id) {
-            let failure = Failure::new(Exit::Refused, format!("keyset {id} is managed already, as `{label}`: nothing was adopted"));
-            return Err(failure.help(format!("to give it another label: keyform state mv {label} NEW")).into());
+            let failure = Failure::new(
+                Exit::Refused,
+                format!("keyset {id} is managed already, as `{label}`: nothing was adopted"),
+            );
+            return Err(failure
+                .help(format!("to give it another label: keyform state mv {label} NEW"))
+                .into());
         }
         chosen.insert(id.clone(), live.clone());
     }
     if args.label.is_some() && chosen.len() != 1 {
-        return Err(Failure::new(Exit::Error, "a label stands for one keyset: name one --id").into());
+        return Err(
+            Failure::new(Exit::Error, "a label stands for one keyset: name one --id").into()
+        );
     }
     let mut wanted: BTreeSet<&AppId> = BTreeSet::new();
     for text in &args.app {
-        let found: Vec<&AppId> =
-            account.apps.values().filter(|app| app.id.as_str() == text || *app.name == **text).map(|app| &app.id).collect();
+        let found: Vec<&AppId> = account
+            .apps
+            .values()
+            .filter(|app| app.id.as_str() == text || *app.name == **text)
+            .map(|app| &app.id)
+            .collect();
         match found[..] {
             [id] => _ = wanted.insert(id),
             [] => {
-                let failure =
-                    Failure::new(Exit::Error, format!("the account does not show an app {}: nothing was adopted", terminal(text)));
+                let failure = Failure::new(
+                    Exit::Error,
+                    format!(
+                        "the account does not show an app {}: nothing was adopted",
+                        terminal(text)
+                    ),
+                );
                 let names = account.apps.values().flat_map(|app| [&*app.name, app.id.as_str()]);
                 return Err(match nearest(text, names) {
                     Some(near) => failure.help(format!("did you mean {}?", terminal(near))).into(),
@@ -189,7 +248,10 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
             }
             _ => {
                 let ids: Vec<&str> = found.iter().map(|id| id.as_str()).collect();
-                let failure = Failure::new(Exit::Error, format!("several apps have the name {}: nothing was adopted", terminal(text)));
+                let failure = Failure::new(
+                    Exit::Error,
+                    format!("several apps have the name {}: nothing was adopted", terminal(text)),
+                );
                 return Err(failure.help(format!("name one by its id: {}", ids.join(", "))).into());
             }
         }
@@ -202,7 +264,8 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
     Ok(chosen.into_values().collect())
 }
 
-/// Which label each app of the account has: as recorded, as declared by id, or by a name that only one app has.
+/// Which label each app of the account has: as recorded, as declared by id, or by a name that only
+/// one app has.
 fn app_labels(desired: &Desired, recorded: &Recorded, account: &Live) -> BTreeMap<AppId, Label> {
     let mut labels: BTreeMap<AppId, Label> = BTreeMap::new();
     for (label, app) in &desired.apps {
@@ -222,9 +285,19 @@ fn app_labels(desired: &Desired, recorded: &Recorded, account: &Live) -> BTreeMa
 }
 
 /// The keyset that is declared under that label and is to be this one.
-fn one(desired: &Desired, recorded: &Recorded, apps: &BTreeMap<AppId, Label>, text: &str, live: &LiveKeyset) -> anyhow::Result<Label> {
-    let Some((label, keyset)) = desired.keysets.iter().find(|(label, _)| label.as_str() == text) else {
-        let failure = Failure::new(Exit::Error, format!("no keyset `{}` is declared: nothing was adopted", terminal(text)));
+fn one(
+    desired: &Desired,
+    recorded: &Recorded,
+    apps: &BTreeMap<AppId, Label>,
+    text: &str,
+    live: &LiveKeyset,
+) -> anyhow::Result<Label> {
+    let Some((label, keyset)) = desired.keysets.iter().find(|(label, _)| label.as_str() == text)
+    else {
+        let failure = Failure::new(
+            Exit::Error,
+            format!("no keyset `{}` is declared: nothing was adopted", terminal(text)),
+        );
         return Err(match nearest(text, desired.keysets.keys().map(Label::as_str)) {
             Some(near) => failure.help(format!("did you mean `{near}`?")),
             None => failure.help("without a label `keyform adopt --id ID` writes a declaration"),
@@ -232,30 +305,48 @@ fn one(desired: &Desired, recorded: &Recorded, apps: &BTreeMap<AppId, Label>, te
         .into());
     };
     if let Some(known) = recorded.keysets.get(label) {
-        let failure = Failure::new(Exit::Refused, format!("`{label}` stands for keyset {} already: nothing was adopted", known.id));
-        return Err(failure.help(format!("if that one is of no more use: keyform state rm {label}")).into());
+        let failure = Failure::new(
+            Exit::Refused,
+            format!("`{label}` stands for keyset {} already: nothing was adopted", known.id),
+        );
+        return Err(failure
+            .help(format!("if that one is of no more use: keyform state rm {label}"))
+            .into());
     }
     if apps.get(&live.app_id) != Some(&keyset.app) {
-        let told =
-            format!("keyset {} is in app {}, and `{label}` is declared in app `{}`: nothing was adopted", live.id, live.app_id, keyset.app);
-        return Err(Failure::new(Exit::Refused, told).help("a keyset never moves to another app: declare it in the app it is in").into());
+        let told = format!(
+            "keyset {} is in app {}, and `{label}` is declared in app `{}`: nothing was adopted",
+            live.id, live.app_id, keyset.app
+        );
+        return Err(Failure::new(Exit::Refused, told)
+            .help("a keyset never moves to another app: declare it in the app it is in")
+            .into());
     }
     Ok(label.clone())
 }
 
 /// A keyset that is declared with that app and name, and not created yet.
-fn waiting(desired: &Desired, recorded: &Recorded, apps: &BTreeMap<AppId, Label>, live: &LiveKeyset) -> Option<Label> {
+fn waiting(
+    desired: &Desired,
+    recorded: &Recorded,
+    apps: &BTreeMap<AppId, Label>,
+    live: &LiveKeyset,
+) -> Option<Label> {
     let field = FieldId::find("keyset", "name")?;
     let (app, name) = (apps.get(&live.app_id)?, live.observed.get(field)?);
     let same = |keyset: &crate::keyset::views::DesiredKeyset| {
-        keyset.app == *app && keyset.settings.get(field).is_some_and(|setting| setting.value == *name)
+        keyset.app == *app
+            && keyset.settings.get(field).is_some_and(|setting| setting.value == *name)
     };
-    let mut found = desired.keysets.iter().filter(|(label, keyset)| !recorded.keysets.contains_key(label) && same(keyset));
+    let mut found = desired
+        .keysets
+        .iter()
+        .filter(|(label, keyset)| !recorded.keysets.contains_key(label) && same(keyset));
     found.next().map(|(label, _)| label.clone())
 }
 
-/// Writes what declares the keysets to the end of keyform.toml, after it is proved that the project stays one. Gives back the
-/// project as it is then.
+/// Writes what declares the keysets to the end of keyform.toml, after it is proved that the project
+/// stays one. Gives back the project as it is then.
 fn declaration(
     session: &Session,
     recorded: &Recorded,
@@ -264,13 +355,24 @@ fn declaration(
     others: &[LiveKeyset],
 ) -> anyhow::Result<(Option<Project>, Declaration)> {
     let desired = &session.project.desired;
-    let needed: BTreeSet<&AppId> = others.iter().map(|live| &live.app_id).filter(|id| !apps.contains_key(*id)).collect();
-    let labels = desired.apps.keys().chain(desired.keysets.keys()).chain(recorded.apps.keys()).chain(recorded.keysets.keys());
+    let needed: BTreeSet<&AppId> =
+        others.iter().map(|live| &live.app_id).filter(|id| !apps.contains_key(*id)).collect();
+    let labels = desired
+        .apps
+        .keys()
+        .chain(desired.keysets.keys())
+        .chain(recorded.apps.keys())
+        .chain(recorded.keysets.keys());
     let mut taken: BTreeSet<String> = labels.map(|label| label.as_str().to_lowercase()).collect();
     taken.extend(session.sources.files.iter().flat_map(|source| profile_names(&source.text)));
     let mut seen = BTreeSet::new();
     let found = Found {
-        ambiguous: account.apps.values().map(|app| &*app.name).filter(|name| !seen.insert(*name)).collect(),
+        ambiguous: account
+            .apps
+            .values()
+            .map(|app| &*app.name)
+            .filter(|name| !seen.insert(*name))
+            .collect(),
         apps: needed.into_iter().filter_map(|id| account.apps.get(id)).collect(),
         keysets: others.iter().collect(),
         known_apps: apps,
@@ -284,19 +386,30 @@ fn declaration(
         .chain(included.iter().map(|source| Source::new(source.path.clone(), source.text.clone())))
         .collect();
     let loaded = config::read(Sources { files });
-    let errors: Vec<_> = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+    let errors: Vec<_> = loaded
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .cloned()
+        .collect();
     if loaded.project.is_none() || !errors.is_empty() {
         let told = "what the account has could not be declared: nothing was written";
-        return Err(Failure::new(Exit::Error, format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()))
-            .help("adopt the others by --id, and declare these by hand: `keyform adopt LABEL --id ID`")
-            .into());
+        return Err(Failure::new(
+            Exit::Error,
+            format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()),
+        )
+        .help("adopt the others by --id, and declare these by hand: `keyform adopt LABEL --id ID`")
+        .into());
     }
     let path = session.dir.join(config::MAIN_FILE);
     let now = disk::read(&path)?.unwrap_or_default();
     if now != main.text.as_bytes() {
-        return Err(Failure::new(Exit::Refused, format!("{} was changed meanwhile: nothing was written", path.display()))
-            .help("run again")
-            .into());
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} was changed meanwhile: nothing was written", path.display()),
+        )
+        .help("run again")
+        .into());
     }
     disk::replace(&path, text.as_bytes())?;
     Ok((loaded.project, declaration))
@@ -304,6 +417,14 @@ fn declaration(
 
 /// Names of profiles, as the text has them: a new one is to have another name.
 fn profile_names(text: &str) -> Vec<String> {
-    let named = |line: &str| Some(line.trim().strip_prefix("[profile.")?.trim_end_matches(']').trim_matches('"').to_lowercase());
+    let named = |line: &str| {
+        Some(
+            line.trim()
+                .strip_prefix("[profile.")?
+                .trim_end_matches(']')
+                .trim_matches('"')
+                .to_lowercase(),
+        )
+    };
     text.lines().filter_map(named).collect()
 }

@@ -39,7 +39,8 @@ pub struct Args {
     /// A plan that `plan --out` saved: exactly that is done, without asking, or nothing
     #[arg(value_name = "FILE", conflicts_with_all = ["target", "allow_irreversible", "recreate", "delete", "limit", "approve"])]
     plan: Option<PathBuf>,
-    /// The hash of the plan that was reviewed (`plan --format json` tells it): if the plan of now has another one, nothing is done
+    /// The hash of the plan that was reviewed (`plan --format json` tells it): if the plan of now
+    /// has another one, nothing is done
     #[arg(long, value_name = "HASH", value_parser = PlanHash::parse)]
     approve: Option<PlanHash>,
     #[command(flatten)]
@@ -49,7 +50,8 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Seconds that a create whose answer was lost may take to show up in the account, before it counts as not made
+    /// Seconds that a create whose answer was lost may take to show up in the account, before it
+    /// counts as not made
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     settle: u64,
     #[command(flatten)]
@@ -58,7 +60,9 @@ pub struct Args {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    output.event(|| events::begin(session.project.desired.project.as_str(), env!("CARGO_PKG_VERSION")));
+    output.event(|| {
+        events::begin(session.project.desired.project.as_str(), env!("CARGO_PKG_VERSION"))
+    });
     let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &session)).transpose()?;
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(&session, "apply", output)?;
@@ -66,7 +70,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         loaded.same_state(&snapshot)?;
     }
     let connection = session.connect_to_change(&args.connect, &store).await?;
-    let result = apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
+    let result =
+        apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
     // What was done is folded and written down whatever became of the rest.
     let folded = store.fold();
     let closed = connection.close().await;
@@ -88,7 +93,8 @@ async fn apply(
     snapshot: Snapshot,
 ) -> anyhow::Result<Exit> {
     let sinks = sinks::all(session)?;
-    let Earlier { steps: earlier, snapshot } = earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
+    let Earlier { steps: earlier, snapshot } =
+        earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
     let (policy, now) = match loaded {
         // What was due then is due, and nothing else.
@@ -96,7 +102,10 @@ async fn apply(
         None => (args.policy.policy(session), SystemClock.now()),
     };
     // A hash is given for what was shown, and that is shown.
-    let policy = Policy { allow_irreversible: policy.allow_irreversible || args.approve.is_some(), ..policy };
+    let policy = Policy {
+        allow_irreversible: policy.allow_irreversible || args.approve.is_some(),
+        ..policy
+    };
     let (files, contents) = push::read(session);
     let plan = plan::make(session, &snapshot, Some(&live), &policy, now, &files)?;
     if let Some(loaded) = loaded {
@@ -119,7 +128,8 @@ async fn apply(
         view.show(&plan, false, Exit::Done);
     }
 
-    let unsealed = snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
+    let unsealed =
+        snapshot.open.iter().filter(|open| open.sealed.is_none()).map(|open| open.intent.clone());
     let rotations: Vec<Intent> = unsealed
         .filter(|intent| matches!(intent.what, Creation::SecretKey { .. }))
         .map(|intent| under_the_new_label(intent, &plan))
@@ -127,7 +137,8 @@ async fn apply(
         .collect();
 
     // Before anybody is asked: a plan that cannot be carried out is no question.
-    let probed = if needs_sink(&plan, &rotations) { Some(sinks::first_usable(&sinks).await?) } else { None };
+    let probed =
+        if needs_sink(&plan, &rotations) { Some(sinks::first_usable(&sinks).await?) } else { None };
     let envelope = match probed {
         Some(sink) => sinks::envelope(session, sink).await?,
         None => Envelope::none(),
@@ -137,7 +148,11 @@ async fn apply(
     let github = mirrors::reach(&copies).await?;
     // What earlier runs began is not a question any more.
     let reviewed = loaded.is_some() || args.approve.is_some();
-    let consent = if reviewed || plan.actions.is_empty() && rotations.is_empty() { Consent::Flag } else { consent(args, session, output)? };
+    let consent = if reviewed || plan.actions.is_empty() && rotations.is_empty() {
+        Consent::Flag
+    } else {
+        consent(args, session, output)?
+    };
     let how = match consent {
         _ if loaded.is_some() => "file",
         _ if args.approve.is_some() => "hash",
@@ -145,7 +160,8 @@ async fn apply(
         Consent::Person => "asked",
     };
     store.log().plan(&PlanHash::of(&plan, &session.project.desired.project).to_string(), how)?;
-    let approved = apply::approve(plan, consent).map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
+    let approved = apply::approve(plan, consent)
+        .map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
@@ -163,8 +179,15 @@ async fn apply(
     for (step, outcome) in &moved {
         progress.event(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
     }
-    let ports =
-        Ports { api: &connection.client, ledger: store, escrow: &envelope, sink: probed, clock: &SystemClock, kept: &kept, homes: &homes };
+    let ports = Ports {
+        api: &connection.client,
+        ledger: store,
+        escrow: &envelope,
+        sink: probed,
+        clock: &SystemClock,
+        kept: &kept,
+        homes: &homes,
+    };
     let context = Context {
         project: &session.project.desired.project,
         namespace: session.namespace(),
@@ -181,9 +204,17 @@ async fn apply(
     let mut done = apply::run(&ports, &approved, context).await;
     if let (Some(github), None) = (&github, &done.ledger_failed) {
         let stop = || stop.load(Ordering::SeqCst);
-        let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|event| progress.event(&event) };
+        let sender = Sender {
+            session,
+            store,
+            kept: &kept,
+            again: false,
+            stop: &stop,
+            on_event: &|event| progress.event(&event),
+        };
         let (steps, ended) = sender.send(github, &copies).await;
-        done.interrupted |= stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
+        done.interrupted |=
+            stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
         done.steps.extend(steps);
         done.ledger_failed = ended.err().map(|error| error.to_string());
     }
@@ -195,13 +226,23 @@ async fn apply(
         Format::Jsonl => output.event(|| events::report(&done)),
         Format::Markdown => output.raw(&report::for_markdown(&done)),
         Format::Github => {
-            let counts = serde_json::Map::from_iter(report::tally(&done).map(|(name, n)| (name.to_owned(), n.into())));
+            let counts = serde_json::Map::from_iter(
+                report::tally(&done).map(|(name, n)| (name.to_owned(), n.into())),
+            );
             let changed = done.steps.iter().any(|(_, outcome)| outcome.is_done());
-            github::tell(output, &report::for_github(&done), &report::for_markdown(&done), &github::outputs(&counts.into(), changed, exit));
+            github::tell(
+                output,
+                &report::for_github(&done),
+                &report::for_markdown(&done),
+                &github::outputs(&counts.into(), changed, exit),
+            );
         }
         _ => output.result(&report::human(&done)),
     }
-    notify(session, Occasion::Apply, exit, output, || (report::summary(&done), report::entries(&done))).await;
+    notify(session, Occasion::Apply, exit, output, || {
+        (report::summary(&done), report::entries(&done))
+    })
+    .await;
     Ok(exit)
 }
 
@@ -219,7 +260,9 @@ fn under_the_new_label(mut intent: Intent, plan: &Plan) -> Intent {
 
 /// Also where an earlier run may have made a secret key that is still to be had.
 fn needs_sink(plan: &Plan, rotations: &[Intent]) -> bool {
-    let wants = |action: &Action| matches!(action, Action::CreateKeyset { .. } | Action::RotateSecret { .. });
+    let wants = |action: &Action| {
+        matches!(action, Action::CreateKeyset { .. } | Action::RotateSecret { .. })
+    };
     !rotations.is_empty() || plan.actions.iter().any(wants)
 }
 
@@ -229,8 +272,9 @@ struct Earlier {
     snapshot: Snapshot,
 }
 
-/// Before anything is planned on top of what is not recorded yet: puts the secrets of sealed answers where they belong, and looks
-/// for what was made without an answer. An answer that cannot be opened counts as lost.
+/// Before anything is planned on top of what is not recorded yet: puts the secrets of sealed
+/// answers where they belong, and looks for what was made without an answer. An answer that cannot
+/// be opened counts as lost.
 async fn earlier_runs(
     args: &Args,
     output: &Output,
@@ -247,16 +291,31 @@ async fn earlier_runs(
     };
     let mut lost = BTreeSet::new();
     if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
-        let recovered =
-            secrets::recover(session, store, &earlier.snapshot, sinks, Some(&connection.client), Duration::from_secs(args.settle)).await?;
+        let recovered = secrets::recover(
+            session,
+            store,
+            &earlier.snapshot,
+            sinks,
+            Some(&connection.client),
+            Duration::from_secs(args.settle),
+        )
+        .await?;
         for (step, outcome) in &recovered.steps {
             tell(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
         }
         lost = recovered.lost;
-        let looked_for =
-            |label: &Label| earlier.snapshot.open.iter().any(|open| lost.contains(&open.intent.id) && open.intent.what.label() == label);
+        let looked_for = |label: &Label| {
+            earlier
+                .snapshot
+                .open
+                .iter()
+                .any(|open| lost.contains(&open.intent.id) && open.intent.what.label() == label)
+        };
         // What is looked for from here on has a step of its own.
-        let told = recovered.steps.into_iter().filter(|(step, outcome)| outcome.is_done() || !looked_for(&step.label));
+        let told = recovered
+            .steps
+            .into_iter()
+            .filter(|(step, outcome)| outcome.is_done() || !looked_for(&step.label));
         earlier.steps.extend(told.collect::<Vec<_>>());
         earlier.snapshot = store.snapshot();
     }
@@ -289,7 +348,8 @@ async fn earlier_runs(
     Ok(earlier)
 }
 
-/// Bytes that one create leaves on disk at most: three journal records, a stanza of the state, a sealed file.
+/// Bytes that one create leaves on disk at most: three journal records, a stanza of the state, a
+/// sealed file.
 const PER_CREATE: u64 = 16 << 10;
 /// What an apply writes at least.
 const AT_LEAST: u64 = 1 << 20;
@@ -302,8 +362,15 @@ fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
     let needed = AT_LEAST + creates * PER_CREATE;
     match disk::free(folder) {
         Some(free) if creates > 0 && free < needed => {
-            let told = format!("the disk of {} has {} KiB left, and this may need {} KiB", folder.display(), free >> 10, needed >> 10);
-            Err(Failure::new(Exit::Error, format!("{told}: nothing was done")).help("make room, or do a part of it: --target LABEL").into())
+            let told = format!(
+                "the disk of {} has {} KiB left, and this may need {} KiB",
+                folder.display(),
+                free >> 10,
+                needed >> 10
+            );
+            Err(Failure::new(Exit::Error, format!("{told}: nothing was done"))
+                .help("make room, or do a part of it: --target LABEL")
+                .into())
         }
         _ => Ok(()),
     }
@@ -315,9 +382,12 @@ fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Co
         return Ok(Consent::Flag);
     }
     if !output::can_ask() || !output.is_human() {
-        return Err(Failure::new(Exit::Refused, "apply needs consent, and there is nobody to ask: nothing was done")
-            .help("look at the plan (`keyform plan`) and add --yes")
-            .into());
+        return Err(Failure::new(
+            Exit::Refused,
+            "apply needs consent, and there is nobody to ask: nothing was done",
+        )
+        .help("look at the plan (`keyform plan`) and add --yes")
+        .into());
     }
     let whose = if session.sandbox { " in the sandbox" } else { "" };
     output.error(&format!("{BOLD}Apply this plan{whose}?{BOLD:#} Only `yes` is taken as consent:"));

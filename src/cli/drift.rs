@@ -23,7 +23,8 @@ pub struct Args {
     /// Say nothing of keysets and apps that nobody manages
     #[arg(long)]
     managed_only: bool,
-    /// Write what the account has into the TOML: LABEL, LABEL.FIELD, LABEL.SECTION, or app:LABEL for an app's name; may be repeated
+    /// Write what the account has into the TOML: LABEL, LABEL.FIELD, LABEL.SECTION, or app:LABEL
+    /// for an app's name; may be repeated
     #[arg(long, value_name = "WHAT")]
     accept: Vec<String>,
     #[command(flatten)]
@@ -38,7 +39,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
     connection.close().await?;
     let (push, _) = push::read(&session);
-    let drift = drift(&session.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
+    let drift =
+        drift(&session.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
     if !args.accept.is_empty() {
         return accept::run(&session, &drift, &args.accept, output);
     }
@@ -50,14 +52,22 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Format::Github => {
             let counts = json!({ "differences": drift.findings.len(), "in_order": drift.in_order, "ignored": drift.ignored.len() });
             let outputs = github::outputs(&counts, !drift.is_empty(), exit);
-            github::tell(output, &render::for_github(&drift, sources), &render::for_markdown(&drift, sources), &outputs);
+            github::tell(
+                output,
+                &render::for_github(&drift, sources),
+                &render::for_markdown(&drift, sources),
+                &outputs,
+            );
         }
         Format::Sarif => output.json(&sarif::of_drift(&drift, sources, env!("CARGO_PKG_VERSION"))),
         Format::Junit => output.raw(&junit::drift(&drift, &session.project.desired, sources)?),
         _ => output.result(&render::human(&drift, sources)),
     }
     if exit == Exit::Differences {
-        notify(&session, Occasion::Drift, exit, output, || notify_words(&render::json(&drift, sources, exit as u8))).await;
+        notify(&session, Occasion::Drift, exit, output, || {
+            notify_words(&render::json(&drift, sources, exit as u8))
+        })
+        .await;
     }
     Ok(exit)
 }

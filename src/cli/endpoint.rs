@@ -13,14 +13,16 @@ const ENDPOINT_VARIABLE: &str = "KEYFORM_ENDPOINT";
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// The variable first, then the project, then the vendor. A host that only the TOML names gets no key: whoever can
-    /// open a pull request could send the key anywhere.
+    /// The variable first, then the project, then the vendor. A host that only the TOML names gets
+    /// no key: whoever can open a pull request could send the key anywhere.
     pub fn of(project: Option<&Project>) -> anyhow::Result<Endpoint> {
         if let Some(endpoint) = variable(ENDPOINT_VARIABLE) {
             let failure = |why| Failure::new(Exit::Error, format!("{ENDPOINT_VARIABLE}: {why}"));
             return Ok(Endpoint(config::check_endpoint(&endpoint).map_err(failure)?));
         }
-        let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else { return Ok(Endpoint(VENDOR.to_owned())) };
+        let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else {
+            return Ok(Endpoint(VENDOR.to_owned()));
+        };
         let endpoint = Endpoint(endpoint.clone());
         let authority = endpoint.authority();
         let host = authority.split(':').next().unwrap_or(&authority);
@@ -29,7 +31,10 @@ impl Endpoint {
         }
         Err(Failure::new(
             Exit::Error,
-            format!("[api] endpoint is {}: the API key is not sent to a host that only the TOML names", endpoint.0),
+            format!(
+                "[api] endpoint is {}: the API key is not sent to a host that only the TOML names",
+                endpoint.0
+            ),
         )
         .help(format!("if you trust it, set {ENDPOINT_VARIABLE}={}", endpoint.0))
         .into())

@@ -48,7 +48,8 @@ pub struct RunArgs {
 
 fn name(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if !text.is_empty() && text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+    if !text.is_empty() && text.chars().all(good) && !text.starts_with(|c: char| c.is_ascii_digit())
+    {
         return Ok(text.to_owned());
     }
     Err("a name has letters, digits and _, and does not start with a digit".to_owned())
@@ -61,26 +62,47 @@ struct Variable {
     is_secret: bool,
 }
 
-async fn variables(global: &Global, label: &str, names: &Names, output: &Output) -> anyhow::Result<Vec<Variable>> {
+async fn variables(
+    global: &Global,
+    label: &str,
+    names: &Names,
+    output: &Output,
+) -> anyhow::Result<Vec<Variable>> {
     let session = Session::open(global, output)?;
     let recorded = state::read(&session.state_paths(), &session.project.desired.project)?.recorded;
     let (label, keyset) = find(&recorded, label)?;
     let mut all = Vec::new();
-    for (name, key) in [(&names.publish, &keyset.keys.publish_key), (&names.subscribe, &keyset.keys.subscribe_key)] {
+    for (name, key) in
+        [(&names.publish, &keyset.keys.publish_key), (&names.subscribe, &keyset.keys.subscribe_key)]
+    {
         // What the API calls a key goes into files and shells.
         if !key.chars().all(|c| c.is_ascii_graphic() && !"'\"\\$`".contains(c)) {
-            return Err(Failure::new(Exit::Error, format!("the keys of `{label}` hold characters that keys do not have")).into());
+            return Err(Failure::new(
+                Exit::Error,
+                format!("the keys of `{label}` hold characters that keys do not have"),
+            )
+            .into());
         }
-        all.push(Variable { name: name.clone(), value: Zeroizing::new(key.to_string()), is_secret: false });
+        all.push(Variable {
+            name: name.clone(),
+            value: Zeroizing::new(key.to_string()),
+            is_secret: false,
+        });
     }
     if let Some(name) = &names.secret {
         let secret = secret_of(&session, label, keyset).await?;
-        all.push(Variable { name: name.clone(), value: Zeroizing::new(secret.expose_secret().to_owned()), is_secret: true });
+        all.push(Variable {
+            name: name.clone(),
+            value: Zeroizing::new(secret.expose_secret().to_owned()),
+            is_secret: true,
+        });
     }
     let mut seen: Vec<&str> = all.iter().map(|variable| variable.name.as_str()).collect();
     seen.sort_unstable();
     if seen.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Failure::new(Exit::Error, "two keys under one name").help("give each a name of its own").into());
+        return Err(Failure::new(Exit::Error, "two keys under one name")
+            .help("give each a name of its own")
+            .into());
     }
     Ok(all)
 }
@@ -121,7 +143,8 @@ pub async fn env(global: &Global, args: &EnvArgs, output: &Output) -> anyhow::Re
     Ok(Exit::Done)
 }
 
-/// Into the file that the workflow's next steps get their variables from; the secret is masked in the log first.
+/// Into the file that the workflow's next steps get their variables from; the secret is masked in
+/// the log first.
 fn to_github(variables: &[Variable], output: &Output) -> anyhow::Result<Exit> {
     use anyhow::Context as _;
     let path = variable("GITHUB_ENV").ok_or_else(|| {
@@ -132,7 +155,10 @@ fn to_github(variables: &[Variable], output: &Output) -> anyhow::Result<Exit> {
         let mask = Zeroizing::new(format!("::add-mask::{}\n", **value));
         output.raw(&mask);
     }
-    let mut file = std::fs::OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot open {path}"))?;
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {path}"))?;
     for Variable { name, value, .. } in variables {
         let line = Zeroizing::new(format!("{name}={}\n", **value));
         file.write_all(line.as_bytes()).with_context(|| format!("cannot write {path}"))?;
@@ -149,7 +175,12 @@ pub async fn run(global: &Global, args: &RunArgs, output: &Output) -> anyhow::Re
     for Variable { name, value, .. } in &variables {
         command.env(name, &**value);
     }
-    let failed = |error: std::io::Error| Failure::new(Exit::Error, format!("`{}` cannot be started: {error}", program.to_string_lossy()));
+    let failed = |error: std::io::Error| {
+        Failure::new(
+            Exit::Error,
+            format!("`{}` cannot be started: {error}", program.to_string_lossy()),
+        )
+    };
     #[cfg(unix)]
     {
         if let Some(before) = super::CORE_LIMIT.get() {

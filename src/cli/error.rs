@@ -81,7 +81,11 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>();
     let whole = message.join(": ");
     let failure = error.downcast_ref::<Failure>();
-    let markdown = || failure.and_then(|f| f.markdown.clone()).unwrap_or_else(|| errors::for_markdown(&whole, &help));
+    let markdown = || {
+        failure
+            .and_then(|f| f.markdown.clone())
+            .unwrap_or_else(|| errors::for_markdown(&whole, &help))
+    };
     match output.format_of_errors() {
         Format::Json => {
             let mut json = errors::json(exit as u8, &whole, &help);
@@ -93,7 +97,10 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
         Format::Jsonl => output.event(|| events::error(&whole, &help)),
         Format::Markdown => output.raw(&markdown()),
         Format::Github => {
-            let outputs = vec![("error".to_owned(), whole.clone()), ("exit_code".to_owned(), (exit as u8).to_string())];
+            let outputs = vec![
+                ("error".to_owned(), whole.clone()),
+                ("exit_code".to_owned(), (exit as u8).to_string()),
+            ];
             github::tell(output, &errors::for_github(&whole, &help), &markdown(), &outputs);
         }
         // Reports of these formats that say nothing of errors would look like good news.
@@ -139,11 +146,16 @@ fn classify(error: &anyhow::Error) -> (Exit, Vec<String>) {
         return (Exit::NoSink, vec![SINK_HELP.to_owned()]);
     }
     if let Some(StateError::Locked { .. }) = error.downcast_ref::<StateError>() {
-        return (Exit::Locked, vec!["wait until it ends; the lock goes with its process".to_owned()]);
+        return (
+            Exit::Locked,
+            vec!["wait until it ends; the lock goes with its process".to_owned()],
+        );
     }
     (Exit::Error, Vec::new())
 }
 
 /// What to do without a usable keyring.
-pub const SINK_HELP: &str = "secret keys are shown once, at creation, so keyform creates nothing before it has a safe place for them: \
-                             unlock or start the keyring, or on a headless machine run keyform below tests/with-keyring";
+pub const SINK_HELP: &str = "secret keys are shown once, at creation, so keyform creates nothing \
+                             before it has a safe place for them: \
+                             unlock or start the keyring, or on a headless machine run keyform \
+                             below tests/with-keyring";

@@ -38,8 +38,15 @@ impl Format {
     /// Paths in it are looked for by somebody who sees the whole repository.
     pub fn names_files_from_outside(self) -> bool {
         match self {
-            Format::Markdown | Format::Github | Format::Gitlab | Format::Sarif | Format::Junit => true,
-            Format::Human | Format::Json | Format::Jsonl | Format::TerraformJson | Format::Dotenv | Format::Shell => false,
+            Format::Markdown | Format::Github | Format::Gitlab | Format::Sarif | Format::Junit => {
+                true
+            }
+            Format::Human
+            | Format::Json
+            | Format::Jsonl
+            | Format::TerraformJson
+            | Format::Dotenv
+            | Format::Shell => false,
         }
     }
 
@@ -66,23 +73,30 @@ pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
         return Ok(());
     }
     let names: Vec<String> = formats.iter().map(|format| format.name()).collect();
-    let failure = Failure::new(Exit::Error, format!("`{name}` does not have the format `{}`: nothing was done", format.name()));
+    let failure = Failure::new(
+        Exit::Error,
+        format!("`{name}` does not have the format `{}`: nothing was done", format.name()),
+    );
     Err(failure.help(format!("it has {}", names.join(", "))).into())
 }
 
-/// In which format an error is written to stdout. Where that is no place for a comment or annotations, only JSON is: whoever asked for it
-/// reads nothing else.
+/// In which format an error is written to stdout. Where that is no place for a comment or
+/// annotations, only JSON is: whoever asked for it reads nothing else.
 pub fn of_errors(command: &Command, format: Format) -> Format {
     match format {
         Format::Json | Format::Jsonl => format,
-        _ if matches!(command, Command::Env(_)) || !of(command).1.contains(&format) => Format::Human,
+        _ if matches!(command, Command::Env(_)) || !of(command).1.contains(&format) => {
+            Format::Human
+        }
         _ => format,
     }
 }
 
 /// The command's name and its formats.
 fn of(command: &Command) -> (&'static str, &'static [Format]) {
-    use Format::{Dotenv, Github, Gitlab, Human, Json, Jsonl, Junit, Markdown, Sarif, Shell, TerraformJson};
+    use Format::{
+        Dotenv, Github, Gitlab, Human, Json, Jsonl, Junit, Markdown, Sarif, Shell, TerraformJson,
+    };
     match command {
         Command::Validate(_) => ("validate", &[Human, Json, Markdown, Github, Gitlab, Sarif]),
         Command::Plan(_) => ("plan", &[Human, Json, Markdown, Github, Gitlab, TerraformJson]),

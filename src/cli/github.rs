@@ -1,4 +1,5 @@
-//! What a step of a GitHub workflow leaves behind: a part of the summary page, and outputs for the next steps.
+//! What a step of a GitHub workflow leaves behind: a part of the summary page, and outputs for the
+//! next steps.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,7 +14,12 @@ pub type Outputs = Vec<(String, String)>;
 
 /// The members of an object of counts, and how the command ends.
 pub fn outputs(counts: &serde_json::Value, changed: bool, exit: Exit) -> Outputs {
-    let mut outputs: Outputs = counts.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.to_string())).collect();
+    let mut outputs: Outputs = counts
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.to_string()))
+        .collect();
     outputs.push(("changed".to_owned(), changed.to_string()));
     outputs.push(("exit_code".to_owned(), (exit as u8).to_string()));
     outputs
@@ -24,9 +30,16 @@ pub fn tell(output: &Output, annotations: &str, summary: &str, outputs: &Outputs
     output.raw(annotations);
     // Random and used once: no text can hold the line that ends it.
     let mark = format!("keyform-{}", uuid::Uuid::new_v4());
-    for (name, text) in [("GITHUB_STEP_SUMMARY", format!("{summary}\n")), ("GITHUB_OUTPUT", github::outputs(outputs, &mark))] {
+    for (name, text) in [
+        ("GITHUB_STEP_SUMMARY", format!("{summary}\n")),
+        ("GITHUB_OUTPUT", github::outputs(outputs, &mark)),
+    ] {
         let Some(path) = variable(name) else { continue };
-        let written = OpenOptions::new().append(true).create(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
         if let Err(error) = written {
             output.error(&format!("the file of {name} could not be written: {error}"));
             output::note_loss();

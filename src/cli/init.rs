@@ -23,14 +23,18 @@ const STARTER_NAME: &str = "my-project";
 pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let name = match &args.name {
         Some(name) => {
-            Label::parse(name).map_err(|bad| anyhow!(Failure::new(Exit::Error, format!("--name: {bad}"))))?;
+            Label::parse(name)
+                .map_err(|bad| anyhow!(Failure::new(Exit::Error, format!("--name: {bad}"))))?;
             name.clone()
         }
         None => folder_name(global).unwrap_or_else(|| STARTER_NAME.to_owned()),
     };
     let path = global.dir.join("keyform.toml");
     write_new(&path, &STARTER.replace(STARTER_NAME, &name))?;
-    output.result(&format!("{GOOD}Wrote{GOOD:#} {}. Next: `keyform plan --sandbox`.\n", path.display()));
+    output.result(&format!(
+        "{GOOD}Wrote{GOOD:#} {}. Next: `keyform plan --sandbox`.\n",
+        path.display()
+    ));
     Ok(Exit::Done)
 }
 
@@ -38,10 +42,14 @@ pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit
 fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
     let open = OpenOptions::new().write(true).create_new(true).open(path);
     if open.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
-        let failure = Failure::new(Exit::Error, format!("{} exists already; nothing was written", path.display()));
+        let failure = Failure::new(
+            Exit::Error,
+            format!("{} exists already; nothing was written", path.display()),
+        );
         return Err(anyhow!(failure.help("remove it first, or use another folder with -C DIR")));
     }
-    open.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The folder's name, if it is fit to be a project's.

@@ -17,20 +17,35 @@ pub struct LockArgs {
 
 /// `7d`, `5m`, `90s`, `1h 30m`; without a unit it would not be known what is meant.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = || text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    crate::keyset::duration::parse(text).or_else(parsed).ok_or_else(|| "expected a duration such as 90s, 5m or 24h".to_owned())
+    let parsed =
+        || text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    crate::keyset::duration::parse(text)
+        .or_else(parsed)
+        .ok_or_else(|| "expected a duration such as 90s, 5m or 24h".to_owned())
 }
 
 impl LockArgs {
     /// Takes the lock and opens the state for writing.
-    pub fn open(&self, session: &Session, command: &str, output: &Output) -> anyhow::Result<(Store, Snapshot)> {
+    pub fn open(
+        &self,
+        session: &Session,
+        command: &str,
+        output: &Output,
+    ) -> anyhow::Result<(Store, Snapshot)> {
         let wait = self.lock_timeout;
         let told = |holder: &Holder| {
             if !wait.is_zero() {
-                output.say(&format!("Waiting up to {} s for another run: {holder}", wait.as_secs()));
+                output
+                    .say(&format!("Waiting up to {} s for another run: {holder}", wait.as_secs()));
             }
         };
-        let (store, snapshot) = Store::open_within(&session.state_paths(), &session.project.desired.project, command, wait, &told)?;
+        let (store, snapshot) = Store::open_within(
+            &session.state_paths(),
+            &session.project.desired.project,
+            command,
+            wait,
+            &told,
+        )?;
         store.log().came_from(origin(session));
         Ok((store, snapshot))
     }

@@ -16,12 +16,14 @@ pub struct Args {
     /// Only the last N runs
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// A record that has to be there: one of `heads` (--format json) of another time, kept where nobody who can change the log can change it too
+    /// A record that has to be there: one of `heads` (--format json) of another time, kept where
+    /// nobody who can change the log can change it too
     #[arg(long, value_name = "HASH", value_parser = RecordHash::parse)]
     has: Vec<RecordHash>,
 }
 
-/// Changes nothing, takes no lock. A log that is not as it was written is an error, after it is shown.
+/// Changes nothing, takes no lock. A log that is not as it was written is an error, after it is
+/// shown.
 pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     let paths = session.state_paths();
@@ -30,8 +32,13 @@ pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit
     chain.expect(&args.has);
     let runs = render::Runs::of(&chain, &args.labels, args.runs);
     if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
-        let failure = Failure::new(Exit::Error, format!("nothing in the log is about {}", args.labels.join(", ")));
-        return Err(failure.help("`keyform log` shows all of it; keysets and apps are named by their labels").into());
+        let failure = Failure::new(
+            Exit::Error,
+            format!("nothing in the log is about {}", args.labels.join(", ")),
+        );
+        return Err(failure
+            .help("`keyform log` shows all of it; keysets and apps are named by their labels")
+            .into());
     }
     let exit = if chain.flaws.is_empty() { Exit::Done } else { Exit::Error };
     match global.format {

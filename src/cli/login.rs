@@ -34,14 +34,22 @@ pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow
     let key = read_key(&endpoint)?;
     if !args.no_verify {
         let copy = Secret::parse(Zeroizing::new(key.expose_secret().to_owned()))?;
-        let client = session::client(endpoint.url().to_owned(), version, copy, &args.connect, None)?;
+        let client =
+            session::client(endpoint.url().to_owned(), version, copy, &args.connect, None)?;
         client.apps_page(1).await.map_err(|error| {
             let failure = Failure::new(Exit::Error, format!("the key was not stored: {error}"));
-            error.help().into_iter().fold(failure, Failure::help).help("--no-verify stores it without asking")
+            error
+                .help()
+                .into_iter()
+                .fold(failure, Failure::help)
+                .help("--no-verify stores it without asking")
         })?;
     }
     session::api_key_store().set(&endpoint.authority(), &key).await?;
-    output.result(&format!("{GOOD}Logged in{GOOD:#}: the API key for {} is in the keyring.\n", endpoint.authority()));
+    output.result(&format!(
+        "{GOOD}Logged in{GOOD:#}: the API key for {} is in the keyring.\n",
+        endpoint.authority()
+    ));
     Ok(Exit::Done)
 }
 
@@ -50,7 +58,8 @@ pub async fn logout(global: &Global, _args: &LogoutArgs, output: &Output) -> any
     let (endpoint, _) = place(global)?;
     let host = endpoint.authority();
     if session::api_key_store().delete(&host).await? {
-        output.result(&format!("Logged out: the API key for {host} is no longer in the keyring.\n"));
+        output
+            .result(&format!("Logged out: the API key for {host} is no longer in the keyring.\n"));
     } else {
         output.result(&format!("The keyring has no API key for {host}.\n"));
     }
@@ -64,7 +73,8 @@ fn no_sandbox(global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Works outside a project too; a project's own endpoint and version count where there is one without errors.
+/// Works outside a project too; a project's own endpoint and version count where there is one
+/// without errors.
 fn place(global: &Global) -> anyhow::Result<(Endpoint, ApiVersion)> {
     let project = config::load(&global.dir).project;
     let version = project.as_ref().map(|p| p.api.version.clone()).unwrap_or_default();
@@ -73,11 +83,16 @@ fn place(global: &Global) -> anyhow::Result<(Endpoint, ApiVersion)> {
 
 fn read_key(endpoint: &Endpoint) -> anyhow::Result<Secret> {
     let bytes = if std::io::stdin().is_terminal() {
-        Zeroizing::new(rpassword::prompt_password(format!("API key for {}: ", endpoint.authority()))?.into_bytes())
+        Zeroizing::new(
+            rpassword::prompt_password(format!("API key for {}: ", endpoint.authority()))?
+                .into_bytes(),
+        )
     } else {
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_MAX as usize + 1));
         std::io::stdin().lock().take(KEY_MAX + 1).read_to_end(&mut bytes)?;
         bytes
     };
-    parse_key_file(bytes).map_err(|bad| Failure::new(Exit::Error, format!("no API key was read from stdin: {bad}")).into())
+    parse_key_file(bytes).map_err(|bad| {
+        Failure::new(Exit::Error, format!("no API key was read from stdin: {bad}")).into()
+    })
 }

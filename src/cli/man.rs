@@ -9,7 +9,8 @@ use super::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write the pages of all commands into this folder, which has to be there; without it the first page is printed
+    /// Write the pages of all commands into this folder, which has to be there; without it the
+    /// first page is printed
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -23,9 +24,14 @@ pub fn run(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     };
     let shown = folder.display();
     if !folder.is_dir() {
-        return Err(Failure::new(Exit::Error, format!("there is no folder {shown}: nothing was written")).into());
+        return Err(Failure::new(
+            Exit::Error,
+            format!("there is no folder {shown}: nothing was written"),
+        )
+        .into());
     }
-    clap_mangen::generate_to(Cli::command(), folder).with_context(|| format!("cannot write into {shown}"))?;
+    clap_mangen::generate_to(Cli::command(), folder)
+        .with_context(|| format!("cannot write into {shown}"))?;
     output.result(&format!("The pages are in {shown}.\n"));
     Ok(Exit::Done)
 }

@@ -21,15 +21,22 @@ const TOKENS: [&str; 3] = ["KEYFORM_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
 const URL: &str = "GITHUB_API_URL";
 const DEFAULT_URL: &str = "https://api.github.com";
 
-/// Reaches every place that a copy is to go to, before anything is done. `None`: there are no copies.
+/// Reaches every place that a copy is to go to, before anything is done. `None`: there are no
+/// copies.
 pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
     if copies.is_empty() {
         return Ok(None);
     }
     let Some(token) = TOKENS.into_iter().find_map(variable) else {
-        let told = format!("copies of secrets are to go to GitHub, and there is no token: {} are not set", TOKENS.join(", "));
+        let told = format!(
+            "copies of secrets are to go to GitHub, and there is no token: {} are not set",
+            TOKENS.join(", ")
+        );
         return Err(Failure::new(Exit::Error, format!("{told}: nothing was done"))
-            .help("make a fine-grained token with the repository permission Secrets: write (and Environments: write), and set KEYFORM_GITHUB_TOKEN")
+            .help(
+                "make a fine-grained token with the repository permission Secrets: write (and \
+                   Environments: write), and set KEYFORM_GITHUB_TOKEN",
+            )
             .help("or take `[secrets.mirror]` out: copies are never the only place of a secret")
             .into());
     };
@@ -40,12 +47,18 @@ pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
             None => failure,
         }
     };
-    let token = Secret::parse(Zeroizing::new(token)).map_err(|bad| Failure::new(Exit::Error, format!("the token for GitHub: {bad}")))?;
-    let github = Github::new(&variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned()), token).map_err(failed)?;
+    let token = Secret::parse(Zeroizing::new(token))
+        .map_err(|bad| Failure::new(Exit::Error, format!("the token for GitHub: {bad}")))?;
+    let github = Github::new(&variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned()), token)
+        .map_err(failed)?;
     // One secret of each place: what is asked for is the place's key.
-    let places: BTreeSet<_> = copies.iter().map(|copy| (&copy.to.repo, &copy.to.environment)).collect();
+    let places: BTreeSet<_> =
+        copies.iter().map(|copy| (&copy.to.repo, &copy.to.environment)).collect();
     for place in places {
-        let Some(copy) = copies.iter().find(|copy| (&copy.to.repo, &copy.to.environment) == place) else { continue };
+        let Some(copy) = copies.iter().find(|copy| (&copy.to.repo, &copy.to.environment) == place)
+        else {
+            continue;
+        };
         github.reach(&copy.to).await.map_err(failed)?;
     }
     Ok(Some(github))
@@ -64,15 +77,30 @@ pub struct Sender<'a> {
 
 impl Sender<'_> {
     /// Sends the copies of what is recorded by now.
-    pub async fn send(&self, github: &Github, copies: &[Copy]) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
+    pub async fn send(
+        &self,
+        github: &Github,
+        copies: &[Copy],
+    ) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
         let recorded = self.store.snapshot().recorded;
         let Sender { session, store, kept, again, stop, on_event } = *self;
-        let sending = Sending { mirror: github, ledger: store, kept, recorded: &recorded, again, stop, on_event };
+        let sending = Sending {
+            mirror: github,
+            ledger: store,
+            kept,
+            recorded: &recorded,
+            again,
+            stop,
+            on_event,
+        };
         let read = async |label: &Label, sink: &str| {
             let sink = sinks::named(session, sink).map_err(|error| error.to_string())?;
-            sink.get(&sinks::entry(session, recorded.keysets.get(label).map_or(label, |keyset| keyset.sink_label(label))))
-                .await
-                .map_err(|error| error.to_string())
+            sink.get(&sinks::entry(
+                session,
+                recorded.keysets.get(label).map_or(label, |keyset| keyset.sink_label(label)),
+            ))
+            .await
+            .map_err(|error| error.to_string())
         };
         mirror::send(&sending, copies, read).await
     }

@@ -60,7 +60,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 differences found, 3 refused, 4 applied in part, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 differences found, 3 refused, 4 applied \
+                          in part, \
                           5 no usable secret sink, 6 locked by another run, 130 interrupted";
 
 #[derive(Clone, Debug, clap::Args)]
@@ -80,7 +81,8 @@ struct Global {
     /// No progress, only results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Use the built-in sandbox of this project instead of the account; its data is kept in .keyform/
+    /// Use the built-in sandbox of this project instead of the account; its data is kept in
+    /// .keyform/
     #[arg(long, global = true)]
     sandbox: bool,
 }
@@ -106,7 +108,8 @@ enum Command {
     Adopt(adopt::Args),
     /// Show what is not as declared, and who changed it; changes nothing
     Drift(drift::Args),
-    /// Show where two sides differ that are to be the same, such as staging and production; changes nothing
+    /// Show where two sides differ that are to be the same, such as staging and production; changes
+    /// nothing
     Parity(parity::Args),
     /// Show what is managed, from the state alone: no network, no credentials, no secret
     Show(show::Args),
@@ -141,7 +144,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are results and go to stdout; usage mistakes are errors like any other.
+            // Help and version are results and go to stdout; usage mistakes are errors like any
+            // other.
             let _ = error.print();
             if error.use_stderr() {
                 error::usage(&error, Format::in_arguments(std::env::args_os().skip(1)));
@@ -186,9 +190,12 @@ fn no_core_dumps() {
             tracing::debug!(%error, "core dumps could not be turned off");
         }
     }
-    // Where a core goes to a program by pipe, the limit does not count. Nor may others of this user look into the process.
+    // Where a core goes to a program by pipe, the limit does not count. Nor may others of this user
+    // look into the process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+    if let Err(error) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
         tracing::debug!(%error, "core dumps could not be turned off");
     }
 }

@@ -1,4 +1,5 @@
-//! Tells a webhook what was found or done. That it could not is said, and changes nothing else: not the exit code either.
+//! Tells a webhook what was found or done. That it could not is said, and changes nothing else: not
+//! the exit code either.
 
 use zeroize::Zeroizing;
 
@@ -16,10 +17,25 @@ use crate::render::notify::Notice;
 use crate::render::style::WARN;
 
 /// `told`: one line, and a line for each thing.
-pub async fn notify(session: &Session, occasion: Occasion, exit: Exit, output: &Output, told: impl FnOnce() -> (String, Vec<String>)) {
-    let Some(notify) = session.project.notify.as_ref().filter(|notify| notify.on.contains(&occasion) && !session.sandbox) else { return };
+pub async fn notify(
+    session: &Session,
+    occasion: Occasion,
+    exit: Exit,
+    output: &Output,
+    told: impl FnOnce() -> (String, Vec<String>),
+) {
+    let Some(notify) = session
+        .project
+        .notify
+        .as_ref()
+        .filter(|notify| notify.on.contains(&occasion) && !session.sandbox)
+    else {
+        return;
+    };
     let address = match variable(&notify.variable) {
-        Some(text) => Secret::parse(Zeroizing::new(text)).map_err(|_| "it is not an address".to_owned()),
+        Some(text) => {
+            Secret::parse(Zeroizing::new(text)).map_err(|_| "it is not an address".to_owned())
+        }
         None => Err("it is not set".to_owned()),
     };
     let sent = match address {
@@ -29,7 +45,16 @@ pub async fn notify(session: &Session, occasion: Occasion, exit: Exit, output: &
             let (summary, entries) = told();
             let project = session.project.desired.project.as_str();
             let (at, exit_code) = (SystemClock.now(), exit as u8);
-            let notice = Notice { occasion, project, at, origin: &origin, run: run.as_deref(), exit_code, summary, entries };
+            let notice = Notice {
+                occasion,
+                project,
+                at,
+                origin: &origin,
+                run: run.as_deref(),
+                exit_code,
+                summary,
+                entries,
+            };
             let body = match notify.form {
                 Form::Json => notice.json(),
                 Form::Slack => notice.slack(),
@@ -38,6 +63,9 @@ pub async fn notify(session: &Session, occasion: Occasion, exit: Exit, output: &
         }
     };
     if let Err(why) = sent {
-        output.error(&format!("{WARN}warning{WARN:#}: no notification was sent ({}): {why}", notify.variable));
+        output.error(&format!(
+            "{WARN}warning{WARN:#}: no notification was sent ({}): {why}",
+            notify.variable
+        ));
     }
 }

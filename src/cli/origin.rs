@@ -11,7 +11,8 @@ use crate::audit::Origin;
 use crate::state;
 
 /// What pipelines call the person who set them off, after what the user says.
-const ACTORS: &[&str] = &["KEYFORM_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER_NAME", "USER", "USERNAME"];
+const ACTORS: &[&str] =
+    &["KEYFORM_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER_NAME", "USER", "USERNAME"];
 /// What pipelines call the commit, where git does not tell.
 const COMMITS: &[&str] = &["GITHUB_SHA", "CI_COMMIT_SHA", "HEAD_COMMIT"];
 /// Characters of a name, and of a commit.
@@ -23,11 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn origin(session: &Session) -> impl Fn() -> Origin + Send + Sync + 'static {
     let endpoint = match session.sandbox {
         true => Some("sandbox".to_owned()),
-        false => Endpoint::of(Some(&session.project)).ok().map(|endpoint| endpoint.url().to_owned()),
+        false => {
+            Endpoint::of(Some(&session.project)).ok().map(|endpoint| endpoint.url().to_owned())
+        }
     };
     let endpoint: Option<Box<str>> = endpoint.map(Into::into);
     let dir = session.dir.clone();
-    move || Origin { actor: actor(), host: short(&state::host()), commit: commit(&dir), endpoint: endpoint.clone() }
+    move || Origin {
+        actor: actor(),
+        host: short(&state::host()),
+        commit: commit(&dir),
+        endpoint: endpoint.clone(),
+    }
 }
 
 fn actor() -> Box<str> {
@@ -52,9 +60,17 @@ fn commit(dir: &Path) -> Option<Box<str>> {
 fn head(dir: &Path) -> Option<Box<str>> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     // Files of the project may look like a repository, with a configuration of somebody's choice.
-    let arguments = ["-c", "safe.bareRepository=explicit", "rev-parse", "--verify", "--quiet", "HEAD"];
+    let arguments =
+        ["-c", "safe.bareRepository=explicit", "rev-parse", "--verify", "--quiet", "HEAD"];
     let mut git = Command::new("git");
-    let mut git = git.current_dir(dir).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut git = git
+        .current_dir(dir)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let begun = Instant::now();
     // What it prints fits into the pipe.
     while git.try_wait().ok()?.is_none() {
@@ -67,13 +83,15 @@ fn head(dir: &Path) -> Option<Box<str>> {
     let git = git.wait_with_output().ok()?;
     let text = String::from_utf8(git.stdout).ok()?;
     let text = text.trim();
-    (git.status.success() && text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.into())
+    (git.status.success() && text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| text.into())
 }
 
 /// The page of the pipeline's run.
 pub fn run_page() -> Option<String> {
     let github = || {
-        let [server, repository, run] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
+        let [server, repository, run] =
+            ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
         Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
     };
     variable("KEYFORM_RUN_URL").or_else(github).or_else(|| variable("CI_JOB_URL"))

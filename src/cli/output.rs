@@ -12,7 +12,8 @@ use crate::render::{events, text};
 /// A result did not get to where stdout leads.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Whether a part of the result could not be written, such as to a full disk. `| head` loses nothing.
+/// Whether a part of the result could not be written, such as to a full disk. `| head` loses
+/// nothing.
 pub fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
@@ -90,7 +91,10 @@ impl Output {
     /// A line for programs that follow; nothing when the format is another. It is written at once.
     pub fn event(&self, event: impl FnOnce() -> serde_json::Value) {
         if self.format == Format::Jsonl {
-            written(&mut std::io::stdout().lock(), &format!("{}\n", events::line(event(), SystemClock.now())));
+            written(
+                &mut std::io::stdout().lock(),
+                &format!("{}\n", events::line(event(), SystemClock.now())),
+            );
         }
     }
     /// A line about how it goes; not with `--quiet`.
@@ -132,9 +136,16 @@ pub fn start_log(global: &Global) {
         1 => "keyform=debug",
         _ => "keyform=trace,reqwest=debug,hyper_util=debug",
     };
-    let filter = EnvFilter::builder().with_env_var("KEYFORM_LOG").try_from_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let color = global.color == Color::Always || (global.color == Color::Auto && std::io::stderr().is_terminal());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    let filter = EnvFilter::builder()
+        .with_env_var("KEYFORM_LOG")
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new(default));
+    let color = global.color == Color::Always
+        || (global.color == Color::Auto && std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color);
     // A second start in one process (tests) keeps the first log.
     let _ = match global.verbose {
         0 => log.with_target(false).without_time().try_init(),

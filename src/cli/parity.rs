@@ -21,7 +21,8 @@ use crate::state::{self, Snapshot};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A keyset, an app (app:LABEL) or a pattern ('*-staging'); without it every [[parity]] of the TOML
+    /// A keyset, an app (app:LABEL) or a pattern ('*-staging'); without it every [[parity]] of the
+    /// TOML
     #[arg(requires = "b")]
     a: Option<String>,
     /// What it is compared with: another one of the same kind
@@ -48,17 +49,28 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Format::Json => output.json(&render::json(&parity, &session.sources, exit as u8)),
         Format::Markdown => output.raw(&render::for_markdown(&parity, &session.sources)),
         Format::Github => {
-            let differences: usize = parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
-            let outputs = github::outputs(&json!({ "differences": differences }), !parity.is_empty(), exit);
+            let differences: usize =
+                parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
+            let outputs =
+                github::outputs(&json!({ "differences": differences }), !parity.is_empty(), exit);
             let summary = render::for_markdown(&parity, &session.sources);
-            github::tell(output, &render::for_github(&parity, &session.sources), &summary, &outputs);
+            github::tell(
+                output,
+                &render::for_github(&parity, &session.sources),
+                &summary,
+                &outputs,
+            );
         }
         _ => output.result(&render::human(&parity, &session.sources)),
     }
     Ok(exit)
 }
 
-async fn look(session: &Session, snapshot: &Snapshot, options: &ConnectOptions) -> anyhow::Result<Live> {
+async fn look(
+    session: &Session,
+    snapshot: &Snapshot,
+    options: &ConnectOptions,
+) -> anyhow::Result<Live> {
     let connection = session.connect(options).await?;
     let live = plan::refresh(&connection.client, snapshot, options).await;
     connection.close().await?;
@@ -66,18 +78,30 @@ async fn look(session: &Session, snapshot: &Snapshot, options: &ConnectOptions) 
 }
 
 /// What is asked for; the fields that may differ come from the entry of the same two sides.
-fn rules<'s>(session: &'s Session, sides: Option<(&str, &str)>) -> anyhow::Result<Cow<'s, [ParityRule]>> {
+fn rules<'s>(
+    session: &'s Session,
+    sides: Option<(&str, &str)>,
+) -> anyhow::Result<Cow<'s, [ParityRule]>> {
     let (declared, desired) = (&session.project.parity, &session.project.desired);
     let Some((a, b)) = sides else {
         if declared.is_empty() {
-            let failure = Failure::new(Exit::Error, "nothing to compare: keyform.toml has no `[[parity]]`, and no two sides are given");
-            return Err(failure.help("keyform parity chat-staging chat-prod; or app:staging app:prod, or '*-staging' '*-prod'").into());
+            let failure = Failure::new(
+                Exit::Error,
+                "nothing to compare: keyform.toml has no `[[parity]]`, and no two sides are given",
+            );
+            return Err(failure
+                .help(
+                    "keyform parity chat-staging chat-prod; or app:staging \
+                                     app:prod, or '*-staging' '*-prod'",
+                )
+                .into());
         }
         return Ok(Cow::Borrowed(declared));
     };
     let sides = (side(desired, a)?, side(desired, b)?);
-    let between =
-        Between::new(sides.0, sides.1).map_err(|why| Failure::new(Exit::Error, format!("`{a}` and `{b}` cannot be compared: {why}")))?;
+    let between = Between::new(sides.0, sides.1).map_err(|why| {
+        Failure::new(Exit::Error, format!("`{a}` and `{b}` cannot be compared: {why}"))
+    })?;
     let entry = declared.iter().find(|rule| rule.between.is_same(&between));
     let ignored = entry.map(|rule| rule.ignored.clone()).unwrap_or_default();
     Ok(Cow::Owned(vec![ParityRule { between, ignored }]))
@@ -86,24 +110,36 @@ fn rules<'s>(session: &'s Session, sides: Option<(&str, &str)>) -> anyhow::Resul
 /// A side with at least one keyset.
 fn side(desired: &Desired, text: &str) -> anyhow::Result<Side> {
     let side = Side::parse(text).map_err(|bad| {
-        let failure = Failure::new(Exit::Error, format!("`{text}` is nothing that can be compared: {bad}"));
+        let failure =
+            Failure::new(Exit::Error, format!("`{text}` is nothing that can be compared: {bad}"));
         failure.help("a keyset's label, app:LABEL, or a pattern with one `*` for a part of labels")
     })?;
     match &side {
         Side::Keyset(label) if !desired.keysets.contains_key(label) => {
             return Err(undeclared("keyset", label, "", desired.keysets.keys()));
         }
-        Side::App(label) if !desired.apps.contains_key(label) => return Err(undeclared("app", label, "app:", desired.apps.keys())),
+        Side::App(label) if !desired.apps.contains_key(label) => {
+            return Err(undeclared("app", label, "app:", desired.apps.keys()));
+        }
         Side::Keyset(_) | Side::App(_) | Side::Pattern { .. } => {}
     }
     if !desired.keysets.iter().any(|(label, keyset)| side.has(label, &keyset.app)) {
-        let what = if matches!(side, Side::App(_)) { "no keyset is declared in" } else { "no keyset has a label like" };
+        let what = if matches!(side, Side::App(_)) {
+            "no keyset is declared in"
+        } else {
+            "no keyset has a label like"
+        };
         return Err(Failure::new(Exit::Error, format!("{what} `{side}`")).into());
     }
     Ok(side)
 }
 
-fn undeclared<'l>(what: &str, label: &Label, prefix: &str, labels: impl Iterator<Item = &'l Label>) -> anyhow::Error {
+fn undeclared<'l>(
+    what: &str,
+    label: &Label,
+    prefix: &str,
+    labels: impl Iterator<Item = &'l Label>,
+) -> anyhow::Error {
     let failure = Failure::new(Exit::Error, format!("{what} `{label}` is not declared"));
     let near = nearest(label.as_str(), labels.map(Label::as_str));
     match near {

@@ -28,7 +28,8 @@ pub struct Args {
     policy: PolicyArgs,
     #[command(flatten)]
     connect: ConnectOptions,
-    /// Look at the live account first, or work from TOML and state alone (no network, no credentials)
+    /// Look at the live account first, or work from TOML and state alone (no network, no
+    /// credentials)
     #[arg(long, value_enum, default_value_t = Refresh::Full)]
     refresh: Refresh,
     /// Exit with 2 if there is something to do
@@ -54,33 +55,45 @@ pub struct PolicyArgs {
     /// Allow setting a region that can never be changed afterwards, on keysets that exist
     #[arg(long)]
     allow_irreversible: bool,
-    /// Create this keyset again although so many are gone that it looks like the wrong account; may be repeated
+    /// Create this keyset again although so many are gone that it looks like the wrong account; may
+    /// be repeated
     #[arg(long, value_name = "LABEL")]
     recreate: Vec<String>,
-    /// Delete what is not declared any more, as far as `[limits] delete` (0 by default) or --limit delete=N allows; never what is protected
+    /// Delete what is not declared any more, as far as `[limits] delete` (0 by default) or --limit
+    /// delete=N allows; never what is protected
     #[arg(long)]
     delete: bool,
-    /// Allow more than `[limits]` does: create=N, update=N, irreversible=N or delete=N, or N% of what is managed; may be repeated
+    /// Allow more than `[limits]` does: create=N, update=N, irreversible=N or delete=N, or N% of
+    /// what is managed; may be repeated
     #[arg(long, value_name = "KIND=N", value_parser = limit)]
     limit: Vec<(Bounded, Budget)>,
 }
 
 fn limit(text: &str) -> Result<(Bounded, Budget), String> {
-    let parsed = text.split_once('=').and_then(|(kind, budget)| Some((Bounded::find(kind)?, Budget::parse(budget)?)));
-    parsed.ok_or_else(|| "expected KIND=N or KIND=N%, KIND being create, update, irreversible or delete".to_owned())
+    let parsed = text
+        .split_once('=')
+        .and_then(|(kind, budget)| Some((Bounded::find(kind)?, Budget::parse(budget)?)));
+    parsed.ok_or_else(|| {
+        "expected KIND=N or KIND=N%, KIND being create, update, irreversible or delete".to_owned()
+    })
 }
 
 impl PolicyArgs {
     pub fn policy(&self, session: &Session) -> Policy {
         let mut limits: BTreeMap<Bounded, Limit> = BTreeMap::new();
-        limits.extend(
-            session.project.limits.iter().map(|(kind, (budget, origin))| (*kind, Limit { budget: *budget, origin: Some(*origin) })),
-        );
+        limits.extend(session.project.limits.iter().map(|(kind, (budget, origin))| {
+            (*kind, Limit { budget: *budget, origin: Some(*origin) })
+        }));
         // Of several of one kind the last one counts.
-        limits.extend(self.limit.iter().map(|(kind, budget)| (*kind, Limit { budget: *budget, origin: None })));
+        limits.extend(
+            self.limit
+                .iter()
+                .map(|(kind, budget)| (*kind, Limit { budget: *budget, origin: None })),
+        );
         Policy {
             allow_irreversible: self.allow_irreversible,
-            targets: (!self.target.is_empty()).then(|| self.target.iter().cloned().collect::<BTreeSet<_>>()),
+            targets: (!self.target.is_empty())
+                .then(|| self.target.iter().cloned().collect::<BTreeSet<_>>()),
             recreate: self.recreate.iter().cloned().collect(),
             delete: self.delete,
             limits,
@@ -90,7 +103,10 @@ impl PolicyArgs {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     if args.out.is_some() && args.refresh == Refresh::None {
-        let failure = Failure::new(Exit::Error, "a plan that did not look at the account cannot be saved: nothing was written");
+        let failure = Failure::new(
+            Exit::Error,
+            "a plan that did not look at the account cannot be saved: nothing was written",
+        );
         return Err(failure.help("leave --refresh=none out").into());
     }
     let session = Session::open(global, output)?;
@@ -110,15 +126,27 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let exit = exit_of(&plan, args.detailed_exitcode);
     let saved = match &args.out {
         // What is refused is no plan to review.
-        Some(path) if plan.refusals.is_empty() => Some((path, saved::write(path, &session, &snapshot, &policy, &plan, now)?)),
+        Some(path) if plan.refusals.is_empty() => {
+            Some((path, saved::write(path, &session, &snapshot, &policy, &plan, now)?))
+        }
         _ => None,
     };
-    View { session: &session, snapshot: &snapshot, policy: &policy, global, output }.show(&plan, !plan.is_empty(), exit);
+    View { session: &session, snapshot: &snapshot, policy: &policy, global, output }.show(
+        &plan,
+        !plan.is_empty(),
+        exit,
+    );
     if let Some((path, hash)) = saved {
         let (path, sandbox) = (path.display(), if session.sandbox { " --sandbox" } else { "" });
-        output.result(&format!("\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` does exactly this, or nothing.\n"));
+        output.result(&format!(
+            "\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` \
+                                does exactly this, or nothing.\n"
+        ));
     } else if let Some(path) = &args.out {
-        output.error(&format!("A plan with refusals is not saved: {} was not written.", path.display()));
+        output.error(&format!(
+            "A plan with refusals is not saved: {} was not written.",
+            path.display()
+        ));
     }
     Ok(exit)
 }
@@ -134,8 +162,13 @@ fn exit_of(plan: &Plan, detailed: bool) -> Exit {
 }
 
 /// The live account, read completely.
-pub async fn refresh(api: &impl crate::ports::Api, snapshot: &Snapshot, options: &ConnectOptions) -> anyhow::Result<Live> {
-    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, usize::from(options.parallelism)).await?)
+pub async fn refresh(
+    api: &impl crate::ports::Api,
+    snapshot: &Snapshot,
+    options: &ConnectOptions,
+) -> anyhow::Result<Live> {
+    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, usize::from(options.parallelism))
+        .await?)
 }
 
 /// The plan, proved against its invariants.
@@ -154,8 +187,11 @@ pub fn make(
     let notes = plan::check(&plan, &inputs);
     if let Some(note) = notes.first() {
         return Err(anyhow!(
-            Failure::new(Exit::Error, format!("the plan contradicts itself, which is a bug in keyform: {note}"))
-                .help("nothing was done; please report it with the TOML and the state file")
+            Failure::new(
+                Exit::Error,
+                format!("the plan contradicts itself, which is a bug in keyform: {note}")
+            )
+            .help("nothing was done; please report it with the TOML and the state file")
         ));
     }
     Ok(plan)
@@ -192,12 +228,22 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`: what the next steps of a workflow hear.
+    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`:
+    /// what the next steps of a workflow hear.
     pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
         let View { session, snapshot, policy, global, output } = self;
         let sources = &session.sources;
-        let hash = || plan.refusals.is_empty().then(|| PlanHash::of(plan, &session.project.desired.project).to_string());
-        let picture = || Picture { plan, desired: &session.project.desired, recorded: &snapshot.recorded, policy };
+        let hash = || {
+            plan.refusals
+                .is_empty()
+                .then(|| PlanHash::of(plan, &session.project.desired.project).to_string())
+        };
+        let picture = || Picture {
+            plan,
+            desired: &session.project.desired,
+            recorded: &snapshot.recorded,
+            policy,
+        };
         match output.format() {
             Format::Json => {
                 let mut json = plan_json::plan(plan, sources);
@@ -205,7 +251,9 @@ impl View<'_> {
                 json["hash"] = hash().into();
                 output.json(&json);
             }
-            Format::Jsonl => events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event)),
+            Format::Jsonl => {
+                events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event))
+            }
             Format::Markdown => output.raw(&plan_markdown::plan(plan, sources)),
             Format::Github => {
                 let annotations = github::plan(plan, sources, &plan_human::summary_line(plan));
@@ -215,8 +263,14 @@ impl View<'_> {
             }
             Format::Gitlab => output.json(&gitlab::plan(terraform::tally(picture()))),
             // On one line, as Terraform prints it: some readers want that.
-            Format::TerraformJson => output.json_line(&terraform::plan(picture(), env!("CARGO_PKG_VERSION"))),
-            _ => output.result(&plan_human::plan(plan, sources, plan_human::Options { verbose: global.verbose > 0 })),
+            Format::TerraformJson => {
+                output.json_line(&terraform::plan(picture(), env!("CARGO_PKG_VERSION")))
+            }
+            _ => output.result(&plan_human::plan(
+                plan,
+                sources,
+                plan_human::Options { verbose: global.verbose > 0 },
+            )),
         }
     }
 }

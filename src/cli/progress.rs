@@ -18,8 +18,13 @@ impl<'a> Progress<'a> {
     /// `steps`: how many the plan has.
     pub fn new(output: &'a Output, steps: usize) -> Progress<'a> {
         let bar = (!output.is_quiet() && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr_with_hz(10));
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} [{bar:30}] {elapsed} {wide_msg}") {
+            let bar = ProgressBar::with_draw_target(
+                Some(steps as u64),
+                ProgressDrawTarget::stderr_with_hz(10),
+            );
+            if let Ok(style) = ProgressStyle::with_template(
+                "{spinner} {pos}/{len} [{bar:30}] {elapsed} {wide_msg}",
+            ) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar.enable_steady_tick(Duration::from_millis(100));

@@ -1,4 +1,5 @@
-//! Reads the files that are to be uploaded: inside the project only, regular ones, of a bounded length.
+//! Reads the files that are to be uploaded: inside the project only, regular ones, of a bounded
+//! length.
 
 use std::path::Path;
 
@@ -47,7 +48,8 @@ fn content(session: &Session, file: &str) -> Result<Option<PushContent>, String>
     if !std::fs::metadata(&real).map_err(told)?.is_file() {
         return Err("it is not a regular file".to_owned());
     }
-    let bytes = disk::read_at_most(&real, PUSH_FILE_MAX).map_err(|error| error.source.to_string())?;
+    let bytes =
+        disk::read_at_most(&real, PUSH_FILE_MAX).map_err(|error| error.source.to_string())?;
     let bytes = Zeroizing::new(bytes.ok_or("it is gone")?);
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is not a text")?;
     if text.trim().is_empty() {

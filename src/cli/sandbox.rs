@@ -40,9 +40,11 @@ pub struct Args {
 }
 
 fn faults() -> String {
-    let kinds: Vec<String> = FAULT_KINDS.iter().map(|(kind, what)| format!("  {kind:36} {what}")).collect();
+    let kinds: Vec<String> =
+        FAULT_KINDS.iter().map(|(kind, what)| format!("  {kind:36} {what}")).collect();
     format!(
-        "Kinds of --fault (a path is a prefix, or the whole path if it ends in $; #N or #N-M counts requests from 1):\n{}",
+        "Kinds of --fault (a path is a prefix, or the whole path if it ends in $; #N or #N-M \
+         counts requests from 1):\n{}",
         kinds.join("\n")
     )
 }
@@ -68,9 +70,14 @@ pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Resu
         latency: Duration::from_millis(args.latency),
         faults: args.fault.clone(),
     };
-    let running = sandbox::start(options).await.map_err(|error| anyhow!(Failure::new(Exit::Error, error.to_string())))?;
+    let running = sandbox::start(options)
+        .await
+        .map_err(|error| anyhow!(Failure::new(Exit::Error, error.to_string())))?;
     output.raw(&format!("listening on {}\n", running.endpoint()));
-    output.say(&format!("Use it: PUBNUB_API_KEY={key} KEYFORM_ENDPOINT={} keyform plan", running.endpoint()));
+    output.say(&format!(
+        "Use it: PUBNUB_API_KEY={key} KEYFORM_ENDPOINT={} keyform plan",
+        running.endpoint()
+    ));
     wait_for_signal().await?;
     running.stop().await?;
     Ok(Exit::Done)
@@ -79,7 +86,8 @@ pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Resu
 #[cfg(unix)]
 async fn wait_for_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Plans as files: written by `plan --out`, carried out by `apply FILE`, and only if everything is as it was.
+//! Plans as files: written by `plan --out`, carried out by `apply FILE`, and only if everything is
+//! as it was.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,8 @@ const LONGEST: u64 = 256 << 20;
 /// Lines about what is not as it was.
 const MOST_CHANGES: usize = 20;
 
-const AGAIN: &str = "nothing was done; make a new plan and have it reviewed: keyform plan --out FILE";
+const AGAIN: &str =
+    "nothing was done; make a new plan and have it reviewed: keyform plan --out FILE";
 
 /// Writes the plan and what it stands on, beside and renamed.
 pub fn write(
@@ -68,29 +70,46 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Reads it, and compares what it stands on with the project: before anything is locked or asked.
+    /// Reads it, and compares what it stands on with the project: before anything is locked or
+    /// asked.
     pub fn read(path: &Path, session: &Session) -> anyhow::Result<Loaded> {
         let shown = path.display();
         let bytes = disk::read_at_most(path, LONGEST)?;
         let Some(bytes) = bytes else {
-            let failure = Failure::new(Exit::Error, format!("there is no plan file {shown}: nothing was done"));
+            let failure = Failure::new(
+                Exit::Error,
+                format!("there is no plan file {shown}: nothing was done"),
+            );
             return Err(failure.help("`keyform plan --out FILE` writes one").into());
         };
         let saved = SavedPlan::parse(&bytes).map_err(|bad| match bad {
-            BadPlan::OtherVersion { .. } => Failure::new(Exit::Refused, format!("{shown}: {bad}")).help(AGAIN),
-            BadPlan::NotOne(_) | BadPlan::Checksum => Failure::new(Exit::Error, format!("{shown}: {bad}")).help(AGAIN),
+            BadPlan::OtherVersion { .. } => {
+                Failure::new(Exit::Refused, format!("{shown}: {bad}")).help(AGAIN)
+            }
+            BadPlan::NotOne(_) | BadPlan::Checksum => {
+                Failure::new(Exit::Error, format!("{shown}: {bad}")).help(AGAIN)
+            }
         })?;
         let loaded = Loaded { path: path.to_owned(), saved };
         let project = &session.project.desired.project;
         if loaded.saved.project != *project {
-            return Err(loaded.refused(format!("it is of project `{}`, and this is `{project}`", loaded.saved.project)));
+            return Err(loaded.refused(format!(
+                "it is of project `{}`, and this is `{project}`",
+                loaded.saved.project
+            )));
         }
         let (then, now) = (&loaded.saved.api, api(session)?);
         if then.endpoint != now.endpoint {
-            return Err(loaded.refused(format!("it was made for {}, and this would go to {}", then.endpoint, now.endpoint)));
+            return Err(loaded.refused(format!(
+                "it was made for {}, and this would go to {}",
+                then.endpoint, now.endpoint
+            )));
         }
         if then.version != now.version {
-            return Err(loaded.refused(format!("it was made for version {} of the API, and this is {}", then.version, now.version)));
+            return Err(loaded.refused(format!(
+                "it was made for version {} of the API, and this is {}",
+                then.version, now.version
+            )));
         }
         loaded.same_configuration(session)?;
         Ok(loaded)
@@ -105,12 +124,17 @@ impl Loaded {
         for file in then {
             match now.iter().find(|other| other.path == file.path) {
                 None => changed.push(format!("{} is gone", file.path)),
-                Some(other) if other.sha256 != file.sha256 => changed.push(format!("{} is not as it was", file.path)),
+                Some(other) if other.sha256 != file.sha256 => {
+                    changed.push(format!("{} is not as it was", file.path))
+                }
                 Some(_) => {}
             }
         }
-        changed
-            .extend(now.iter().filter(|file| then.iter().all(|other| other.path != file.path)).map(|file| format!("{} is new", file.path)));
+        changed.extend(
+            now.iter()
+                .filter(|file| then.iter().all(|other| other.path != file.path))
+                .map(|file| format!("{} is new", file.path)),
+        );
         if changed.is_empty() {
             changed.push("its files are read in another order".to_owned());
         }
@@ -120,17 +144,28 @@ impl Loaded {
     /// Whether the state is the one that it stands on.
     pub fn same_state(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let (then, now) = (&self.saved.state, state_of(snapshot)?);
-        if then.checksum == now.checksum && (then.lineage == now.lineage || then.lineage.is_none() && !snapshot.recorded.is_empty()) {
+        if then.checksum == now.checksum
+            && (then.lineage == now.lineage
+                || then.lineage.is_none() && !snapshot.recorded.is_empty())
+        {
             return Ok(());
         }
         let (before, after) = (then.serial, now.serial);
         Err(self.refused(match (then.lineage, now.lineage) {
             (Some(_), None) => "the state that it was made with is not here".to_owned(),
-            (Some(then), Some(now)) if then != now => "it was made with another state: theirs is of another beginning".to_owned(),
+            (Some(then), Some(now)) if then != now => "it was made with another state: theirs is \
+                                                       of another beginning"
+                .to_owned(),
             _ if after > before => {
-                format!("the state was changed since (serial {before}, now {after}): this plan, or something else, was applied already")
+                format!(
+                    "the state was changed since (serial {before}, now {after}): this plan, or \
+                         something else, was applied already"
+                )
             }
-            _ => format!("the state is not the one that it was made with (serial {before}, here {after})"),
+            _ => format!(
+                "the state is not the one that it was made with (serial {before}, here \
+                          {after})"
+            ),
         }))
     }
 
@@ -140,7 +175,9 @@ impl Loaded {
             return Ok(());
         }
         let changes = saved::changes(&self.saved.plan, plan, MOST_CHANGES);
-        let mut failure = self.failure("the account was changed since: what would be done is not what was reviewed".to_owned());
+        let mut failure = self.failure(
+            "the account was changed since: what would be done is not what was reviewed".to_owned(),
+        );
         failure.help.splice(0..0, changes);
         Err(failure.into())
     }
@@ -150,7 +187,11 @@ impl Loaded {
     }
 
     fn failure(&self, why: String) -> Failure {
-        Failure::new(Exit::Refused, format!("the plan in {} cannot be applied: {why}", self.path.display())).help(AGAIN)
+        Failure::new(
+            Exit::Refused,
+            format!("the plan in {} cannot be applied: {why}", self.path.display()),
+        )
+        .help(AGAIN)
     }
 }
 
@@ -160,6 +201,9 @@ pub fn approved(hash: &PlanHash, plan: &Plan, session: &Session) -> anyhow::Resu
     if now == *hash {
         return Ok(());
     }
-    let told = format!("the plan of now is not the approved one: its hash is {now}, approved was {hash}");
-    Err(Failure::new(Exit::Refused, told).help("nothing was done; look at the plan (`keyform plan`) and approve it anew").into())
+    let told =
+        format!("the plan of now is not the approved one: its hash is {now}, approved was {hash}");
+    Err(Failure::new(Exit::Refused, told)
+        .help("nothing was done; look at the plan (`keyform plan`) and approve it anew")
+        .into())
 }

@@ -8,7 +8,8 @@ pub struct Args {
     /// Print the field reference as Markdown instead
     #[arg(long, conflicts_with = "of")]
     reference: bool,
-    /// The schema of what this command prints with --format json instead; `events`: of a line of apply --format jsonl
+    /// The schema of what this command prints with --format json instead; `events`: of a line of
+    /// apply --format jsonl
     #[arg(long, value_enum, value_name = "COMMAND")]
     of: Option<Of>,
 }

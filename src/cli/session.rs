@@ -22,7 +22,8 @@ use crate::state::{self, Store};
 
 /// Beside the state, and of no use to anybody else.
 const NOT_COMMITTED: &str = "*.backup\n*.journal\n*.lock\n.keyform-*\n";
-/// The driver `keyform` is `keyform state merge`; where git was not told of it, it merges by lines as ever.
+/// The driver `keyform` is `keyform state merge`; where git was not told of it, it merges by lines
+/// as ever.
 const MERGED: &str = "keyform.json merge=keyform\nkeyform.audit.jsonl merge=union\n";
 /// What the in-process sandbox accepts; it is no secret.
 const SANDBOX_KEY: &str = "sandbox";
@@ -44,7 +45,10 @@ impl Session {
         }
         let errors = loaded.problems.iter().filter(|p| p.severity == Severity::Error).count();
         if !loaded.problems.is_empty() && (errors > 0 || !output.is_quiet()) {
-            output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
+            output.error(
+                problems::human(&loaded.problems, &loaded.sources, output.colors_stderr())
+                    .trim_end(),
+            );
             output.error("");
         }
         if output.format_of_errors() == Format::Github {
@@ -54,28 +58,50 @@ impl Session {
             Some(mut project) if errors == 0 => {
                 if global.sandbox {
                     // What the sandbox gave out is of no use to anybody.
-                    project.desired.keysets.values_mut().for_each(|keyset| keyset.mirrors = Box::default());
+                    project
+                        .desired
+                        .keysets
+                        .values_mut()
+                        .for_each(|keyset| keyset.mirrors = Box::default());
                 }
-                Ok(Session { dir: below(&global.dir), sources: loaded.sources, project, sandbox: global.sandbox })
+                Ok(Session {
+                    dir: below(&global.dir),
+                    sources: loaded.sources,
+                    project,
+                    sandbox: global.sandbox,
+                })
             }
             _ => {
                 let found = crate::render::text::count(errors, "error");
-                let failure = Failure::new(Exit::Error, format!("the configuration has {found}; nothing was done"));
-                let comment =
-                    problems::for_markdown(&loaded.problems, &loaded.sources, &format!("The configuration has {found}; nothing was done."));
-                Err(failure.details("problems", problems::json(&loaded.problems, &loaded.sources)).markdown(comment).into())
+                let failure = Failure::new(
+                    Exit::Error,
+                    format!("the configuration has {found}; nothing was done"),
+                );
+                let comment = problems::for_markdown(
+                    &loaded.problems,
+                    &loaded.sources,
+                    &format!("The configuration has {found}; nothing was done."),
+                );
+                Err(failure
+                    .details("problems", problems::json(&loaded.problems, &loaded.sources))
+                    .markdown(comment)
+                    .into())
             }
         }
     }
 
     /// The sandbox has a state of its own: what is tried there must never be taken for the account.
     pub fn state_paths(&self) -> state::Paths {
-        let file = if self.sandbox { self.private().join("sandbox-state.json") } else { self.dir.join("state").join("keyform.json") };
+        let file = if self.sandbox {
+            self.private().join("sandbox-state.json")
+        } else {
+            self.dir.join("state").join("keyform.json")
+        };
         state::Paths::new(file)
     }
 
-    /// Makes the folder of the state, with files that tell git what is not to be committed, and how the rest is merged. One that is
-    /// there is left alone.
+    /// Makes the folder of the state, with files that tell git what is not to be committed, and how
+    /// the rest is merged. One that is there is left alone.
     pub fn prepare_state_folder(&self) -> anyhow::Result<()> {
         use anyhow::Context as _;
         if self.sandbox {
@@ -97,17 +123,27 @@ impl Session {
         self.dir.join(".keyform")
     }
 
-    /// Reaches the API - the account's, or a sandbox in this process - to be told, and for nothing else.
+    /// Reaches the API - the account's, or a sandbox in this process - to be told, and for nothing
+    /// else.
     pub async fn connect(&self, options: &ConnectOptions) -> anyhow::Result<Connection> {
         self.reach(options, None).await
     }
 
-    /// The same for a command that changes the account: each change is noted in the log of the state first.
-    pub async fn connect_to_change(&self, options: &ConnectOptions, store: &Store) -> anyhow::Result<Connection> {
+    /// The same for a command that changes the account: each change is noted in the log of the
+    /// state first.
+    pub async fn connect_to_change(
+        &self,
+        options: &ConnectOptions,
+        store: &Store,
+    ) -> anyhow::Result<Connection> {
         self.reach(options, Some(store.log().clone())).await
     }
 
-    async fn reach(&self, options: &ConnectOptions, notes: Option<Arc<dyn Notes>>) -> anyhow::Result<Connection> {
+    async fn reach(
+        &self,
+        options: &ConnectOptions,
+        notes: Option<Arc<dyn Notes>>,
+    ) -> anyhow::Result<Connection> {
         let version = self.project.api.version.clone();
         if self.sandbox {
             ignore_in_git(&self.private())?;
@@ -125,7 +161,10 @@ impl Session {
         }
         let endpoint = Endpoint::of(Some(&self.project))?;
         let key = key::find(&endpoint, &api_key_store()).await?;
-        Ok(Connection { client: client(endpoint.url().to_owned(), version, key, options, notes)?, sandbox: None })
+        Ok(Connection {
+            client: client(endpoint.url().to_owned(), version, key, options, notes)?,
+            sandbox: None,
+        })
     }
 }
 
@@ -168,7 +207,11 @@ pub fn client(
     options: &ConnectOptions,
     notes: Option<Arc<dyn Notes>>,
 ) -> anyhow::Result<Client> {
-    Ok(Client::new(ApiOptions { timeout: Duration::from_secs(options.timeout), notes, ..ApiOptions::new(endpoint, version, key) })?)
+    Ok(Client::new(ApiOptions {
+        timeout: Duration::from_secs(options.timeout),
+        notes,
+        ..ApiOptions::new(endpoint, version, key)
+    })?)
 }
 
 pub fn api_key_store() -> ApiKeyStore {

@@ -27,7 +27,11 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     let recorded = state::read(&session.state_paths(), &session.project.desired.project)?.recorded;
-    let labels = args.labels.iter().map(|text| Ok(find(&recorded, text)?.0)).collect::<anyhow::Result<BTreeSet<_>>>()?;
+    let labels = args
+        .labels
+        .iter()
+        .map(|text| Ok(find(&recorded, text)?.0))
+        .collect::<anyhow::Result<BTreeSet<_>>>()?;
     let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
     let mut inventory = inventory(&session.project.desired, &recorded);
     inventory.limit(&labels, app.map(|(label, _)| label));

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::Exit;
 use super::output::Output;
 
-/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. Nothing is lost by that: what was begun
-/// is in the journal, and the next apply takes it up.
+/// The first SIGINT or SIGTERM stops new work; a second one ends the process at once. Nothing is
+/// lost by that: what was begun is in the journal, and the next apply takes it up.
 pub fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
@@ -20,7 +20,8 @@ pub fn stop_on_signals(output: &Output) -> anyhow::Result<Arc<AtomicBool>> {
                 std::process::exit(Exit::Interrupted as i32);
             }
             output.say(
-                "Stopping: requests in flight are finished and recorded. Once more ends at once; the next apply takes up what was begun.",
+                "Stopping: requests in flight are finished and recorded. Once more ends at once; \
+                 the next apply takes up what was begun.",
             );
         }
     });

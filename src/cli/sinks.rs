@@ -1,4 +1,5 @@
-//! Wiring of the sinks: which there are, which one is used, what reads a secret back, and what seals the answers.
+//! Wiring of the sinks: which there are, which one is used, what reads a secret back, and what
+//! seals the answers.
 
 use zeroize::Zeroizing;
 
@@ -8,7 +9,9 @@ use super::session::{self, Session};
 use super::variables::variable;
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
 use crate::ports::{self, Item, Namespace, Probed, SecretName, Sink};
-use crate::secrets::{AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, SealedSink, Surroundings, Unseal};
+use crate::secrets::{
+    AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, SealedSink, Surroundings, Unseal,
+};
 
 /// A file with private keys that open what the sink `age` wrote.
 const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
@@ -19,7 +22,8 @@ const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
 /// Longest identity file, in bytes.
 const IDENTITY_MAX: u64 = 64 << 10;
 
-/// More keysets than a keyring is made for: beyond it their secrets are in files that one entry opens.
+/// More keysets than a keyring is made for: beyond it their secrets are in files that one entry
+/// opens.
 const MANY: usize = 100;
 /// As the state names files that the keyring opens.
 const KEYRING_FILES: &str = "keyring-files";
@@ -39,8 +43,10 @@ pub fn all(session: &Session) -> anyhow::Result<Vec<AnySink>> {
 /// The sink of that name, whether or not the project would still choose it.
 pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
     if name == KEYRING_FILES {
-        return keyring_files(session)
-            .ok_or_else(|| Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)").into());
+        return keyring_files(session).ok_or_else(|| {
+            Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)")
+                .into()
+        });
     }
     match SinkKind::ALL.into_iter().find(|kind| kind.name() == name) {
         Some(kind) => build(session, kind),
@@ -52,7 +58,11 @@ pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
 
 /// `None`: there is no folder for the user's data.
 fn keyring_files(session: &Session) -> Option<AnySink> {
-    let key = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
+    let key = SecretName {
+        namespace: session.namespace(),
+        project: session.project.desired.project.clone(),
+        item: Item::EscrowKey,
+    };
     Some(AnySink::Sealed(Box::new(SealedSink::new(keyring(), data_dir()?, key))))
 }
 
@@ -62,35 +72,55 @@ fn keyring() -> KeyringSink {
 }
 
 fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
-    let missing = |table: &str| Failure::new(Exit::Error, format!("the sink `{}` needs the table `[secrets.{table}]`", kind.name()));
+    let missing = |table: &str| {
+        Failure::new(
+            Exit::Error,
+            format!("the sink `{}` needs the table `[secrets.{table}]`", kind.name()),
+        )
+    };
     let secrets = &session.project.secrets;
     Ok(match kind {
         SinkKind::Keyring => AnySink::Keyring(keyring()),
         SinkKind::Age => {
-            let AgeSettings { recipients, dir } = secrets.age.as_ref().ok_or_else(|| missing("age"))?;
+            let AgeSettings { recipients, dir } =
+                secrets.age.as_ref().ok_or_else(|| missing("age"))?;
             // What the sandbox gave out is not for the folder that is committed.
-            let dir = if session.sandbox { session.private().join("secrets") } else { session.dir.join(dir) };
+            let dir = if session.sandbox {
+                session.private().join("secrets")
+            } else {
+                session.dir.join(dir)
+            };
             AnySink::Age(AgeSink::new(dir, readers(recipients)?, identities()?))
         }
         SinkKind::Exec => {
-            let ExecSettings { command, timeout } = secrets.exec.as_ref().ok_or_else(|| missing("exec"))?;
-            let dir = if session.dir.as_os_str().is_empty() { ".".into() } else { session.dir.clone() };
+            let ExecSettings { command, timeout } =
+                secrets.exec.as_ref().ok_or_else(|| missing("exec"))?;
+            let dir =
+                if session.dir.as_os_str().is_empty() { ".".into() } else { session.dir.clone() };
             let project = session.project.desired.project.to_string();
-            AnySink::Exec(ExecSink::new(command.clone(), dir, *timeout, project, session.namespace()))
+            AnySink::Exec(ExecSink::new(
+                command.clone(),
+                dir,
+                *timeout,
+                project,
+                session.namespace(),
+            ))
         }
     })
 }
 
 fn readers(recipients: &[String]) -> anyhow::Result<Readers> {
     let parsed = Readers::parse(recipients.iter().map(String::as_str));
-    parsed.map_err(|bad| Failure::new(Exit::Error, format!("`secrets.age.recipients`: {bad}")).into())
+    parsed
+        .map_err(|bad| Failure::new(Exit::Error, format!("`secrets.age.recipients`: {bad}")).into())
 }
 
 /// The private keys at hand; none is no error until something is to be read.
 fn identities() -> anyhow::Result<Vec<Unseal>> {
     let text = match (variable(IDENTITY).map(Zeroizing::new), variable(IDENTITY_FILE)) {
         (Some(text), _) => text,
-        (None, Some(path)) => read(&path).map_err(|why| Failure::new(Exit::Error, format!("{IDENTITY_FILE} ({path}): {why}")))?,
+        (None, Some(path)) => read(&path)
+            .map_err(|why| Failure::new(Exit::Error, format!("{IDENTITY_FILE} ({path}): {why}")))?,
         (None, None) => return Ok(Vec::new()),
     };
     let which = if variable(IDENTITY).is_some() { IDENTITY } else { IDENTITY_FILE };
@@ -98,9 +128,12 @@ fn identities() -> anyhow::Result<Vec<Unseal>> {
 }
 
 fn read(path: &str) -> Result<Zeroizing<String>, String> {
-    let bytes = crate::disk::read_at_most(std::path::Path::new(path), IDENTITY_MAX).map_err(|error| error.source.to_string())?;
+    let bytes = crate::disk::read_at_most(std::path::Path::new(path), IDENTITY_MAX)
+        .map_err(|error| error.source.to_string())?;
     let bytes = Zeroizing::new(bytes.ok_or_else(|| "there is no such file".to_owned())?);
-    std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "it is not UTF-8".to_owned())
+    std::str::from_utf8(&bytes)
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|_| "it is not UTF-8".to_owned())
 }
 
 /// The first sink that passes its probe; or why none does.
@@ -118,10 +151,16 @@ pub async fn first_usable(sinks: &[AnySink]) -> anyhow::Result<Probed<'_, AnySin
         }
     }
     let why = reasons.join("; ");
-    Err(Failure::new(Exit::NoSink, format!("no usable place for secrets, so nothing was created: {why}")).help(SINK_HELP).into())
+    Err(Failure::new(
+        Exit::NoSink,
+        format!("no usable place for secrets, so nothing was created: {why}"),
+    )
+    .help(SINK_HELP)
+    .into())
 }
 
-/// What seals the answers: a key that the sink keeps, or the readers of the secrets where they are known.
+/// What seals the answers: a key that the sink keeps, or the readers of the secrets where they are
+/// known.
 pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::Result<Envelope> {
     let readers_of = |age: &AgeSettings| readers(&age.recipients);
     let to_readers = || -> anyhow::Result<Option<Envelope>> {
@@ -134,15 +173,30 @@ pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::R
     if !sink.readable() {
         return Ok(to_readers()?.unwrap_or_else(Envelope::none));
     }
-    let name = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
+    let name = SecretName {
+        namespace: session.namespace(),
+        project: session.project.desired.project.clone(),
+        item: Item::EscrowKey,
+    };
     Ok(Envelope::own(&ports::escrow_key(sink, &name, Envelope::new_key).await?)?)
 }
 
 /// As [`envelope`], and opens too what earlier runs sealed for other sinks.
-pub async fn opener(session: &Session, sink: Probed<'_, AnySink>, sinks: &[AnySink]) -> anyhow::Result<Envelope> {
+pub async fn opener(
+    session: &Session,
+    sink: Probed<'_, AnySink>,
+    sinks: &[AnySink],
+) -> anyhow::Result<Envelope> {
     let mut envelope = envelope(session, sink).await?.opens_with(identities()?);
-    let name = SecretName { namespace: session.namespace(), project: session.project.desired.project.clone(), item: Item::EscrowKey };
-    for other in sinks.iter().filter(|other| other.name() != sink.name() && other.name() != SinkKind::Age.name()) {
+    let name = SecretName {
+        namespace: session.namespace(),
+        project: session.project.desired.project.clone(),
+        item: Item::EscrowKey,
+    };
+    for other in sinks
+        .iter()
+        .filter(|other| other.name() != sink.name() && other.name() != SinkKind::Age.name())
+    {
         // One that cannot be asked has no key to give.
         if let Ok(Some(key)) = other.get(&name).await {
             envelope = envelope.opens_too(&key);
@@ -153,7 +207,11 @@ pub async fn opener(session: &Session, sink: Probed<'_, AnySink>, sinks: &[AnySi
 
 /// Every sink that the project describes, to read what is in it, chosen or not.
 pub fn homes(session: &Session) -> Vec<AnySink> {
-    SinkKind::ALL.into_iter().filter_map(|kind| build(session, kind).ok()).chain(keyring_files(session)).collect()
+    SinkKind::ALL
+        .into_iter()
+        .filter_map(|kind| build(session, kind).ok())
+        .chain(keyring_files(session))
+        .collect()
 }
 
 /// The entry of a keyset's secret.

@@ -1,4 +1,5 @@
-//! `state list|show|mv|rm`: what is recorded, and changes to the record alone. The account is not asked.
+//! `state list|show|mv|rm`: what is recorded, and changes to the record alone. The account is not
+//! asked.
 
 use std::path::PathBuf;
 
@@ -33,7 +34,8 @@ enum Verb {
         /// The keyset's label
         label: String,
     },
-    /// Give a keyset or app another label, as a renamed table in TOML needs it; its secret goes along
+    /// Give a keyset or app another label, as a renamed table in TOML needs it; its secret goes
+    /// along
     Mv {
         /// The label of now
         from: String,
@@ -58,7 +60,8 @@ enum Verb {
         #[command(flatten)]
         lock: LockArgs,
     },
-    /// Make one state of two that grew apart on two branches: for git, as the driver `keyform state merge %O %A %B`
+    /// Make one state of two that grew apart on two branches: for git, as the driver `keyform state
+    /// merge %O %A %B`
     Merge {
         /// What both began with
         base: PathBuf,
@@ -74,9 +77,19 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         // While branches are merged the TOML may be full of marks: it is not looked at.
         return match state::join(base, ours, theirs) {
             Ok(()) => said(output, "merge", "the two states are one"),
-            Err(error) => Err(Failure::new(Exit::Error, format!("the states were not merged: {error}"))
-                .help("take one side (`git checkout --ours` or `--theirs` state/keyform.json) and apply: it finds out from the account what the other one did; secrets of the other side come back with its files")
-                .into()),
+            Err(error) => Err(Failure::new(
+                Exit::Error,
+                format!(
+                    "the states were not merged: \
+                                                                 {error}"
+                ),
+            )
+            .help(
+                "take one side (`git checkout --ours` or `--theirs` state/keyform.json) and \
+                       apply: it finds out from the account what the other one did; secrets of the \
+                       other side come back with its files",
+            )
+            .into()),
         };
     }
     let session = Session::open(global, output)?;
@@ -86,9 +99,13 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         Verb::Show { label } => show(&read(&session)?, label, output),
         Verb::Mv { from, to, app, lock } => {
             let (store, snapshot) = open(&session, lock, "state mv", output)?;
-            let to = Label::parse(to).map_err(|bad| Failure::new(Exit::Error, format!("`{to}`: {bad}")))?;
-            let moved =
-                if *app { move_app(&store, &snapshot, from, &to).await } else { move_keyset(&session, &store, &snapshot, from, &to).await };
+            let to = Label::parse(to)
+                .map_err(|bad| Failure::new(Exit::Error, format!("`{to}`: {bad}")))?;
+            let moved = if *app {
+                move_app(&store, &snapshot, from, &to).await
+            } else {
+                move_keyset(&session, &store, &snapshot, from, &to).await
+            };
             store.fold()?;
             said(output, "mv", &moved?)
         }
@@ -105,7 +122,12 @@ fn read(session: &Session) -> anyhow::Result<Recorded> {
     Ok(state::read(&session.state_paths(), &session.project.desired.project)?.recorded)
 }
 
-fn open(session: &Session, lock: &LockArgs, command: &str, output: &Output) -> anyhow::Result<(Store, Snapshot)> {
+fn open(
+    session: &Session,
+    lock: &LockArgs,
+    command: &str,
+    output: &Output,
+) -> anyhow::Result<(Store, Snapshot)> {
     session.prepare_state_folder()?;
     lock.open(session, command, output)
 }
@@ -138,7 +160,12 @@ fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
         text.push_str(&format!("app     {BOLD}{:width$}{BOLD:#}  {}\n", label.as_str(), app.id));
     }
     for (label, keyset) in &recorded.keysets {
-        text.push_str(&format!("keyset  {BOLD}{:width$}{BOLD:#}  {}  in app {}\n", label.as_str(), keyset.id, keyset.app));
+        text.push_str(&format!(
+            "keyset  {BOLD}{:width$}{BOLD:#}  {}  in app {}\n",
+            label.as_str(),
+            keyset.id,
+            keyset.app
+        ));
     }
     output.result(if text.is_empty() { "Nothing is recorded.\n" } else { &text });
     Ok(Exit::Done)
@@ -154,24 +181,39 @@ fn show(recorded: &Recorded, label: &str, output: &Output) -> anyhow::Result<Exi
 
 /// What was begun under a label and has no end yet would be lost with it.
 fn nothing_begun(snapshot: &Snapshot, label: &Label, app: bool) -> anyhow::Result<()> {
-    let about = |open: &&ports::Open| open.intent.what.label() == label && matches!(open.intent.what, ports::Creation::App { .. }) == app;
+    let about = |open: &&ports::Open| {
+        open.intent.what.label() == label
+            && matches!(open.intent.what, ports::Creation::App { .. }) == app
+    };
     match snapshot.open.iter().find(about) {
         None => Ok(()),
-        Some(_) => Err(Failure::new(Exit::Refused, format!("something was begun for `{label}` and has no end yet: nothing was changed"))
-            .help("`keyform apply` finds out what became of it")
-            .into()),
+        Some(_) => Err(Failure::new(
+            Exit::Refused,
+            format!("something was begun for `{label}` and has no end yet: nothing was changed"),
+        )
+        .help("`keyform apply` finds out what became of it")
+        .into()),
     }
 }
 
 fn free<T>(all: &std::collections::BTreeMap<Label, T>, to: &Label) -> anyhow::Result<()> {
     if all.contains_key(to) {
-        let failure = Failure::new(Exit::Refused, format!("`{to}` is recorded already: nothing was changed"));
-        return Err(failure.help(format!("move that one away first, or forget it: keyform state rm {to}")).into());
+        let failure =
+            Failure::new(Exit::Refused, format!("`{to}` is recorded already: nothing was changed"));
+        return Err(failure
+            .help(format!("move that one away first, or forget it: keyform state rm {to}"))
+            .into());
     }
     Ok(())
 }
 
-async fn move_keyset(session: &Session, store: &Store, snapshot: &Snapshot, from: &str, to: &Label) -> anyhow::Result<String> {
+async fn move_keyset(
+    session: &Session,
+    store: &Store,
+    snapshot: &Snapshot,
+    from: &str,
+    to: &Label,
+) -> anyhow::Result<String> {
     let (from, keyset) = find(&snapshot.recorded, from)?;
     free(&snapshot.recorded.keysets, to)?;
     nothing_begun(snapshot, from, false)?;
@@ -179,53 +221,96 @@ async fn move_keyset(session: &Session, store: &Store, snapshot: &Snapshot, from
     if let SecretRecord::Stored { sink, fingerprint } = &keyset.secret {
         // Sinks know secrets by label: the record must not go where its secret does not.
         let home = sinks::named(session, sink)?;
-        let secret = home.get(&sinks::entry(session, keyset.sink_label(from))).await?.filter(|secret| secret.fingerprint() == *fingerprint);
+        let secret = home
+            .get(&sinks::entry(session, keyset.sink_label(from)))
+            .await?
+            .filter(|secret| secret.fingerprint() == *fingerprint);
         let Some(secret) = secret else {
             let failure = Failure::new(
                 Exit::Refused,
-                format!("the {sink} sink does not have the secret of `{from}` that is recorded: nothing was changed"),
+                format!(
+                    "the {sink} sink does not have the secret of `{from}` that is recorded: \
+                     nothing was changed"
+                ),
             );
             return Err(failure.help("`keyform secrets doctor` looks further").into());
         };
         let name = sinks::entry(session, to);
         let there = ports::held(&home, &name).await?;
         if !matches!(there, Held::Nothing) && there != Held::Secret(fingerprint.clone()) {
-            let failure =
-                Failure::new(Exit::Refused, format!("the {sink} sink has another secret for `{to}` already: nothing was changed"));
+            let failure = Failure::new(
+                Exit::Refused,
+                format!(
+                    "the {sink} sink has another secret for `{to}` already: nothing was changed"
+                ),
+            );
             return Err(failure
-                .help("it may be the only copy of another keyset's; choose another label, or delete it with the sink's own tool")
+                .help(
+                    "it may be the only copy of another keyset's; choose another label, or \
+                       delete it with the sink's own tool",
+                )
                 .into());
         }
-        ports::put_and_compare(&home, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), &secret).await?;
-        note = format!("; its secret is in {sink} under the new label, and the old entry stays until you delete it");
+        ports::put_and_compare(
+            &home,
+            &name,
+            Some(Owner { id: &keyset.id, keys: &keyset.keys }),
+            &secret,
+        )
+        .await?;
+        note = format!(
+            "; its secret is in {sink} under the new label, and the old entry stays until you \
+             delete it"
+        );
     }
     // Between the two records it has both labels, which loses nothing.
     let moved = RecordedKeyset { secret_label: None, ..keyset.clone() };
-    store.append(Entry::Keyset { label: to.clone(), keyset: Box::new(moved), intent: None }).await?;
+    store
+        .append(Entry::Keyset { label: to.clone(), keyset: Box::new(moved), intent: None })
+        .await?;
     store.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
     Ok(format!("keyset {from} is recorded as {to}{note}"))
 }
 
-async fn move_app(store: &Store, snapshot: &Snapshot, from: &str, to: &Label) -> anyhow::Result<String> {
+async fn move_app(
+    store: &Store,
+    snapshot: &Snapshot,
+    from: &str,
+    to: &Label,
+) -> anyhow::Result<String> {
     let (from, app) = find_app(&snapshot.recorded, from)?;
     free(&snapshot.recorded.apps, to)?;
     nothing_begun(snapshot, from, true)?;
     store.append(Entry::App { label: to.clone(), app: app.clone(), intent: None }).await?;
-    for (label, keyset) in snapshot.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from) {
+    for (label, keyset) in
+        snapshot.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from)
+    {
         let keyset = RecordedKeyset { app: to.clone(), ..keyset.clone() };
-        store.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None }).await?;
+        store
+            .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
+            .await?;
     }
     store.append(Entry::Forgotten { label: from.clone(), app: true }).await?;
     Ok(format!("app {from} is recorded as {to}"))
 }
 
-async fn remove(store: &Store, snapshot: &Snapshot, label: &str, app: bool, force: bool) -> anyhow::Result<String> {
+async fn remove(
+    store: &Store,
+    snapshot: &Snapshot,
+    label: &str,
+    app: bool,
+    force: bool,
+) -> anyhow::Result<String> {
     if app {
         let (label, app) = find_app(&snapshot.recorded, label)?;
         nothing_begun(snapshot, label, true)?;
-        let keysets = snapshot.recorded.keysets.values().filter(|keyset| keyset.app == *label).count();
+        let keysets =
+            snapshot.recorded.keysets.values().filter(|keyset| keyset.app == *label).count();
         if keysets > 0 {
-            let failure = Failure::new(Exit::Refused, format!("{keysets} recorded keysets are in app `{label}`: nothing was changed"));
+            let failure = Failure::new(
+                Exit::Refused,
+                format!("{keysets} recorded keysets are in app `{label}`: nothing was changed"),
+            );
             return Err(failure.help("forget these first").into());
         }
         store.append(Entry::Forgotten { label: label.clone(), app: true }).await?;
@@ -235,17 +320,23 @@ async fn remove(store: &Store, snapshot: &Snapshot, label: &str, app: bool, forc
     nothing_begun(snapshot, label, false)?;
     if let (SecretRecord::Stored { sink, fingerprint }, false) = (&keyset.secret, force) {
         let told = format!(
-            "only the state tells that the secret of `{label}` (keyset {}) is in {sink}, and which one it is ({fingerprint}): nothing was changed",
+            "only the state tells that the secret of `{label}` (keyset {}) is in {sink}, and which \
+             one it is ({fingerprint}): nothing was changed",
             keyset.id
         );
-        return Err(Failure::new(Exit::Refused, told).help("--force forgets it all the same; the entry in the sink stays").into());
+        return Err(Failure::new(Exit::Refused, told)
+            .help("--force forgets it all the same; the entry in the sink stays")
+            .into());
     }
     store.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
     Ok(format!("keyset {label} ({}) is forgotten, and left alone in the account", keyset.id))
 }
 
 /// The app of that label, or the nearest there is.
-pub fn find_app<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
+pub fn find_app<'a>(
+    recorded: &'a Recorded,
+    text: &str,
+) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
     recorded.apps.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
         let failure = Failure::new(Exit::Error, format!("no app `{text}` in the state"));
         anyhow::anyhow!(match nearest(text, recorded.apps.keys().map(Label::as_str)) {

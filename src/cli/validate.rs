@@ -30,10 +30,13 @@ pub fn run(global: &Global, _args: &Args, output: &Output) -> anyhow::Result<Exi
             json["problems"] = problems::json(all, sources);
             output.json(&json);
         }
-        Format::Markdown => output.raw(&problems::for_markdown(all, sources, &told(&loaded, errors, warnings))),
+        Format::Markdown => {
+            output.raw(&problems::for_markdown(all, sources, &told(&loaded, errors, warnings)))
+        }
         Format::Github => {
             let told = told(&loaded, errors, warnings);
-            let annotations = github::problems(all, sources) + &annotation(Level::Notice, None, "validate", &[&told]);
+            let annotations = github::problems(all, sources)
+                + &annotation(Level::Notice, None, "validate", &[&told]);
             let summary = problems::for_markdown(all, sources, &told);
             step::tell(output, &annotations, &summary, &step::outputs(&counts, false, exit));
         }
@@ -50,8 +53,16 @@ fn told(loaded: &config::Loaded, errors: usize, warnings: usize) -> String {
     match &loaded.project {
         Some(project) if errors == 0 => {
             let (apps, keysets) = (project.desired.apps.len(), project.desired.keysets.len());
-            let warned = if warnings > 0 { format!(", {}", count(warnings, "warning")) } else { String::new() };
-            format!("Valid: {} and {} in {files}{warned}.", count(apps, "app"), count(keysets, "keyset"))
+            let warned = if warnings > 0 {
+                format!(", {}", count(warnings, "warning"))
+            } else {
+                String::new()
+            };
+            format!(
+                "Valid: {} and {} in {files}{warned}.",
+                count(apps, "app"),
+                count(keysets, "keyset")
+            )
         }
         _ => format!("{} and {} in {files}.", count(errors, "error"), count(warnings, "warning")),
     }
@@ -59,7 +70,9 @@ fn told(loaded: &config::Loaded, errors: usize, warnings: usize) -> String {
 
 fn human(loaded: &config::Loaded, errors: usize, warnings: usize, output: &Output) {
     if !loaded.problems.is_empty() {
-        output.error(problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end());
+        output.error(
+            problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end(),
+        );
     }
     let told = told(loaded, errors, warnings);
     match told.strip_prefix("Valid") {

@@ -1,4 +1,5 @@
-//! One declared value of a file changed, and everything else left as it was: comments, order, layout.
+//! One declared value of a file changed, and everything else left as it was: comments, order,
+//! layout.
 
 use toml_edit::{DocumentMut, InlineTable, Item, Table, Value as TomlValue};
 
@@ -12,19 +13,24 @@ pub enum Target {
     AppName(Label),
 }
 
-/// The text with `value` declared in the keyset's own table, whatever a profile says; or why that cannot be written.
+/// The text with `value` declared in the keyset's own table, whatever a profile says; or why that
+/// cannot be written.
 pub fn set(text: &str, target: &Target, value: &Value) -> Result<String, String> {
     let value = toml_value(value).ok_or("TOML has no null: take the line out by hand")?;
     let (mark, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", text),
     };
-    let mut document: DocumentMut = body.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
+    let mut document: DocumentMut =
+        body.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
     let (kind, label, path) = match target {
         Target::Field(label, field) => ("keyset", label, path(*field)),
         Target::AppName(label) => ("app", label, vec!["name"]),
     };
-    let table = document.get_mut(kind).and_then(Item::as_table_like_mut).and_then(|all| all.get_mut(label.as_str()));
+    let table = document
+        .get_mut(kind)
+        .and_then(Item::as_table_like_mut)
+        .and_then(|all| all.get_mut(label.as_str()));
     put(table.ok_or_else(|| format!("`[{kind}.{label}]` is not in this file"))?, &path, value);
     let mut edited = format!("{mark}{document}");
     if !text.ends_with('\n') && edited.ends_with('\n') {
@@ -67,7 +73,14 @@ fn put(item: &mut Item, path: &[&str], mut value: TomlValue) {
                 // `section.field = value`, or in braces where the whole table is.
                 let mut section = Table::new();
                 section.set_dotted(true);
-                table.insert(key, if inline { Item::Value(InlineTable::new().into()) } else { Item::Table(section) });
+                table.insert(
+                    key,
+                    if inline {
+                        Item::Value(InlineTable::new().into())
+                    } else {
+                        Item::Table(section)
+                    },
+                );
             }
             if let Some(inner) = table.get_mut(key) {
                 put(inner, rest, value);
@@ -99,28 +112,70 @@ mod tests {
         let target = |path: &str| Target::Field(Label::parse("a").expect("a label"), field(path));
         let cases = [
             // A value that is there, in every way to write it; the comment behind it stays.
-            ("[keyset.a]\napp = 'x' # app\npresence.interval = 10  # slow\n", "presence.interval = 10", "presence.interval = 60"),
+            (
+                "[keyset.a]\napp = 'x' # app\npresence.interval = 10  # slow\n",
+                "presence.interval = 10",
+                "presence.interval = 60",
+            ),
             ("[keyset.a]\n[keyset.a.presence]\n\n  interval   =   10\n# end", "=   10", "=   60"),
-            ("[keyset.a]\npresence = { enabled = true, interval = 10 } # x\n", "interval = 10", "interval = 60"),
+            (
+                "[keyset.a]\npresence = { enabled = true, interval = 10 } # x\n",
+                "interval = 10",
+                "interval = 60",
+            ),
             ("keyset.a.presence.interval = 10\nkeyset.a.app = 'x'", "= 10", "= 60"),
-            ("keyset = { a = { app = 'x', presence = { interval = 10 } } }\n", "interval = 10", "interval = 60"),
+            (
+                "keyset = { a = { app = 'x', presence = { interval = 10 } } }\n",
+                "interval = 10",
+                "interval = 60",
+            ),
             ("\u{feff}# top\r\n[keyset.a]\r\npresence.interval = 10\r\n", "= 10", "= 60"),
             // One that is not there yet.
-            ("[keyset.a]\napp = 'x'\n\n# b\n[keyset.b]\n", "app = 'x'\n", "app = 'x'\npresence.interval = 60\n"),
-            ("[keyset.a]\napp = 'x'\n[keyset.a.files]\nenabled = false\n", "app = 'x'\n", "app = 'x'\npresence.interval = 60\n"),
-            ("[keyset.a]\n[keyset.a.presence]\nenabled = true # on\n", "true # on\n", "true # on\ninterval = 60\n"),
-            ("[keyset.a]\npresence = { enabled = true }\n", "enabled = true }", "enabled = true, interval = 60 }"),
-            ("keyset = { a = { app = 'x' } }\n", "app = 'x' }", "app = 'x', presence = { interval = 60 } }"),
+            (
+                "[keyset.a]\napp = 'x'\n\n# b\n[keyset.b]\n",
+                "app = 'x'\n",
+                "app = 'x'\npresence.interval = 60\n",
+            ),
+            (
+                "[keyset.a]\napp = 'x'\n[keyset.a.files]\nenabled = false\n",
+                "app = 'x'\n",
+                "app = 'x'\npresence.interval = 60\n",
+            ),
+            (
+                "[keyset.a]\n[keyset.a.presence]\nenabled = true # on\n",
+                "true # on\n",
+                "true # on\ninterval = 60\n",
+            ),
+            (
+                "[keyset.a]\npresence = { enabled = true }\n",
+                "enabled = true }",
+                "enabled = true, interval = 60 }",
+            ),
+            (
+                "keyset = { a = { app = 'x' } }\n",
+                "app = 'x' }",
+                "app = 'x', presence = { interval = 60 } }",
+            ),
         ];
         for (text, old, new) in cases {
-            let edited = set(text, &target("presence.interval"), &Value::Int(60)).expect("it can be edited");
+            let edited =
+                set(text, &target("presence.interval"), &Value::Int(60)).expect("it can be edited");
             assert_eq!(edited, text.replacen(old, new, 1));
-            assert_eq!(set(&edited, &target("presence.interval"), &Value::Int(60)).expect("again"), edited);
+            assert_eq!(
+                set(&edited, &target("presence.interval"), &Value::Int(60)).expect("again"),
+                edited
+            );
         }
         let text = "[keyset.a]\nname = \"one\"\n[app.a]\nname = 'Chat' # ours\n";
-        assert_eq!(set(text, &target("name"), &Value::Text("\"two\"".into())).expect("edited"), text.replace("\"one\"", "'\"two\"'"));
+        assert_eq!(
+            set(text, &target("name"), &Value::Text("\"two\"".into())).expect("edited"),
+            text.replace("\"one\"", "'\"two\"'")
+        );
         let app = Target::AppName(Label::parse("a").expect("a label"));
-        assert_eq!(set(text, &app, &Value::Text("Talk".into())).expect("edited"), text.replace("'Chat'", "\"Talk\""));
+        assert_eq!(
+            set(text, &app, &Value::Text("Talk".into())).expect("edited"),
+            text.replace("'Chat'", "\"Talk\"")
+        );
         assert!(set(text, &target("name"), &Value::Null).is_err());
         assert!(set("[keyset.b]\n", &target("name"), &Value::Bool(true)).is_err());
     }

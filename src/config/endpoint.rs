@@ -3,8 +3,8 @@
 // Addresses as values; nothing here opens a socket.
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// The endpoint as `scheme://host[:port]`, without a trailing slash. `https`, or `http` on loopback: an API key never
-/// crosses a network in the clear.
+/// The endpoint as `scheme://host[:port]`, without a trailing slash. `https`, or `http` on
+/// loopback: an API key never crosses a network in the clear.
 ///
 /// # Errors
 /// Why the text is no such URL.
@@ -30,12 +30,16 @@ pub fn check_endpoint(text: &str) -> Result<String, &'static str> {
         return Err("has no valid host");
     }
     if port.is_some_and(|port| {
-        !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_ok_and(|p| p == 0) || port.parse::<u16>().is_err()
+        !port.bytes().all(|b| b.is_ascii_digit())
+            || port.parse::<u16>().is_ok_and(|p| p == 0)
+            || port.parse::<u16>().is_err()
     }) {
         return Err("has no valid port");
     }
     if !secure && !is_loopback(host) {
-        return Err("is http and not on this machine: the API key would cross the network in the clear");
+        return Err(
+            "is http and not on this machine: the API key would cross the network in the clear",
+        );
     }
     Ok(format!("{scheme}://{authority}"))
 }
@@ -59,7 +63,8 @@ fn is_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => {
-            host.starts_with(|c: char| c.is_ascii_alphanumeric()) && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+            host.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
         }
     }
 }
@@ -67,10 +72,9 @@ fn is_host(host: &str) -> bool {
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .is_some_and(|h| h.parse::<Ipv6Addr>().is_ok_and(|address| address == Ipv6Addr::LOCALHOST))
+        || host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).is_some_and(|h| {
+            h.parse::<Ipv6Addr>().is_ok_and(|address| address == Ipv6Addr::LOCALHOST)
+        })
 }
 
 #[cfg(test)]

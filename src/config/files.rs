@@ -1,7 +1,7 @@
 //! Finds and reads `keyform.toml` and its includes. The only reader of disk in this room.
 //!
-//! A project may come from an untrusted pull request: nothing outside its folder is listed or read, no device or pipe is
-//! opened, and what is read is bounded.
+//! A project may come from an untrusted pull request: nothing outside its folder is listed or read,
+//! no device or pipe is opened, and what is read is bounded.
 
 #![expect(clippy::disallowed_methods, reason = "the only reader of disk of this room")]
 
@@ -28,13 +28,24 @@ const MAX_ENTRIES: usize = 1_000_000;
 
 /// Reads and checks the project in `dir`. Every mistake is a problem of the result; nothing panics.
 pub fn load(dir: &Path) -> Loaded {
-    let mut loader = Loader { root: PathBuf::new(), parsed: Parsed::default(), sources: Sources::default(), bytes: 0, entries: 0 };
+    let mut loader = Loader {
+        root: PathBuf::new(),
+        parsed: Parsed::default(),
+        sources: Sources::default(),
+        bytes: 0,
+        entries: 0,
+    };
     match fs::canonicalize(dir) {
         Ok(root) => {
             loader.root = root;
             loader.project();
         }
-        Err(error) => loader.fail(Problem::new(codes::UNREADABLE, None, "the project's folder cannot be read", why(&error))),
+        Err(error) => loader.fail(Problem::new(
+            codes::UNREADABLE,
+            None,
+            "the project's folder cannot be read",
+            why(&error),
+        )),
     }
     resolve::finish(loader.parsed, loader.sources)
 }
@@ -77,7 +88,8 @@ impl Loader {
         self.parsed.problems.push(problem);
     }
 
-    // ------------------------------------------------------------------------------------------------- one file
+    // ---------------------------------------------------------------------------------------------
+    // one file
 
     fn file(&mut self, path: &Path, shown: &str, origin: Option<Origin>) -> bool {
         match self.text(path) {
@@ -91,7 +103,10 @@ impl Loader {
                 let (title, help) = if code.code == codes::MISSING.code {
                     (
                         format!("there is no {MAIN_FILE}"),
-                        Some("run keyform in the project's folder, or name it with `-C DIR`; `keyform init` makes a new one"),
+                        Some(
+                            "run keyform in the project's folder, or name it with `-C DIR`; \
+                             `keyform init` makes a new one",
+                        ),
                     )
                 } else {
                     (format!("{} cannot be read", Quoted(shown)), None)
@@ -107,14 +122,20 @@ impl Loader {
     fn text(&mut self, path: &Path) -> Result<String, (codes::Code, String)> {
         let unreadable = |error: io::Error| (codes::UNREADABLE, why(&error));
         let real = fs::canonicalize(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound if path == self.root.join(MAIN_FILE) => (codes::MISSING, self.root.display().to_string()),
+            io::ErrorKind::NotFound if path == self.root.join(MAIN_FILE) => {
+                (codes::MISSING, self.root.display().to_string())
+            }
             _ => unreadable(error),
         })?;
         if !real.starts_with(&self.root) {
-            return Err((codes::OUTSIDE, "it is a symbolic link that leads out of the project's folder".to_owned()));
+            return Err((
+                codes::OUTSIDE,
+                "it is a symbolic link that leads out of the project's folder".to_owned(),
+            ));
         }
         let not_regular = || (codes::UNREADABLE, "it is not a regular file".to_owned());
-        // Asked before opening, since opening a pipe waits for its other end; and again of what was opened.
+        // Asked before opening, since opening a pipe waits for its other end; and again of what was
+        // opened.
         if !fs::metadata(&real).map_err(unreadable)?.is_file() {
             return Err(not_regular());
         }
@@ -133,7 +154,10 @@ impl Loader {
             return Err((codes::TOO_LARGE, format!("it is larger than {} MiB", MAX_FILE >> 20)));
         }
         if length > left {
-            return Err((codes::TOO_LARGE, format!("the project's files are larger than {} MiB together", MAX_PROJECT >> 20)));
+            return Err((
+                codes::TOO_LARGE,
+                format!("the project's files are larger than {} MiB together", MAX_PROJECT >> 20),
+            ));
         }
         self.bytes += length;
         String::from_utf8(bytes).map_err(|error| {
@@ -143,15 +167,22 @@ impl Loader {
         })
     }
 
-    // ------------------------------------------------------------------------------------------------- includes
+    // ---------------------------------------------------------------------------------------------
+    // includes
 
     fn include(&mut self, text: &str, origin: Origin, found: &mut BTreeMap<PathBuf, Origin>) {
         let path = Path::new(text);
-        let leaves = path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+        let leaves =
+            path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
         if leaves || text.split(['/', '\\']).any(|part| part == "..") {
             return self.fail(
-                Problem::new(codes::OUTSIDE, origin, "an include outside the project", "leads out of the project's folder")
-                    .help("an include is a path relative to the project, without `..`"),
+                Problem::new(
+                    codes::OUTSIDE,
+                    origin,
+                    "an include outside the project",
+                    "leads out of the project's folder",
+                )
+                .help("an include is a path relative to the project, without `..`"),
             );
         }
         let mut steps = Vec::new();
@@ -179,7 +210,9 @@ impl Loader {
             found.entry(path).or_insert(origin);
         }) {
             Ok(()) => {}
-            Err(Stop::TooMuch) => self.bad_pattern(origin, "has to look at more than a million files"),
+            Err(Stop::TooMuch) => {
+                self.bad_pattern(origin, "has to look at more than a million files")
+            }
             Err(Stop::Outside(link)) => self.fail(
                 Problem::new(
                     codes::OUTSIDE,
@@ -190,13 +223,26 @@ impl Loader {
                 .help("copy the files into the project"),
             ),
             Err(Stop::Unreadable(path, why)) => {
-                self.fail(Problem::new(codes::UNREADABLE, origin, format!("{} cannot be read", Quoted(&path)), why));
+                self.fail(Problem::new(
+                    codes::UNREADABLE,
+                    origin,
+                    format!("{} cannot be read", Quoted(&path)),
+                    why,
+                ));
             }
         }
         if matched == 0 && self.parsed.broken.is_empty() {
             self.parsed.problems.push(
-                Problem::new(codes::NO_MATCH, origin, "an include matches nothing", "no file matches")
-                    .help("the path is relative to the project's folder; names that start with a dot match only if the pattern does"),
+                Problem::new(
+                    codes::NO_MATCH,
+                    origin,
+                    "an include matches nothing",
+                    "no file matches",
+                )
+                .help(
+                    "the path is relative to the project's folder; names that start with a \
+                           dot match only if the pattern does",
+                ),
             );
         }
     }
@@ -208,8 +254,14 @@ impl Loader {
         );
     }
 
-    /// `at`: relative to the root. Links to folders are followed only where the pattern names them, and never outside.
-    fn walk(&mut self, at: PathBuf, steps: &[Step<'_>], found: &mut dyn FnMut(PathBuf)) -> Result<(), Stop> {
+    /// `at`: relative to the root. Links to folders are followed only where the pattern names them,
+    /// and never outside.
+    fn walk(
+        &mut self,
+        at: PathBuf,
+        steps: &[Step<'_>],
+        found: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), Stop> {
         let Some((step, rest)) = steps.split_first() else {
             found(at);
             return Ok(());
@@ -225,15 +277,19 @@ impl Loader {
             self.walk(at.clone(), rest, found)?;
         }
         for entry in self.list(&at)? {
-            let Some(name) =
-                entry.to_str().filter(|name| !name.starts_with('.') || matches!(step, Step::Like(p) if p.as_str().starts_with('.')))
-            else {
+            let Some(name) = entry.to_str().filter(|name| {
+                !name.starts_with('.')
+                    || matches!(step, Step::Like(p) if p.as_str().starts_with('.'))
+            }) else {
                 continue;
             };
             let next = at.join(name);
             match step {
                 Step::Like(pattern) if pattern.matches(name) => self.enter(next, rest, found)?,
-                Step::Any if fs::symlink_metadata(self.root.join(&next)).is_ok_and(|meta| meta.is_dir()) => {
+                Step::Any
+                    if fs::symlink_metadata(self.root.join(&next))
+                        .is_ok_and(|meta| meta.is_dir()) =>
+                {
                     self.walk(next, steps, found)?
                 }
                 _ => {}
@@ -243,12 +299,21 @@ impl Loader {
     }
 
     /// Goes on below `path` if it is a folder, or takes it if the pattern ends here.
-    fn enter(&mut self, path: PathBuf, rest: &[Step<'_>], found: &mut dyn FnMut(PathBuf)) -> Result<(), Stop> {
+    fn enter(
+        &mut self,
+        path: PathBuf,
+        rest: &[Step<'_>],
+        found: &mut dyn FnMut(PathBuf),
+    ) -> Result<(), Stop> {
         let real = fs::canonicalize(self.root.join(&path));
         if real.as_ref().is_ok_and(|real| !real.starts_with(&self.root)) {
             return Err(Stop::Outside(path.display().to_string()));
         }
-        if rest.is_empty() || real.is_ok_and(|real| real.is_dir()) { self.walk(path, rest, found) } else { Ok(()) }
+        if rest.is_empty() || real.is_ok_and(|real| real.is_dir()) {
+            self.walk(path, rest, found)
+        } else {
+            Ok(())
+        }
     }
 
     fn list(&mut self, at: &Path) -> Result<Vec<std::ffi::OsString>, Stop> {

@@ -26,7 +26,9 @@ pub(super) fn fill(name: &str, label: &Label) -> String {
 /// `OWNER/NAME`, neither of them a step in a path.
 pub(super) fn is_repo(text: &str) -> bool {
     let part = |part: &str| {
-        part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) && part.bytes().any(|b| b != b'.') && part.len() <= 100
+        part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            && part.bytes().any(|b| b != b'.')
+            && part.len() <= 100
     };
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
@@ -46,8 +48,14 @@ fn bad_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Every mirror's names, for the keysets it covers, and against each other. `declared`: the labels of all keysets.
-pub(super) fn check(mirrors: &[MirrorTable], declared: &BTreeSet<Label>, place: impl Fn(Origin) -> String, problems: &mut Vec<Problem>) {
+/// Every mirror's names, for the keysets it covers, and against each other. `declared`: the labels
+/// of all keysets.
+pub(super) fn check(
+    mirrors: &[MirrorTable],
+    declared: &BTreeSet<Label>,
+    place: impl Fn(Origin) -> String,
+    problems: &mut Vec<Problem>,
+) {
     let mut taken: BTreeMap<Place, BTreeMap<String, (&Label, Origin)>> = BTreeMap::new();
     for mirror in mirrors {
         let Some((name, at)) = &mirror.name else { continue };
@@ -58,8 +66,16 @@ pub(super) fn check(mirrors: &[MirrorTable], declared: &BTreeSet<Label>, place: 
         }
         if covered.len() > 1 && !name.contains(PLACEHOLDER) {
             problems.push(
-                Problem::new(codes::ONE_NAME, *at, "one name for several keysets", "the secrets would overwrite each other")
-                    .help("write `{label}` where the keyset's label should stand, or name one keyset in `keysets`"),
+                Problem::new(
+                    codes::ONE_NAME,
+                    *at,
+                    "one name for several keysets",
+                    "the secrets would overwrite each other",
+                )
+                .help(
+                    "write `{label}` where the keyset's label should stand, or name one \
+                           keyset in `keysets`",
+                ),
             );
             continue;
         }
@@ -78,11 +94,24 @@ pub(super) fn check(mirrors: &[MirrorTable], declared: &BTreeSet<Label>, place: 
             match names.entry(fill(name, label).to_ascii_uppercase()) {
                 Entry::Occupied(first) => {
                     let (other, first_at) = first.get();
-                    let of = if *other == label { format!("keyset `{label}`") } else { format!("keysets `{other}` and `{label}`") };
-                    let also = if first_at == at { String::new() } else { format!(", also at {}", place(*first_at)) };
+                    let of = if *other == label {
+                        format!("keyset `{label}`")
+                    } else {
+                        format!("keysets `{other}` and `{label}`")
+                    };
+                    let also = if first_at == at {
+                        String::new()
+                    } else {
+                        format!(", also at {}", place(*first_at))
+                    };
                     problems.push(
-                        Problem::new(codes::SAME_TARGET, *at, "two secrets of one name", format!("`{}` of {of}{also}", first.key()))
-                            .help("give them different names, or mirror one of them elsewhere"),
+                        Problem::new(
+                            codes::SAME_TARGET,
+                            *at,
+                            "two secrets of one name",
+                            format!("`{}` of {of}{also}", first.key()),
+                        )
+                        .help("give them different names, or mirror one of them elsewhere"),
                     );
                 }
                 Entry::Vacant(free) => _ = free.insert((label, *at)),
@@ -90,8 +119,13 @@ pub(super) fn check(mirrors: &[MirrorTable], declared: &BTreeSet<Label>, place: 
         }
         if names.len() > SECRETS_MAX {
             problems.push(
-                Problem::new(codes::TOO_MANY_SECRETS, *at, "more secrets than GitHub keeps", format!("at most {SECRETS_MAX} in one place"))
-                    .help("name fewer `keysets`, or use several repositories or environments"),
+                Problem::new(
+                    codes::TOO_MANY_SECRETS,
+                    *at,
+                    "more secrets than GitHub keeps",
+                    format!("at most {SECRETS_MAX} in one place"),
+                )
+                .help("name fewer `keysets`, or use several repositories or environments"),
             );
         }
     }
@@ -103,7 +137,8 @@ fn covered<'d>(mirror: &MirrorTable, declared: &'d BTreeSet<Label>) -> Vec<&'d L
         Given::Absent => declared.iter().take(SECRETS_MAX + 1).collect(),
         Given::Rejected => Vec::new(),
         Given::Is(words) => {
-            let labels: BTreeSet<Label> = words.iter().filter_map(|word| Label::parse(&word.text).ok()).collect();
+            let labels: BTreeSet<Label> =
+                words.iter().filter_map(|word| Label::parse(&word.text).ok()).collect();
             labels.iter().filter_map(|label| declared.get(label)).collect()
         }
     }
@@ -112,15 +147,26 @@ fn covered<'d>(mirror: &MirrorTable, declared: &'d BTreeSet<Label>) -> Vec<&'d L
 /// The name itself first, then what becomes of it.
 fn name_of(name: &str, at: Origin, covered: &[&Label]) -> Option<Problem> {
     const RULE: &str = "letters, digits and `_`, not a digit or `GITHUB_` at the start";
-    let problem = |label: String| Problem::new(codes::BAD_SECRET_NAME, at, format!("bad name of a GitHub secret: {}", Quoted(name)), label);
+    let problem = |label: String| {
+        Problem::new(
+            codes::BAD_SECRET_NAME,
+            at,
+            format!("bad name of a GitHub secret: {}", Quoted(name)),
+            label,
+        )
+    };
     let plain = name.replace(PLACEHOLDER, "X");
     if let Some(why) = bad_name(&plain) {
-        let help = if plain.contains(['{', '}']) { "the only placeholder is `{label}`" } else { RULE };
+        let help =
+            if plain.contains(['{', '}']) { "the only placeholder is `{label}`" } else { RULE };
         return Some(problem(why.to_owned()).help(help));
     }
     let (label, filled, why) = covered.iter().find_map(|label| {
         let filled = fill(name, label);
         bad_name(&filled).map(|why| (label, filled, why))
     })?;
-    Some(problem(format!("{} for keyset `{label}` {why}", Quoted(&filled))).help(format!("{RULE}: put something before `{PLACEHOLDER}`")))
+    Some(
+        problem(format!("{} for keyset `{label}` {why}", Quoted(&filled)))
+            .help(format!("{RULE}: put something before `{PLACEHOLDER}`")),
+    )
 }

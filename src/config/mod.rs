@@ -1,8 +1,10 @@
 //! TOML text -> Desired and problems. Pure but for `files`, which reads.
 //!
-//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`, `parity` for `[[parity]]`) turns each file's tree into small tables and drops the
-//! tree, `resolve` merges the tables into [`Project`], `rules` and `mirrors` judge what only the merged picture shows. To add a rule: a code in `codes`, a
-//! function in `rules`, a sample named after the code in `tests/samples/invalid/`.
+//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`, `parity` for `[[parity]]`)
+//! turns each file's tree into small tables and drops the tree, `resolve` merges the tables into
+//! [`Project`], `rules` and `mirrors` judge what only the merged picture shows. To add a rule: a
+//! code in `codes`, a function in `rules`, a sample named after the code in
+//! `tests/samples/invalid/`.
 
 mod codes;
 pub mod edit;
@@ -55,10 +57,12 @@ pub struct ApiSettings {
     pub tier: Option<Tier>,
 }
 
-/// `[limits]`: how much one apply may do, and where it says so. What is not named has no limit, but for deletions.
+/// `[limits]`: how much one apply may do, and where it says so. What is not named has no limit, but
+/// for deletions.
 pub type Limits = BTreeMap<Bounded, (Budget, Origin)>;
 
-/// What reading a project gives: its files, what is wrong, and the project itself if nothing is (warnings aside).
+/// What reading a project gives: its files, what is wrong, and the project itself if nothing is
+/// (warnings aside).
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub sources: Sources,
@@ -67,7 +71,8 @@ pub struct Loaded {
     pub project: Option<Project>,
 }
 
-/// The same as [`load`] from texts that were read already; the first is `keyform.toml`. `include` is not followed.
+/// The same as [`load`] from texts that were read already; the first is `keyform.toml`. `include`
+/// is not followed.
 pub fn read(sources: Sources) -> Loaded {
     let mut parsed = parse::Parsed::default();
     for (file, source) in sources.files.iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use similar::get_close_matches;
 
-/// Finds the nearest of some names. What it may compare in one run is bounded: the ten-thousandth mistake needs no
-/// suggestion, and a hostile file no day.
+/// Finds the nearest of some names. What it may compare in one run is bounded: the ten-thousandth
+/// mistake needs no suggestion, and a hostile file no day.
 #[derive(Debug)]
 pub(super) struct Nearest {
     comparisons: usize,
@@ -11,7 +11,8 @@ pub(super) struct Nearest {
 
 /// Enough for 50 mistakes among 4,000 labels.
 const COMPARISONS: usize = 200_000;
-/// The share of characters that two names have in common, from which one may be a slip for the other.
+/// The share of characters that two names have in common, from which one may be a slip for the
+/// other.
 const ALIKE: f32 = 0.7;
 
 impl Default for Nearest {
@@ -21,7 +22,11 @@ impl Default for Nearest {
 }
 
 impl Nearest {
-    pub(super) fn of<'a>(&mut self, word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    pub(super) fn of<'a>(
+        &mut self,
+        word: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
         if word.is_empty() || word.len() > 128 {
             return None;
         }

@@ -10,7 +10,8 @@ use crate::keyset::Origin;
 /// Where a notification goes, in which form, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notify {
-    /// The variable of the environment that holds the webhook's address, which is a secret: who knows it can post.
+    /// The variable of the environment that holds the webhook's address, which is a secret: who
+    /// knows it can post.
     pub variable: Box<str>,
     pub form: Form,
     pub on: Vec<Occasion>,
@@ -39,7 +40,8 @@ impl Form {
 }
 
 impl Occasion {
-    pub const ALL: [(&'static str, Occasion); 2] = [("drift", Occasion::Drift), ("apply", Occasion::Apply)];
+    pub const ALL: [(&'static str, Occasion); 2] =
+        [("drift", Occasion::Drift), ("apply", Occasion::Apply)];
     pub fn name(self) -> &'static str {
         match self {
             Occasion::Drift => "drift",
@@ -48,11 +50,13 @@ impl Occasion {
     }
 }
 
-const HELP: &str = "put the address into a variable of the environment and name that: `url = \"env:KEYFORM_WEBHOOK\"`";
+const HELP: &str = "put the address into a variable of the environment and name that: `url \
+                    = \"env:KEYFORM_WEBHOOK\"`";
 
 impl FileReader<'_> {
     pub(super) fn notify(&mut self, origin: Origin, table: &DeTable<'_>) {
-        let (mut variable, mut form, mut on, mut slip) = (None, Form::default(), Occasion::ALL.map(|(_, on)| on).to_vec(), false);
+        let (mut variable, mut form, mut on, mut slip) =
+            (None, Form::default(), Occasion::ALL.map(|(_, on)| on).to_vec(), false);
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "url" => variable = self.variable(item),
@@ -60,7 +64,12 @@ impl FileReader<'_> {
                     let Some((text, at)) = self.string("notify.form", item) else { continue };
                     match Form::ALL.iter().find(|(name, _)| *name == text) {
                         Some((_, found)) => form = *found,
-                        None => self.not_in_list("notify.form", text, &Form::ALL.map(|(name, _)| name), at),
+                        None => self.not_in_list(
+                            "notify.form",
+                            text,
+                            &Form::ALL.map(|(name, _)| name),
+                            at,
+                        ),
                     }
                 }
                 "on" => {
@@ -70,7 +79,12 @@ impl FileReader<'_> {
                         match Occasion::ALL.iter().find(|(name, _)| *name == &*word.text) {
                             Some((_, found)) if !on.contains(found) => on.push(*found),
                             Some(_) => {}
-                            None => self.not_in_list("notify.on", &word.text, &Occasion::ALL.map(|(name, _)| name), word.origin),
+                            None => self.not_in_list(
+                                "notify.on",
+                                &word.text,
+                                &Occasion::ALL.map(|(name, _)| name),
+                                word.origin,
+                            ),
                         }
                     }
                 }
@@ -90,12 +104,19 @@ impl FileReader<'_> {
         let (text, at) = self.string("notify.url", item)?;
         let first = |c: char| c.is_ascii_alphabetic() || c == '_';
         let problem = match text.strip_prefix("env:") {
-            Some(name) if name.starts_with(first) && name.len() <= 200 && name.chars().all(|c| first(c) || c.is_ascii_digit()) => {
+            Some(name)
+                if name.starts_with(first)
+                    && name.len() <= 200
+                    && name.chars().all(|c| first(c) || c.is_ascii_digit()) =>
+            {
                 return Some(name.into());
             }
-            Some(name) => {
-                Problem::new(codes::BAD_WEBHOOK, at, format!("{} is not the name of a variable", Quoted(name)), "letters, digits and `_`")
-            }
+            Some(name) => Problem::new(
+                codes::BAD_WEBHOOK,
+                at,
+                format!("{} is not the name of a variable", Quoted(name)),
+                "letters, digits and `_`",
+            ),
             // It may be one that works: it is not repeated.
             None => Problem::new(
                 codes::BAD_WEBHOOK,

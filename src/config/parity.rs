@@ -30,8 +30,14 @@ impl FileReader<'_> {
         };
         if tables.len() > RULES_MAX {
             let label = format!("{} tables, and at most {RULES_MAX} are allowed", tables.len());
-            let problem = Problem::new(codes::OUT_OF_RANGE, self.at(item.span()), "too many `[[parity]]` tables", label);
-            return self.report(problem.help("a pattern such as \"*-prod\" stands for many labels"));
+            let problem = Problem::new(
+                codes::OUT_OF_RANGE,
+                self.at(item.span()),
+                "too many `[[parity]]` tables",
+                label,
+            );
+            return self
+                .report(problem.help("a pattern such as \"*-prod\" stands for many labels"));
         }
         for item in tables {
             let Some(table) = self.table("parity", item) else { continue };
@@ -64,8 +70,15 @@ impl FileReader<'_> {
         let words = self.strings("parity.between", item)?;
         let at = self.at(item.span());
         let Ok([a, b]) = <[Word; 2]>::try_from(words) else {
-            let problem = Problem::new(codes::BAD_PARITY, at, "`between` names two sides", "these are not two");
-            self.report(problem.help("two keysets, two apps as in \"app:chat\", or two patterns as in \"*-prod\""));
+            let problem = Problem::new(
+                codes::BAD_PARITY,
+                at,
+                "`between` names two sides",
+                "these are not two",
+            );
+            self.report(problem.help(
+                "two keysets, two apps as in \"app:chat\", or two patterns as in \"*-prod\"",
+            ));
             return None;
         };
         let places = [a.origin, b.origin];
@@ -73,7 +86,12 @@ impl FileReader<'_> {
         match Between::new(a, b) {
             Ok(between) => Some((between, places)),
             Err(why) => {
-                self.report(Problem::new(codes::BAD_PARITY, at, "these two cannot be compared", why));
+                self.report(Problem::new(
+                    codes::BAD_PARITY,
+                    at,
+                    "these two cannot be compared",
+                    why,
+                ));
                 None
             }
         }
@@ -82,8 +100,15 @@ impl FileReader<'_> {
     fn side(&mut self, word: &Word) -> Option<Side> {
         let parsed = Side::parse(&word.text);
         if let Err(bad) = &parsed {
-            let problem = Problem::new(codes::BAD_PARITY, word.origin, format!("bad side {}", Quoted(&word.text)), bad.to_string());
-            self.report(problem.help("a keyset's label, \"app:LABEL\", or a pattern with one `*` as in \"*-prod\""));
+            let problem = Problem::new(
+                codes::BAD_PARITY,
+                word.origin,
+                format!("bad side {}", Quoted(&word.text)),
+                bad.to_string(),
+            );
+            self.report(problem.help(
+                "a keyset's label, \"app:LABEL\", or a pattern with one `*` as in \"*-prod\"",
+            ));
         }
         parsed.ok()
     }
@@ -108,44 +133,89 @@ pub(super) fn check(
     problems: &mut Vec<Problem>,
 ) {
     for (n, table) in tables.iter().enumerate() {
-        if let Some(first) = tables.iter().take(n).find(|first| first.between.is_same(&table.between)) {
+        if let Some(first) =
+            tables.iter().take(n).find(|first| first.between.is_same(&table.between))
+        {
             let label = format!("compared at {} already", place(first.origin));
-            let problem = Problem::new(codes::PARITY_TWICE, table.origin, "the same two sides in two `[[parity]]` tables", label);
-            problems.push(problem.help("make one of them: what it ignores would depend on which one is asked"));
+            let problem = Problem::new(
+                codes::PARITY_TWICE,
+                table.origin,
+                "the same two sides in two `[[parity]]` tables",
+                label,
+            );
+            problems.push(
+                problem
+                    .help("make one of them: what it ignores would depend on which one is asked"),
+            );
         }
         let before = problems.len();
         for (side, at) in table.between.sides().iter().zip(table.places) {
             problems.extend(side_of_nothing(side, at, known, nearest));
         }
-        if problems.len() == before && known.keysets.len() == known.labels.len() && table.between.pairs(known.keysets).both.is_empty() {
+        if problems.len() == before
+            && known.keysets.len() == known.labels.len()
+            && table.between.pairs(known.keysets).both.is_empty()
+        {
             let [a, b] = table.between.sides();
-            let problem = Problem::new(codes::PARITY_OF_NOTHING, table.origin, format!("`{a}` and `{b}` have no pair"), "compares nothing");
+            let problem = Problem::new(
+                codes::PARITY_OF_NOTHING,
+                table.origin,
+                format!("`{a}` and `{b}` have no pair"),
+                "compares nothing",
+            );
             problems.push(problem.help(match a {
                 Side::App(_) => "keysets of two apps are paired by their names",
-                Side::Pattern { .. } | Side::Keyset(_) => "labels are paired by what `*` stands for",
+                Side::Pattern { .. } | Side::Keyset(_) => {
+                    "labels are paired by what `*` stands for"
+                }
             }));
         }
     }
 }
 
-fn side_of_nothing(side: &Side, at: Origin, known: &Known<'_>, nearest: &mut Nearest) -> Option<Problem> {
+fn side_of_nothing(
+    side: &Side,
+    at: Origin,
+    known: &Known<'_>,
+    nearest: &mut Nearest,
+) -> Option<Problem> {
     let spoiled = |label: &Label| known.spoiled.contains(label.as_str());
-    let nothing = |title: String, label: &str| Problem::new(codes::PARITY_OF_NOTHING, at, title, label);
+    let nothing =
+        |title: String, label: &str| Problem::new(codes::PARITY_OF_NOTHING, at, title, label);
     let near = |problem: Problem, near: Option<&str>, prefix: &str| match near {
-        Some(near) => problem.help(format!("did you mean `{prefix}{near}`?")).fix(at, format!("\"{prefix}{near}\"")),
+        Some(near) => problem
+            .help(format!("did you mean `{prefix}{near}`?"))
+            .fix(at, format!("\"{prefix}{near}\"")),
         None => problem.help("sides are keysets and apps that are declared in the project"),
     };
     match side {
         Side::Keyset(label) if !known.labels.contains(label) && !spoiled(label) => {
-            let problem = nothing(format!("keyset `{label}` is not declared"), "there is no such `[keyset.LABEL]`");
-            Some(near(problem, nearest.of(label.as_str(), known.labels.iter().map(Label::as_str)), ""))
+            let problem = nothing(
+                format!("keyset `{label}` is not declared"),
+                "there is no such `[keyset.LABEL]`",
+            );
+            Some(near(
+                problem,
+                nearest.of(label.as_str(), known.labels.iter().map(Label::as_str)),
+                "",
+            ))
         }
         Side::App(label) if !known.apps.contains(label) && !spoiled(label) => {
-            let problem = nothing(format!("app `{label}` is not declared"), "there is no such `[app.LABEL]`");
-            Some(near(problem, nearest.of(label.as_str(), known.apps.iter().map(|label| label.as_str())), "app:"))
+            let problem =
+                nothing(format!("app `{label}` is not declared"), "there is no such `[app.LABEL]`");
+            Some(near(
+                problem,
+                nearest.of(label.as_str(), known.apps.iter().map(|label| label.as_str())),
+                "app:",
+            ))
         }
-        Side::Pattern { .. } if !known.labels.iter().any(|label| side.stands_for(label).is_some()) => {
-            Some(nothing(format!("no keyset has a label like `{side}`"), "stands for nothing").help("`*` stands for a part of a label"))
+        Side::Pattern { .. }
+            if !known.labels.iter().any(|label| side.stands_for(label).is_some()) =>
+        {
+            Some(
+                nothing(format!("no keyset has a label like `{side}`"), "stands for nothing")
+                    .help("`*` stands for a part of a label"),
+            )
         }
         Side::Keyset(_) | Side::App(_) | Side::Pattern { .. } => None,
     }

@@ -1,6 +1,8 @@
-//! One file's TOML -> small tables. Everything that can be said of a value without looking at other tables is said here.
+//! One file's TOML -> small tables. Everything that can be said of a value without looking at other
+//! tables is said here.
 //!
-//! The tree of a file is about thirty times its text, so it is dropped before the next file is read.
+//! The tree of a file is about thirty times its text, so it is dropped before the next file is
+//! read.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -24,7 +26,8 @@ use crate::keyset::settings::bad_text;
 use crate::keyset::table::{NAME_MAX, PUSH, SECTIONS};
 use crate::keyset::views::{AppSource, Freeze, Ignored, Rotate};
 use crate::keyset::{
-    ApiVersion, AppId, Bounded, Budget, Call, Declared, FieldId, Label, Life, Origin, ProjectName, Rejected, Value, duration,
+    ApiVersion, AppId, Bounded, Budget, Call, Declared, FieldId, Label, Life, Origin, ProjectName,
+    Rejected, Value, duration,
 };
 
 /// What all files say, before profiles are merged and references looked up.
@@ -139,13 +142,20 @@ impl Parsed {
         }
         self.broken.insert(file);
         let spoilt = broken_blocks(text, &errors);
-        let touches = |o: Origin, block: &Range<usize>| (o.start as usize) < block.end && block.start <= o.end as usize;
-        self.problems.retain(|problem| problem.origin.is_none_or(|o| o.file != file || !spoilt.iter().any(|block| touches(o, block))));
+        let touches = |o: Origin, block: &Range<usize>| {
+            (o.start as usize) < block.end && block.start <= o.end as usize
+        };
+        self.problems.retain(|problem| {
+            problem
+                .origin
+                .is_none_or(|o| o.file != file || !spoilt.iter().any(|block| touches(o, block)))
+        });
         self.problems.extend(syntax_problems(file, text, &errors));
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- syntax
+// -------------------------------------------------------------------------------------------------
+// syntax
 
 /// Whether a path stays below the folder that it is relative to.
 fn is_inside(path: &str) -> bool {
@@ -160,8 +170,9 @@ fn is_inside(path: &str) -> bool {
 /// Levels of tables and arrays. The tree is dropped recursively, so this also bounds the stack.
 const MAX_DEPTH: u32 = 32;
 
-/// Where a text first nests deeper than [`MAX_DEPTH`], counting dotted keys. Asked before the parser is: its own limits (80
-/// levels of brackets, 80 parts in each key) multiply, and a tree of 6,400 levels overflows a thread's stack when dropped.
+/// Where a text first nests deeper than [`MAX_DEPTH`], counting dotted keys. Asked before the
+/// parser is: its own limits (80 levels of brackets, 80 parts in each key) multiply, and a tree of
+/// 6,400 levels overflows a thread's stack when dropped.
 fn too_deep(text: &str) -> Option<Range<usize>> {
     let mut open: Vec<u32> = Vec::new();
     let (mut header, mut level, mut dots, mut key_dots) = (0, 0, 0, 0);
@@ -212,7 +223,8 @@ const MAX_SYNTAX: usize = 1000;
 fn syntax_problems(file: u32, text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     let (mut last_line_end, mut repeated) = (0, None);
-    let mut sorted: Vec<(Range<usize>, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
+    let mut sorted: Vec<(Range<usize>, &str)> =
+        errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     sorted.sort_by_key(|(span, _)| span.start);
     for (n, (span, message)) in sorted.iter().enumerate() {
         // One slip often makes the parser stumble twice in its line.
@@ -223,14 +235,29 @@ fn syntax_problems(file: u32, text: &str, errors: &[toml::de::Error]) -> Vec<Pro
         if repeated.as_ref().is_some_and(|end| span.start < *end) && *message == DUPLICATE {
             continue;
         }
-        let header =
-            text.get(..span.start).is_some_and(|before| before.rsplit('\n').next().is_some_and(|line| line.trim_start().starts_with('[')));
-        repeated = (*message == DUPLICATE && header)
-            .then(|| text.get(span.end..).and_then(|after| after.find("\n[")).map_or(text.len(), |at| span.end + at));
-        last_line_end = text.get(span.end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| span.end + end);
-        let problem = Problem::new(codes::SYNTAX, origin(file, span.clone()), "not valid TOML", message.trim().replace('\n', ", "));
+        let header = text.get(..span.start).is_some_and(|before| {
+            before.rsplit('\n').next().is_some_and(|line| line.trim_start().starts_with('['))
+        });
+        repeated = (*message == DUPLICATE && header).then(|| {
+            text.get(span.end..)
+                .and_then(|after| after.find("\n["))
+                .map_or(text.len(), |at| span.end + at)
+        });
+        last_line_end = text
+            .get(span.end..)
+            .and_then(|rest| rest.find('\n'))
+            .map_or(text.len(), |end| span.end + end);
+        let problem = Problem::new(
+            codes::SYNTAX,
+            origin(file, span.clone()),
+            "not valid TOML",
+            message.trim().replace('\n', ", "),
+        );
         if problems.len() + 1 == MAX_SYNTAX {
-            problems.push(problem.help(format!("there are up to {} syntax errors more in this file", sorted.len() - n - 1)));
+            problems.push(problem.help(format!(
+                "there are up to {} syntax errors more in this file",
+                sorted.len() - n - 1
+            )));
             break;
         }
         problems.push(problem);
@@ -240,7 +267,8 @@ fn syntax_problems(file: u32, text: &str, errors: &[toml::de::Error]) -> Vec<Pro
 
 /// The tables in which syntax errors stand, as ranges: from a header to the next.
 fn broken_blocks(text: &str, errors: &[toml::de::Error]) -> Vec<Range<usize>> {
-    // Each block is searched from its error on, so a file full of errors counts as broken throughout.
+    // Each block is searched from its error on, so a file full of errors counts as broken
+    // throughout.
     const MANY: usize = 100;
     if errors.len() > MANY {
         return std::iter::once(0..text.len() + 1).collect();
@@ -249,8 +277,14 @@ fn broken_blocks(text: &str, errors: &[toml::de::Error]) -> Vec<Range<usize>> {
         .iter()
         .map(|error| {
             let span = error.span().unwrap_or(0..text.len());
-            let start = text.get(..span.start).and_then(|before| before.rfind("\n[")).map_or(0, |at| at + 1);
-            let end = text.get(span.end..).and_then(|after| after.find("\n[")).map_or(text.len() + 1, |at| span.end + at + 1);
+            let start = text
+                .get(..span.start)
+                .and_then(|before| before.rfind("\n["))
+                .map_or(0, |at| at + 1);
+            let end = text
+                .get(span.end..)
+                .and_then(|after| after.find("\n["))
+                .map_or(text.len() + 1, |at| span.end + at + 1);
             start..end
         })
         .collect()
@@ -260,7 +294,8 @@ fn origin(file: u32, span: Range<usize>) -> Origin {
     Origin { file, start: span.start as u32, end: span.end as u32 }
 }
 
-// ------------------------------------------------------------------------------------------------------- tables
+// -------------------------------------------------------------------------------------------------
+// tables
 
 pub(super) type Key<'i> = Spanned<DeString<'i>>;
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;
@@ -277,7 +312,8 @@ enum Owner {
     Keyset,
 }
 
-/// Reads one file. `[secrets]` is read in `secrets`, `[[parity]]` in `parity`, `[notify]` in `notify`.
+/// Reads one file. `[secrets]` is read in `secrets`, `[[parity]]` in `parity`, `[notify]` in
+/// `notify`.
 pub(super) struct FileReader<'p> {
     file: u32,
     pub(super) out: &'p mut Parsed,
@@ -307,7 +343,14 @@ impl FileReader<'_> {
                 continue;
             }
             if !HEAD.contains(&word) && !TABLES.contains(&word) {
-                self.unknown_key(key, "table", TABLES.iter().chain(if self.file == 0 { HEAD.iter() } else { [].iter() }).copied());
+                self.unknown_key(
+                    key,
+                    "table",
+                    TABLES
+                        .iter()
+                        .chain(if self.file == 0 { HEAD.iter() } else { [].iter() })
+                        .copied(),
+                );
                 continue;
             }
             if word == "parity" {
@@ -338,7 +381,12 @@ impl FileReader<'_> {
     }
 
     /// Every `[word.LABEL]`.
-    fn labelled(&mut self, word: &str, table: &DeTable<'_>, mut each: impl FnMut(&mut Self, Option<Label>, Origin, &DeTable<'_>)) {
+    fn labelled(
+        &mut self,
+        word: &str,
+        table: &DeTable<'_>,
+        mut each: impl FnMut(&mut Self, Option<Label>, Origin, &DeTable<'_>),
+    ) {
         for (key, item) in table {
             let text = key.get_ref().as_ref();
             let at = self.at(key.span());
@@ -350,8 +398,16 @@ impl FileReader<'_> {
                 Ok(label) => Some(label),
                 Err(bad) => {
                     self.out.spoiled.insert(text.into());
-                    let problem = Problem::new(codes::BAD_LABEL, at, format!("bad label {}", Quoted(text)), bad.to_string())
-                        .help("a label is 1 to 128 of `a-z A-Z 0-9 . _ -` and starts with a letter or digit");
+                    let problem = Problem::new(
+                        codes::BAD_LABEL,
+                        at,
+                        format!("bad label {}", Quoted(text)),
+                        bad.to_string(),
+                    )
+                    .help(
+                        "a label is 1 to 128 of `a-z A-Z 0-9 . _ -` and starts with a letter \
+                               or digit",
+                    );
                     self.report(problem);
                     None
                 }
@@ -366,20 +422,34 @@ impl FileReader<'_> {
         let (mut moved, mut freeze) = (Vec::new(), None);
         for (key, item) in table {
             let given = match key.get_ref().as_ref() {
-                "name" => self.string("name", item).and_then(|(text, origin)| match bad_text(text, NAME_MAX) {
-                    None => Some(AppSource::Managed { name: text.into(), origin }),
-                    Some(why) => {
-                        self.report(Problem::new(codes::BAD_TEXT, origin, "bad text for `name`", why));
-                        None
+                "name" => self.string("name", item).and_then(|(text, origin)| {
+                    match bad_text(text, NAME_MAX) {
+                        None => Some(AppSource::Managed { name: text.into(), origin }),
+                        Some(why) => {
+                            self.report(Problem::new(
+                                codes::BAD_TEXT,
+                                origin,
+                                "bad text for `name`",
+                                why,
+                            ));
+                            None
+                        }
                     }
                 }),
-                "id" => self.string("id", item).and_then(|(text, origin)| match AppId::parse(text) {
-                    Ok(id) => Some(AppSource::Existing { id, origin }),
-                    Err(bad) => {
-                        self.report(Problem::new(codes::BAD_LABEL, origin, format!("bad app id {}", Quoted(text)), bad.to_string()));
-                        None
-                    }
-                }),
+                "id" => {
+                    self.string("id", item).and_then(|(text, origin)| match AppId::parse(text) {
+                        Ok(id) => Some(AppSource::Existing { id, origin }),
+                        Err(bad) => {
+                            self.report(Problem::new(
+                                codes::BAD_LABEL,
+                                origin,
+                                format!("bad app id {}", Quoted(text)),
+                                bad.to_string(),
+                            ));
+                            None
+                        }
+                    })
+                }
                 "moved" => {
                     moved = self.moved(item);
                     continue;
@@ -390,7 +460,12 @@ impl FileReader<'_> {
                 }
                 _ => {
                     // Probably a slip for one of the two: do not also say that it is missing.
-                    if self.unknown_key(key, "key in `[app.LABEL]`", ["name", "id", "freeze", "moved"]) && matches!(source, Given::Absent) {
+                    if self.unknown_key(
+                        key,
+                        "key in `[app.LABEL]`",
+                        ["name", "id", "freeze", "moved"],
+                    ) && matches!(source, Given::Absent)
+                    {
                         source = Given::Rejected;
                     }
                     continue;
@@ -402,8 +477,16 @@ impl FileReader<'_> {
         let missing = matches!(source, Given::Absent);
         if missing || both {
             let label = if both { "has both" } else { "has neither" };
-            let problem = Problem::new(codes::APP_SOURCE, at, "an app needs either a name or an id", label)
-                .help("`name = \"...\"` lets keyform create the app, `id = \"...\"` refers to one that exists");
+            let problem = Problem::new(
+                codes::APP_SOURCE,
+                at,
+                "an app needs either a name or an id",
+                label,
+            )
+            .help(
+                "`name = \"...\"` lets keyform create the app, `id = \"...\"` refers to one \
+                       that exists",
+            );
             self.report(problem);
         }
         if let Some(label) = label {
@@ -434,7 +517,8 @@ impl FileReader<'_> {
                     Err(bad) => {
                         let title = format!("bad label {}", Quoted(&word.text));
                         self.report(
-                            Problem::new(codes::BAD_LABEL, word.origin, title, bad.to_string()).help("no keyset ever had this label"),
+                            Problem::new(codes::BAD_LABEL, word.origin, title, bad.to_string())
+                                .help("no keyset ever had this label"),
                         );
                     }
                 }
@@ -444,7 +528,8 @@ impl FileReader<'_> {
     }
 
     fn keyset(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
-        let (mut app, mut profiles, mut protect, mut freeze) = (Given::Absent, Vec::new(), None, None);
+        let (mut app, mut profiles, mut protect, mut freeze) =
+            (Given::Absent, Vec::new(), None, None);
         let (mut moved, mut torn) = (Vec::new(), false);
         let mut body = self.settings(table, Owner::Keyset, &mut |reader, key, item| match key {
             "app" => {
@@ -463,20 +548,38 @@ impl FileReader<'_> {
         });
         body.torn |= torn;
         match label {
-            Some(label) => self.out.keysets.push(KeysetTable { label, origin: at, app, profiles, protect, freeze, moved, body }),
+            Some(label) => self.out.keysets.push(KeysetTable {
+                label,
+                origin: at,
+                app,
+                profiles,
+                protect,
+                freeze,
+                moved,
+                body,
+            }),
             None => self.out.mentioned.extend(profiles.into_iter().map(|word| word.text)),
         }
     }
 
     /// The fields of a profile or keyset; `own` takes the keys that are no fields.
-    fn settings(&mut self, table: &DeTable<'_>, owner: Owner, own: &mut dyn FnMut(&mut Self, &str, &Item<'_>)) -> Body {
+    fn settings(
+        &mut self,
+        table: &DeTable<'_>,
+        owner: Owner,
+        own: &mut dyn FnMut(&mut Self, &str, &Item<'_>),
+    ) -> Body {
         let mut body = Body::default();
         for (key, item) in table {
             let word = key.get_ref().as_ref();
             if OF_KEYSET.contains(&word) {
                 match owner {
                     Owner::Keyset => own(self, word, item),
-                    Owner::Profile => self.misplaced(key, "not part of a profile", &format!("write `{word}` in `[keyset.LABEL]`")),
+                    Owner::Profile => self.misplaced(
+                        key,
+                        "not part of a profile",
+                        &format!("write `{word}` in `[keyset.LABEL]`"),
+                    ),
                 }
             } else if word == "ignore" {
                 let ignored = self.ignored(item);
@@ -485,16 +588,26 @@ impl FileReader<'_> {
                 body.rotate = self.rotate(item);
             } else if word == "push" {
                 body.push = self.push(item);
-            } else if let Some((index, section)) = SECTIONS.iter().enumerate().find(|(_, s)| s.call == Call::Config && s.name == word) {
+            } else if let Some((index, section)) =
+                SECTIONS.iter().enumerate().find(|(_, s)| s.call == Call::Config && s.name == word)
+            {
                 match self.table(section.name, item) {
                     Some(fields) => self.section(&mut body, index, fields),
                     None => body.torn = true,
                 }
             } else if let Some(id) = identity().and_then(|section| FieldId::within(section, word)) {
                 if id.field().life == Life::Fixed {
-                    self.misplaced(key, "comes from the app", "write `app = \"LABEL\"` and declare `[app.LABEL]`");
+                    self.misplaced(
+                        key,
+                        "comes from the app",
+                        "write `app = \"LABEL\"` and declare `[app.LABEL]`",
+                    );
                 } else if owner == Owner::Profile && Some(id) != kind_of_keyset() {
-                    self.misplaced(key, "not part of a profile", &format!("write `{word}` in `[keyset.LABEL]`"));
+                    self.misplaced(
+                        key,
+                        "not part of a profile",
+                        &format!("write `{word}` in `[keyset.LABEL]`"),
+                    );
                 } else {
                     self.field(&mut body, id, item);
                 }
@@ -506,7 +619,8 @@ impl FileReader<'_> {
         body
     }
 
-    /// `ignore = ["presence.interval", { field = "files", reason = "..." }]`: fields, or sections with all of theirs.
+    /// `ignore = ["presence.interval", { field = "files", reason = "..." }]`: fields, or sections
+    /// with all of theirs.
     pub(super) fn ignored(&mut self, item: &Item<'_>) -> Vec<Ignored> {
         let mut all = Vec::new();
         let Some(array) = item.get_ref().as_array() else {
@@ -525,13 +639,19 @@ impl FileReader<'_> {
                     }
                 }
                 if field.is_none() && table.get("field").is_none() {
-                    let problem = Problem::new(codes::MISSING_KEY, self.at(item.span()), "`ignore` without a field", "names no field");
+                    let problem = Problem::new(
+                        codes::MISSING_KEY,
+                        self.at(item.span()),
+                        "`ignore` without a field",
+                        "names no field",
+                    );
                     self.report(problem.help("add `field = \"...\"`"));
                 }
             } else {
                 field = self.string("ignore", item);
             }
-            if let Some((text, at)) = reason.filter(|(text, _)| bad_text(text, NAME_MAX).is_some()) {
+            if let Some((text, at)) = reason.filter(|(text, _)| bad_text(text, NAME_MAX).is_some())
+            {
                 let why = bad_text(text, NAME_MAX).unwrap_or_default();
                 self.report(Problem::new(codes::BAD_TEXT, at, "bad text for `ignore.reason`", why));
                 continue;
@@ -542,19 +662,33 @@ impl FileReader<'_> {
                 self.no_such_field(text, origin);
             }
             let reason = reason.map(|(text, _)| text.into());
-            all.extend(fields.into_iter().map(|field| Ignored { field, reason: reason.clone(), origin }));
+            all.extend(fields.into_iter().map(|field| Ignored {
+                field,
+                reason: reason.clone(),
+                origin,
+            }));
         }
         all
     }
 
     fn no_such_field(&mut self, text: &str, at: Origin) {
-        let problem = Problem::new(codes::UNKNOWN_FIELD, at, format!("unknown field {}", Quoted(text)), "not known to the Admin API");
-        let names: Vec<String> = FieldId::all().filter(|id| ignorable(*id)).map(|id| id.to_string()).collect();
+        let problem = Problem::new(
+            codes::UNKNOWN_FIELD,
+            at,
+            format!("unknown field {}", Quoted(text)),
+            "not known to the Admin API",
+        );
+        let names: Vec<String> =
+            FieldId::all().filter(|id| ignorable(*id)).map(|id| id.to_string()).collect();
         let near = self.out.nearest.of(text, names.iter().map(String::as_str)).map(str::to_owned);
         self.report(match near {
-            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(at, format!("\"{near}\"")),
-            None => problem
-                .help("a field is named as in `files.retention`; a section stands for all of its fields; beside them `name` and `type`"),
+            Some(near) => {
+                problem.help(format!("did you mean `{near}`?")).fix(at, format!("\"{near}\""))
+            }
+            None => problem.help(
+                "a field is named as in `files.retention`; a section stands for all of its \
+                       fields; beside them `name` and `type`",
+            ),
         });
     }
 
@@ -573,22 +707,42 @@ impl FileReader<'_> {
             }
             let (text, at) = self.string(&format!("rotate.{word}"), value)?;
             let Some(parsed) = duration::parse(text) else {
-                let problem = Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `rotate.{word}`"), "not a duration");
-                self.report(problem.help("a whole number of days, hours, minutes or seconds: \"90d\", \"24h\", \"15m\", \"60s\""));
+                let problem = Problem::new(
+                    codes::OUT_OF_RANGE,
+                    at,
+                    format!("wrong value for `rotate.{word}`"),
+                    "not a duration",
+                );
+                self.report(problem.help(
+                    "a whole number of days, hours, minutes or \
+                                          seconds: \"90d\", \"24h\", \"15m\", \"60s\"",
+                ));
                 return None;
             };
             *(if word == "every" { &mut every } else { &mut overlap }) = Some((parsed, at));
         }
         let origin = self.at(item.span());
         let (Some((every, _)), Some((overlap, at))) = (every, overlap) else {
-            let problem = Problem::new(codes::MISSING_KEY, origin, "`rotate` needs `every` and `overlap`", "one of them is missing");
-            self.report(problem.help("for example `rotate = { every = \"90d\", overlap = \"24h\" }`"));
+            let problem = Problem::new(
+                codes::MISSING_KEY,
+                origin,
+                "`rotate` needs `every` and `overlap`",
+                "one of them is missing",
+            );
+            self.report(
+                problem.help("for example `rotate = { every = \"90d\", overlap = \"24h\" }`"),
+            );
             return None;
         };
         let range = duration::OVERLAP_MIN..=duration::OVERLAP_MAX;
         if !range.contains(&overlap) || overlap >= every {
-            let label = if range.contains(&overlap) { "as long as `every`, or longer" } else { "allowed: 60s to 366d" };
-            let problem = Problem::new(codes::OUT_OF_RANGE, at, "wrong value for `rotate.overlap`", label);
+            let label = if range.contains(&overlap) {
+                "as long as `every`, or longer"
+            } else {
+                "allowed: 60s to 366d"
+            };
+            let problem =
+                Problem::new(codes::OUT_OF_RANGE, at, "wrong value for `rotate.overlap`", label);
             self.report(problem.help("the key of before ends before the next one is due"));
             return None;
         }
@@ -612,7 +766,11 @@ impl FileReader<'_> {
                 let known = push.call().texts.iter().find(|text| **text == word);
                 if word != "file" && known.is_none() {
                     let names = std::iter::once("file").chain(push.call().texts.iter().copied());
-                    wrong |= self.unknown_key(key, &format!("key in `{path}`"), names.collect::<Vec<_>>());
+                    wrong |= self.unknown_key(
+                        key,
+                        &format!("key in `{path}`"),
+                        names.collect::<Vec<_>>(),
+                    );
                     continue;
                 }
                 let Some((text, at)) = self.string(&format!("{path}.{word}"), item) else {
@@ -620,21 +778,38 @@ impl FileReader<'_> {
                     continue;
                 };
                 if let Some(why) = bad_text(text, NAME_MAX) {
-                    self.report(Problem::new(codes::BAD_TEXT, at, format!("bad text for `{path}.{word}`"), why));
+                    self.report(Problem::new(
+                        codes::BAD_TEXT,
+                        at,
+                        format!("bad text for `{path}.{word}`"),
+                        why,
+                    ));
                     wrong = true;
                 } else if known.is_some() {
                     texts.insert(word.into(), text.into());
                 } else if is_inside(text) {
                     file = Some((text, at));
                 } else {
-                    let problem = Problem::new(codes::OUTSIDE, at, "a file outside the project", "leads out of the project's folder");
-                    self.report(
-                        problem.help("the file's path is relative to the project, without `..`; copy it there, and keep it out of git"),
+                    let problem = Problem::new(
+                        codes::OUTSIDE,
+                        at,
+                        "a file outside the project",
+                        "leads out of the project's folder",
                     );
+                    self.report(problem.help(
+                        "the file's path is relative to the project, without `..`; \
+                                      copy it there, and keep it out of git",
+                    ));
                     wrong = true;
                 }
             }
-            let missing: Vec<&str> = push.call().texts.iter().copied().filter(|text| !texts.contains_key(*text)).collect();
+            let missing: Vec<&str> = push
+                .call()
+                .texts
+                .iter()
+                .copied()
+                .filter(|text| !texts.contains_key(*text))
+                .collect();
             match file {
                 _ if wrong => {}
                 Some((file, origin)) if missing.is_empty() => {
@@ -642,11 +817,19 @@ impl FileReader<'_> {
                     all.push(DeclaredPush { push, file: file.into(), texts, origin });
                 }
                 file => {
-                    let missing = file.is_none().then_some("file").into_iter().chain(missing).map(|name| format!("`{name}`"));
+                    let missing = file
+                        .is_none()
+                        .then_some("file")
+                        .into_iter()
+                        .chain(missing)
+                        .map(|name| format!("`{name}`"));
                     let title = format!("`{path}` is not whole");
                     let label = format!("missing: {}", missing.collect::<Vec<_>>().join(", "));
-                    let problem = Problem::new(codes::MISSING_KEY, self.at(key.span()), title, label);
-                    self.report(problem.help("an upload replaces all that is there, so it needs all of it"));
+                    let problem =
+                        Problem::new(codes::MISSING_KEY, self.at(key.span()), title, label);
+                    self.report(
+                        problem.help("an upload replaces all that is there, so it needs all of it"),
+                    );
                 }
             }
         }
@@ -682,33 +865,53 @@ impl FileReader<'_> {
         };
         body.rejected.push(id);
         match rejected {
-            Rejected::WrongType { expected } => self.wrong_type(&id.to_string(), expected, item, unquoted(id, item.get_ref())),
+            Rejected::WrongType { expected } => {
+                self.wrong_type(&id.to_string(), expected, item, unquoted(id, item.get_ref()))
+            }
             Rejected::OutOfRange => self.out_of_range(id, item),
             Rejected::BadText(why) => {
                 let problem =
-                    Problem::new(codes::BAD_TEXT, at, format!("bad text for `{id}`"), why).help(format!("allowed: {}", id.field().legal()));
+                    Problem::new(codes::BAD_TEXT, at, format!("bad text for `{id}`"), why)
+                        .help(format!("allowed: {}", id.field().legal()));
                 self.report(problem);
             }
             Rejected::ReadOnly => {
-                let problem = Problem::new(codes::READ_ONLY, at, format!("`{id}` cannot be set"), "only the server writes it")
-                    .help("remove the line");
+                let problem = Problem::new(
+                    codes::READ_ONLY,
+                    at,
+                    format!("`{id}` cannot be set"),
+                    "only the server writes it",
+                )
+                .help("remove the line");
                 self.report(problem);
             }
         }
     }
 
-    // ------------------------------------------------------------------------------------------------- the head
+    // ---------------------------------------------------------------------------------------------
+    // the head
 
     fn project(&mut self, key: &Key<'_>, table: &DeTable<'_>) {
         self.out.head.project = Some(self.at(key.span()));
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "name" => {
-                    self.out.head.name = match self.string("project.name", item).map(|(text, at)| (ProjectName::parse(text), text, at)) {
+                    self.out.head.name = match self
+                        .string("project.name", item)
+                        .map(|(text, at)| (ProjectName::parse(text), text, at))
+                    {
                         Some((Ok(name), ..)) => Given::Is(name),
                         Some((Err(bad), text, at)) => {
-                            let problem = Problem::new(codes::BAD_LABEL, at, format!("bad project name {}", Quoted(text)), bad.to_string())
-                                .help("a name is 1 to 128 of `a-z A-Z 0-9 . _ -` and starts with a letter or digit");
+                            let problem = Problem::new(
+                                codes::BAD_LABEL,
+                                at,
+                                format!("bad project name {}", Quoted(text)),
+                                bad.to_string(),
+                            )
+                            .help(
+                                "a name is 1 to 128 of `a-z A-Z 0-9 . _ -` and starts with a \
+                                       letter or digit",
+                            );
                             self.report(problem);
                             Given::Rejected
                         }
@@ -733,8 +936,10 @@ impl FileReader<'_> {
                     match check_endpoint(text) {
                         Ok(endpoint) => self.out.head.api.endpoint = Some((endpoint, at)),
                         Err(why) => self.report(
-                            Problem::new(codes::BAD_ENDPOINT, at, "bad endpoint", why)
-                                .help("an endpoint is `https://host`, or `http://127.0.0.1:PORT` on this machine, without path"),
+                            Problem::new(codes::BAD_ENDPOINT, at, "bad endpoint", why).help(
+                                "an endpoint is `https://host`, or `http://127.0.0.1:PORT` \
+                                       on this machine, without path",
+                            ),
                         ),
                     }
                 }
@@ -759,8 +964,13 @@ impl FileReader<'_> {
                             self.out.head.api.version = version;
                         }
                         Err(bad) => self.report(
-                            Problem::new(codes::BAD_VERSION, at, format!("bad API version {}", Quoted(text)), bad.to_string())
-                                .help(format!("known: {}", ApiVersion::KNOWN.join(", "))),
+                            Problem::new(
+                                codes::BAD_VERSION,
+                                at,
+                                format!("bad API version {}", Quoted(text)),
+                                bad.to_string(),
+                            )
+                            .help(format!("known: {}", ApiVersion::KNOWN.join(", "))),
                         ),
                     }
                 }
@@ -794,7 +1004,12 @@ impl FileReader<'_> {
             let budget = match item.get_ref().as_str() {
                 Some(text) => match Budget::parse(text) {
                     Some(Budget::Count(_)) => {
-                        self.wrong_type(&path, "an integer or a percentage", item, Some(text.to_owned()));
+                        self.wrong_type(
+                            &path,
+                            "an integer or a percentage",
+                            item,
+                            Some(text.to_owned()),
+                        );
                         continue;
                     }
                     share => share,
@@ -807,8 +1022,15 @@ impl FileReader<'_> {
             match budget {
                 Some(budget) => _ = self.out.head.limits.insert(bounded, (budget, at)),
                 None => {
-                    let problem = Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), "allowed: 0 or more");
-                    self.report(problem.help("or a share of the keysets that the state records: \"10%\""));
+                    let problem = Problem::new(
+                        codes::OUT_OF_RANGE,
+                        at,
+                        format!("wrong value for `{path}`"),
+                        "allowed: 0 or more",
+                    );
+                    self.report(
+                        problem.help("or a share of the keysets that the state records: \"10%\""),
+                    );
                 }
             }
         }
@@ -819,16 +1041,22 @@ impl FileReader<'_> {
         let (text, origin) = self.string("freeze", item)?;
         if let Some(why) = bad_text(text, NAME_MAX) {
             self.report(
-                Problem::new(codes::BAD_TEXT, origin, "bad text for `freeze`", why).help("say why it may not be changed, and until when"),
+                Problem::new(codes::BAD_TEXT, origin, "bad text for `freeze`", why)
+                    .help("say why it may not be changed, and until when"),
             );
             return None;
         }
         Some(Freeze { reason: text.into(), origin })
     }
 
-    // --------------------------------------------------------------------------------------------------- values
+    // ---------------------------------------------------------------------------------------------
+    // values
 
-    pub(super) fn table<'t, 'i>(&mut self, path: &str, item: &'t Item<'i>) -> Option<&'t DeTable<'i>> {
+    pub(super) fn table<'t, 'i>(
+        &mut self,
+        path: &str,
+        item: &'t Item<'i>,
+    ) -> Option<&'t DeTable<'i>> {
         let table = item.get_ref().as_table();
         if table.is_none() {
             self.wrong_type(path, "a table", item, None);
@@ -836,7 +1064,11 @@ impl FileReader<'_> {
         table
     }
 
-    pub(super) fn string<'t>(&mut self, path: &str, item: &'t Item<'_>) -> Option<(&'t str, Origin)> {
+    pub(super) fn string<'t>(
+        &mut self,
+        path: &str,
+        item: &'t Item<'_>,
+    ) -> Option<(&'t str, Origin)> {
         let Some(text) = item.get_ref().as_str() else {
             self.wrong_type(path, "a string", item, None);
             return None;
@@ -847,12 +1079,20 @@ impl FileReader<'_> {
     /// A list of strings; `None` if any part of it was rejected.
     pub(super) fn strings(&mut self, path: &str, item: &Item<'_>) -> Option<Vec<Word>> {
         let Some(array) = item.get_ref().as_array() else {
-            let raw = item.get_ref().as_str().filter(|text| plain(text)).map(|text| format!("[\"{text}\"]"));
+            let raw = item
+                .get_ref()
+                .as_str()
+                .filter(|text| plain(text))
+                .map(|text| format!("[\"{text}\"]"));
             self.wrong_type(path, "an array of strings", item, raw);
             return None;
         };
-        let words: Vec<Option<Word>> =
-            array.iter().map(|item| self.string(path, item).map(|(text, origin)| Word { text: text.into(), origin })).collect();
+        let words: Vec<Option<Word>> = array
+            .iter()
+            .map(|item| {
+                self.string(path, item).map(|(text, origin)| Word { text: text.into(), origin })
+            })
+            .collect();
         words.into_iter().collect()
     }
 
@@ -861,7 +1101,11 @@ impl FileReader<'_> {
             Scalar::Is(Value::Int(integer)) => return Some(integer),
             Scalar::Huge => self.huge(path, self.at(item.span())),
             _ => {
-                let fix = item.get_ref().as_str().filter(|text| text.parse::<u32>().is_ok()).map(str::to_owned);
+                let fix = item
+                    .get_ref()
+                    .as_str()
+                    .filter(|text| text.parse::<u32>().is_ok())
+                    .map(str::to_owned);
                 self.wrong_type(path, "an integer", item, fix);
             }
         }
@@ -871,27 +1115,45 @@ impl FileReader<'_> {
     fn flag(&mut self, path: &str, item: &Item<'_>) -> Option<bool> {
         let flag = item.get_ref().as_bool();
         if flag.is_none() {
-            let fix = item.get_ref().as_str().filter(|text| text.parse::<bool>().is_ok()).map(str::to_owned);
+            let fix = item
+                .get_ref()
+                .as_str()
+                .filter(|text| text.parse::<bool>().is_ok())
+                .map(str::to_owned);
             self.wrong_type(path, "a boolean", item, fix);
         }
         flag
     }
 
-    // ------------------------------------------------------------------------------------------------- problems
+    // ---------------------------------------------------------------------------------------------
+    // problems
 
-    pub(super) fn wrong_type(&mut self, path: &str, expected: &str, item: &Item<'_>, fix: Option<String>) {
+    pub(super) fn wrong_type(
+        &mut self,
+        path: &str,
+        expected: &str,
+        item: &Item<'_>,
+        fix: Option<String>,
+    ) {
         let at = self.at(item.span());
         let label = format!("expected {expected}, found {}", type_name(item.get_ref()));
-        let mut problem = Problem::new(codes::WRONG_TYPE, at, format!("wrong type for `{path}`"), label);
+        let mut problem =
+            Problem::new(codes::WRONG_TYPE, at, format!("wrong type for `{path}`"), label);
         if let Some(fix) = fix {
-            let help = if fix.starts_with('[') { "write it as a list" } else { "write it without quotes" };
+            let help =
+                if fix.starts_with('[') { "write it as a list" } else { "write it without quotes" };
             problem = problem.help(help).fix(at, fix);
         }
         self.report(problem);
     }
 
     fn huge(&mut self, path: &str, at: Origin) {
-        let problem = Problem::new(codes::HUGE_INTEGER, at, format!("wrong value for `{path}`"), "does not fit into 64 bits");
+        let problem = Problem::new(
+            codes::HUGE_INTEGER,
+            at,
+            format!("wrong value for `{path}`"),
+            "does not fit into 64 bits",
+        );
         self.report(problem);
     }
 
@@ -905,8 +1167,13 @@ impl FileReader<'_> {
                 Some(other) => {
                     let label = format!("{} is a value of `{other}`", Quoted(text));
                     self.report(
-                        Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{id}`"), label)
-                            .help(format!("allowed for `{id}`: {}", field.legal())),
+                        Problem::new(
+                            codes::OUT_OF_RANGE,
+                            at,
+                            format!("wrong value for `{id}`"),
+                            label,
+                        )
+                        .help(format!("allowed for `{id}`: {}", field.legal())),
                     );
                 }
                 None => self.not_in_list(&id.to_string(), text, words, at),
@@ -914,9 +1181,14 @@ impl FileReader<'_> {
         }
         let unit = field.unit.map(|unit| format!(" {unit}")).unwrap_or_default();
         let note = field.note.map(|note| format!(" ({note})")).unwrap_or_default();
-        let mut problem =
-            Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{id}`"), format!("allowed: {}{unit}{note}", field.legal()));
-        if let (Kind::OneOf(values), Scalar::Is(Value::Int(i))) = (field.kind, scalar(item.get_ref()))
+        let mut problem = Problem::new(
+            codes::OUT_OF_RANGE,
+            at,
+            format!("wrong value for `{id}`"),
+            format!("allowed: {}{unit}{note}", field.legal()),
+        );
+        if let (Kind::OneOf(values), Scalar::Is(Value::Int(i))) =
+            (field.kind, scalar(item.get_ref()))
             && let Some(near) = values.iter().min_by_key(|v| v.abs_diff(i))
         {
             problem = problem.help(format!("the nearest is {near}"));
@@ -924,58 +1196,101 @@ impl FileReader<'_> {
         self.report(problem);
     }
 
-    pub(super) fn not_in_list(&mut self, path: &str, text: &str, words: &[&'static str], at: Origin) {
+    pub(super) fn not_in_list(
+        &mut self,
+        path: &str,
+        text: &str,
+        words: &[&'static str],
+        at: Origin,
+    ) {
         let list: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-        let mut problem =
-            Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{path}`"), format!("allowed: {}", list.join(", ")));
+        let mut problem = Problem::new(
+            codes::OUT_OF_RANGE,
+            at,
+            format!("wrong value for `{path}`"),
+            format!("allowed: {}", list.join(", ")),
+        );
         if let Some(near) = self.out.nearest.of(text, words.iter().copied()) {
-            problem = problem.help(format!("did you mean `{near}`?")).fix(at, format!("\"{near}\""));
+            problem =
+                problem.help(format!("did you mean `{near}`?")).fix(at, format!("\"{near}\""));
         }
         self.report(problem);
     }
 
     fn misplaced(&mut self, key: &Key<'_>, label: &str, help: &str) {
-        let problem =
-            Problem::new(codes::MISPLACED, self.at(key.span()), format!("{} is not allowed here", Quoted(key.get_ref())), label).help(help);
+        let problem = Problem::new(
+            codes::MISPLACED,
+            self.at(key.span()),
+            format!("{} is not allowed here", Quoted(key.get_ref())),
+            label,
+        )
+        .help(help);
         self.report(problem);
     }
 
     /// Says whether there was a near name.
-    pub(super) fn unknown_key<'a>(&mut self, key: &Key<'_>, what: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    pub(super) fn unknown_key<'a>(
+        &mut self,
+        key: &Key<'_>,
+        what: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
         let names: Vec<&str> = names.into_iter().collect();
         let at = self.at(key.span());
-        let mut problem =
-            Problem::new(codes::UNKNOWN_KEY, at, format!("unknown {what}: {}", Quoted(key.get_ref())), "not known to keyform");
+        let mut problem = Problem::new(
+            codes::UNKNOWN_KEY,
+            at,
+            format!("unknown {what}: {}", Quoted(key.get_ref())),
+            "not known to keyform",
+        );
         let near = self.out.nearest.of(key.get_ref(), names.iter().copied());
         problem = match near {
             Some(near) => problem.help(format!("did you mean `{near}`?")).fix(at, near),
-            None => problem.help(format!("known: {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+            None => problem.help(format!(
+                "known: {}",
+                names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+            )),
         };
         self.report(problem);
         near.is_some()
     }
 
-    /// A key in a profile or keyset that is neither section nor field. Says whether something may be missing because of it.
+    /// A key in a profile or keyset that is neither section nor field. Says whether something may
+    /// be missing because of it.
     fn unknown_in_settings(&mut self, key: &Key<'_>, item: &Item<'_>, owner: Owner) -> bool {
         let word = key.get_ref().as_ref();
         let at = self.at(key.span());
         let sections = SECTIONS.iter().filter(|s| s.call == Call::Config).map(|s| s.name);
         if item.get_ref().is_table() {
-            let mut problem =
-                Problem::new(codes::UNKNOWN_KEY, at, format!("unknown section {}", Quoted(word)), "not known to the Admin API");
+            let mut problem = Problem::new(
+                codes::UNKNOWN_KEY,
+                at,
+                format!("unknown section {}", Quoted(word)),
+                "not known to the Admin API",
+            );
             problem = match self.out.nearest.of(word, sections.clone()) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")).fix(at, near),
-                None => problem.help(format!("sections: {}", sections.map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", "))),
+                None => problem.help(format!(
+                    "sections: {}",
+                    sections.map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
+                )),
             };
             self.report(problem);
             return true;
         }
         let own = OF_KEYSET.iter().copied().filter(|_| owner == Owner::Keyset).chain(OF_BOTH);
         let identity = FieldId::all().filter(|id| {
-            id.section().call == Call::Keyset && id.field().life != Life::Fixed && (owner == Owner::Keyset || Some(*id) == kind_of_keyset())
+            id.section().call == Call::Keyset
+                && id.field().life != Life::Fixed
+                && (owner == Owner::Keyset || Some(*id) == kind_of_keyset())
         });
         let names: Vec<&str> = own.chain(identity.map(|id| id.field().name)).collect();
-        let mut problem = Problem::new(codes::UNKNOWN_KEY, at, format!("unknown key {}", Quoted(word)), "not known to keyform");
+        let mut problem = Problem::new(
+            codes::UNKNOWN_KEY,
+            at,
+            format!("unknown key {}", Quoted(word)),
+            "not known to keyform",
+        );
         let mut slip = false;
         if let Some(near) = self.out.nearest.of(word, names.iter().copied()) {
             problem = problem.help(format!("did you mean `{near}`?")).fix(at, near);
@@ -983,8 +1298,10 @@ impl FileReader<'_> {
         } else if let Some(help) = self.in_sections(word, |_| true) {
             problem = problem.help(help);
         } else {
-            problem = problem
-                .help(format!("known here: {}, and sections", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")));
+            problem = problem.help(format!(
+                "known here: {}, and sections",
+                names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+            ));
         }
         self.report(problem);
         slip
@@ -1006,7 +1323,12 @@ impl FileReader<'_> {
         } else if let Some(help) = self.in_sections(word, |other| other != index) {
             problem = problem.help(help);
         } else {
-            let known: Vec<String> = section.fields.iter().filter(|f| f.life != Life::ReadOnly).map(|f| format!("`{}`", f.name)).collect();
+            let known: Vec<String> = section
+                .fields
+                .iter()
+                .filter(|f| f.life != Life::ReadOnly)
+                .map(|f| format!("`{}`", f.name))
+                .collect();
             problem = problem.help(match known.is_empty() {
                 true => format!("`{}` has no field that can be set", section.name),
                 false => format!("fields of `{}`: {}", section.name, known.join(", ")),
@@ -1021,11 +1343,17 @@ impl FileReader<'_> {
             .iter()
             .enumerate()
             .filter(|(index, section)| section.call == Call::Config && among(*index))
-            .flat_map(|(index, section)| section.fields.iter().filter_map(move |field| FieldId::within(index, field.name)))
+            .flat_map(|(index, section)| {
+                section.fields.iter().filter_map(move |field| FieldId::within(index, field.name))
+            })
             .filter(|id| id.field().life != Life::ReadOnly)
             .collect();
         let near = self.out.nearest.of(word, fields.iter().map(|id| id.field().name))?;
-        let places: Vec<String> = fields.iter().filter(|id| id.field().name == near).map(|id| format!("`{id}`")).collect();
+        let places: Vec<String> = fields
+            .iter()
+            .filter(|id| id.field().name == near)
+            .map(|id| format!("`{id}`"))
+            .collect();
         // `enabled` is in nearly every section: a list of all of them helps nobody.
         (places.len() <= 3).then(|| format!("did you mean {}?", places.join(" or ")))
     }
@@ -1039,7 +1367,11 @@ fn ignorable(id: FieldId) -> bool {
 /// The fields that a name stands for: one, or all of a section.
 fn named_fields(text: &str) -> Vec<FieldId> {
     FieldId::all()
-        .filter(|id| ignorable(*id) && (id.to_string() == text || (id.section().call == Call::Config && id.section().name == text)))
+        .filter(|id| {
+            ignorable(*id)
+                && (id.to_string() == text
+                    || (id.section().call == Call::Config && id.section().name == text))
+        })
         .collect()
 }
 
@@ -1071,7 +1403,9 @@ fn scalar(value: &DeValue<'_>) -> Scalar {
             Ok(int) => Scalar::Is(Value::Int(int)),
             Err(_) => Scalar::Huge,
         },
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Scalar::None,
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            Scalar::None
+        }
     }
 }
 

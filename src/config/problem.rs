@@ -28,7 +28,8 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
-    /// A rule that is only inferred from the vendor's material, or something that is harmless as it stands.
+    /// A rule that is only inferred from the vendor's material, or something that is harmless as it
+    /// stands.
     Warning,
 }
 
@@ -40,7 +41,12 @@ pub struct Fix {
 }
 
 impl Problem {
-    pub(super) fn new(code: Code, origin: impl Into<Option<Origin>>, title: impl Into<String>, label: impl Into<String>) -> Problem {
+    pub(super) fn new(
+        code: Code,
+        origin: impl Into<Option<Origin>>,
+        title: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Problem {
         Problem {
             code: code.code,
             severity: code.severity,

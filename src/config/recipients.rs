@@ -15,7 +15,8 @@ pub(super) enum Bad {
     Other { label: String, help: &'static str },
 }
 
-const TAKEN: &str = "a recipient is a public key: `age1...` (of `age-keygen`), `ssh-ed25519 ...` or `ssh-rsa ...`";
+const TAKEN: &str =
+    "a recipient is a public key: `age1...` (of `age-keygen`), `ssh-ed25519 ...` or `ssh-rsa ...`";
 
 /// A recipient without its comment, so that two texts of one key are equal.
 pub(super) fn check(text: &str) -> Result<String, Bad> {
@@ -34,11 +35,15 @@ pub(super) fn check(text: &str) -> Result<String, Bad> {
                 ),
                 Some(Plugin::Named(name)) => Err(Bad::Other {
                     label: format!(
-                        "looks like a recipient of the age plugin `{name}`: plugins are not supported by this version of keyform"
+                        "looks like a recipient of the age plugin `{name}`: plugins are not \
+                         supported by this version of keyform"
                     ),
                     help: TAKEN,
                 }),
-                None => other("mistyped or cut off: its checksum is wrong", "copy the whole line `age1...` of the key once more"),
+                None => other(
+                    "mistyped or cut off: its checksum is wrong",
+                    "copy the whole line `age1...` of the key once more",
+                ),
             },
         };
     }
@@ -49,17 +54,29 @@ pub(super) fn check(text: &str) -> Result<String, Bad> {
         Ok(recipient) => {
             let key = recipient.to_string();
             // The parser takes what it needs and leaves the rest, whatever it is.
-            let rest = text.strip_prefix(key.trim_end_matches('=')).map(|rest| rest.trim_start_matches('='));
+            let rest = text
+                .strip_prefix(key.trim_end_matches('='))
+                .map(|rest| rest.trim_start_matches('='));
             if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')) {
                 Ok(key)
             } else {
-                other("there is more in it than the key", "copy the whole line of the `.pub` file once more")
+                other(
+                    "there is more in it than the key",
+                    "copy the whole line of the `.pub` file once more",
+                )
             }
         }
-        Err(Ssh::RsaModulusTooSmall) => other("an RSA key of less than 2,048 bits", "use a longer one, or `ssh-ed25519`"),
-        Err(Ssh::RsaModulusTooLarge) => other("an RSA key of more than 4,096 bits", "use a shorter one, or `ssh-ed25519`"),
+        Err(Ssh::RsaModulusTooSmall) => {
+            other("an RSA key of less than 2,048 bits", "use a longer one, or `ssh-ed25519`")
+        }
+        Err(Ssh::RsaModulusTooLarge) => {
+            other("an RSA key of more than 4,096 bits", "use a shorter one, or `ssh-ed25519`")
+        }
         Err(Ssh::Unsupported(_)) => other("an SSH key of a kind that age cannot seal for", TAKEN),
-        Err(_) => other("not an SSH public key: mistyped or cut off?", "copy the whole line of the `.pub` file once more"),
+        Err(_) => other(
+            "not an SSH public key: mistyped or cut off?",
+            "copy the whole line of the `.pub` file once more",
+        ),
     }
 }
 
@@ -75,7 +92,11 @@ fn plugin(text: &str) -> Option<Plugin<'_>> {
     match name {
         "" => None,
         "pq" | "tagpq" => Some(Plugin::Hybrid),
-        _ if name.len() <= LONGEST && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b)) => Some(Plugin::Named(name)),
+        _ if name.len() <= LONGEST
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b)) =>
+        {
+            Some(Plugin::Named(name))
+        }
         _ => None,
     }
 }
@@ -85,7 +106,8 @@ mod tests {
     use super::*;
 
     const AGE: &str = "age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm";
-    const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+    const SSH: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
 
     #[test]
     fn one_key_has_one_text() {
@@ -108,7 +130,8 @@ mod tests {
         assert!(label("age1yubikey1qqqq").contains("plugin `yubikey`"));
         assert!(label("ssh-ed25519 AAAA").contains("cut off"));
         assert!(label(&format!("{SSH}AAAA me@host")).contains("more in it"));
-        let ecdsa = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHFliOyIZs1gxGF3fmDxFykQhE88wy6AKDGFBfn0R6ZuvRmENABZQa9+pj9hMki+LX0qDJbmHTiWDbYv/cmFt/Q=";
+        let ecdsa = "ecdsa-sha2-nistp256 \
+                     AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHFliOyIZs1gxGF3fmDxFykQhE88wy6AKDGFBfn0R6ZuvRmENABZQa9+pj9hMki+LX0qDJbmHTiWDbYv/cmFt/Q=";
         assert!(label(ecdsa).contains("kind"));
         for text in ["", "me@example.com", "AGE1", "ü", "age", "https://github.com/me.keys"] {
             assert!(check(text).is_err(), "{text}");
@@ -117,7 +140,12 @@ mod tests {
 
     #[test]
     fn a_private_key_is_nothing_but_private() {
-        for text in ["AGE-SECRET-KEY-1QQQ", "age-secret-key-1qqq", "AGE-PLUGIN-YUBIKEY-1Q", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"] {
+        for text in [
+            "AGE-SECRET-KEY-1QQQ",
+            "age-secret-key-1qqq",
+            "AGE-PLUGIN-YUBIKEY-1Q",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl",
+        ] {
             assert_eq!(check(text), Err(Bad::Private), "{text}");
         }
     }

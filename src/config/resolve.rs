@@ -1,4 +1,5 @@
-//! Small tables -> [`Project`]: labels, references, profiles and defaults; an origin for every value.
+//! Small tables -> [`Project`]: labels, references, profiles and defaults; an origin for every
+//! value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +7,31 @@ use super::codes;
 use super::mirrors;
 use super::nearest::Nearest;
 use super::parity::{self, ParityTable};
-use super::parse::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset};
+use super::parse::{
+    AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset,
+};
 use super::problem::{Problem, Quoted, Severity};
 use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
 use super::{Loaded, Project};
-use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, is_protected_type};
+use crate::keyset::views::{
+    AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, is_protected_type,
+};
 use crate::keyset::{Declared, FieldId, Label, Origin, Value};
 
 pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
-    let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } = parsed;
-    let mut resolver = Resolver { sources: &sources, problems, whole: broken.is_empty(), broken, spoiled, used: mentioned, nearest };
+    let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } =
+        parsed;
+    let mut resolver = Resolver {
+        sources: &sources,
+        problems,
+        whole: broken.is_empty(),
+        broken,
+        spoiled,
+        used: mentioned,
+        nearest,
+    };
 
     let apps = resolver.apps(apps);
     let profiles = resolver.profiles(profiles);
@@ -33,7 +47,8 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
         resolver.parity(&head.parity, &labels, &apps, &keysets);
     }
 
-    let problems = in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
+    let problems =
+        in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
     let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
         (Given::Is(project), false) => {
             let (secrets, mirrors) = head.secrets.finish();
@@ -46,7 +61,10 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
                     apps: apps
                         .into_iter()
                         .filter_map(|(label, App { source, moved_from, freeze, origin })| {
-                            Some((label, DesiredApp { source: source?, moved_from, freeze, origin }))
+                            Some((
+                                label,
+                                DesiredApp { source: source?, moved_from, freeze, origin },
+                            ))
                         })
                         .collect(),
                     keysets,
@@ -64,14 +82,19 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     Loaded { sources, problems, project }
 }
 
-/// Sorted by place, errors before warnings, each mistake once: one in a profile shows in every keyset that uses it.
+/// Sorted by place, errors before warnings, each mistake once: one in a profile shows in every
+/// keyset that uses it.
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by(|a, b| (a.origin, a.severity, a.code, &a.title).cmp(&(b.origin, b.severity, b.code, &b.title)));
+    problems.sort_by(|a, b| {
+        (a.origin, a.severity, a.code, &a.title).cmp(&(b.origin, b.severity, b.code, &b.title))
+    });
     let mut kept: Vec<(Problem, usize)> = Vec::with_capacity(problems.len());
     for problem in problems {
         match kept.last_mut() {
             Some((last, more))
-                if problem.origin.is_some() && (last.origin, last.code, &last.title) == (problem.origin, problem.code, &problem.title) =>
+                if problem.origin.is_some()
+                    && (last.origin, last.code, &last.title)
+                        == (problem.origin, problem.code, &problem.title) =>
             {
                 *more += 1;
             }
@@ -118,7 +141,8 @@ impl Resolver<'_> {
         let declared: BTreeSet<Label> = tables.iter().map(|table| table.label.clone()).collect();
         let mut given = BTreeMap::new();
         for AppTable { label, origin, source, moved, freeze } in tables {
-            let moved_from = self.moved("app", &moved, |label| declared.contains(label), &mut given);
+            let moved_from =
+                self.moved("app", &moved, |label| declared.contains(label), &mut given);
             match apps.get(&label) {
                 Some(App { origin: first, .. }) => self.duplicate("app", &label, origin, *first),
                 None => _ = apps.insert(label, App { source, moved_from, freeze, origin }),
@@ -138,8 +162,15 @@ impl Resolver<'_> {
         profiles
     }
 
-    fn keysets(&mut self, mut tables: Vec<KeysetTable>, apps: &Apps, profiles: &Profiles, head: &Head) -> BTreeMap<Label, DesiredKeyset> {
-        // Stable, so that the first declaration stays first; and a map is built fastest from sorted pairs.
+    fn keysets(
+        &mut self,
+        mut tables: Vec<KeysetTable>,
+        apps: &Apps,
+        profiles: &Profiles,
+        head: &Head,
+    ) -> BTreeMap<Label, DesiredKeyset> {
+        // Stable, so that the first declaration stays first; and a map is built fastest from sorted
+        // pairs.
         tables.sort_by(|a, b| a.label.cmp(&b.label));
         let mut keysets = Vec::with_capacity(tables.len());
         // Most projects have none of them, and some have very many labels.
@@ -150,22 +181,41 @@ impl Resolver<'_> {
         let mut given = BTreeMap::new();
         let mut last: Option<(Label, Origin)> = None;
         for table in tables {
-            let moved_from = self.moved("keyset", &table.moved, |label| declared.contains(label), &mut given);
+            let moved_from =
+                self.moved("keyset", &table.moved, |label| declared.contains(label), &mut given);
             match &last {
-                Some((label, first)) if *label == table.label => self.duplicate("keyset", label, table.origin, *first),
+                Some((label, first)) if *label == table.label => {
+                    self.duplicate("keyset", label, table.origin, *first)
+                }
                 _ => {
                     last = Some((table.label.clone(), table.origin));
                     let read = self.keyset(table, apps, profiles, head);
-                    keysets.extend(read.map(|(label, keyset)| (label, DesiredKeyset { moved_from, ..keyset })));
+                    keysets.extend(
+                        read.map(|(label, keyset)| (label, DesiredKeyset { moved_from, ..keyset })),
+                    );
                 }
             }
         }
         keysets.into_iter().collect()
     }
 
-    fn keyset(&mut self, table: KeysetTable, apps: &Apps, profiles: &Profiles, head: &Head) -> Option<(Label, DesiredKeyset)> {
-        let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } = table;
-        let Body { settings: own, ignored: mut own_ignored, rotate: own_rotate, push: own_push, mut rejected, mut torn } = body;
+    fn keyset(
+        &mut self,
+        table: KeysetTable,
+        apps: &Apps,
+        profiles: &Profiles,
+        head: &Head,
+    ) -> Option<(Label, DesiredKeyset)> {
+        let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } =
+            table;
+        let Body {
+            settings: own,
+            ignored: mut own_ignored,
+            rotate: own_rotate,
+            push: own_push,
+            mut rejected,
+            mut torn,
+        } = body;
         torn |= self.broken.contains(&origin.file);
         let (mut settings, mut ignored, mut rotate) = (Declared::default(), Vec::new(), None);
         let mut push = BTreeMap::new();
@@ -206,8 +256,16 @@ impl Resolver<'_> {
                 && !given(id)
             {
                 self.problems.push(
-                    Problem::new(codes::NO_TYPE, origin, format!("keyset `{label}` has no `{id}`"), "the API asks for it at creation")
-                        .help(format!("add `{id} = ...`: {}; or a profile that has it", id.field().legal())),
+                    Problem::new(
+                        codes::NO_TYPE,
+                        origin,
+                        format!("keyset `{label}` has no `{id}`"),
+                        "the API asks for it at creation",
+                    )
+                    .help(format!(
+                        "add `{id} = ...`: {}; or a profile that has it",
+                        id.field().legal()
+                    )),
                 );
             }
             rules::companions(&label, &settings, given, &mut self.problems);
@@ -226,8 +284,13 @@ impl Resolver<'_> {
             Given::Absent => {
                 if !self.broken.contains(&origin.file) {
                     self.problems.push(
-                        Problem::new(codes::NO_APP, origin, format!("keyset `{label}` has no app"), "belongs to which app?")
-                            .help("add `app = \"LABEL\"`, the label of an `[app.LABEL]` table"),
+                        Problem::new(
+                            codes::NO_APP,
+                            origin,
+                            format!("keyset `{label}` has no app"),
+                            "belongs to which app?",
+                        )
+                        .help("add `app = \"LABEL\"`, the label of an `[app.LABEL]` table"),
                     );
                 }
                 return None;
@@ -253,7 +316,8 @@ impl Resolver<'_> {
         Some((label, keyset))
     }
 
-    /// Old labels: each is of one table, and is declared no more. `given`: those that were seen before.
+    /// Old labels: each is of one table, and is declared no more. `given`: those that were seen
+    /// before.
     fn moved(
         &mut self,
         what: &str,
@@ -266,14 +330,24 @@ impl Resolver<'_> {
             let Ok(label) = Label::parse(&word.text) else { continue };
             if declared(&label) {
                 let title = format!("moved from {what} `{label}`, which is declared still");
-                let problem = Problem::new(codes::MOVED_DECLARED, word.origin, title, "a label stands for one of them")
-                    .help(format!("rename `[{what}.{label}]` to this one, or take `moved` out"));
+                let problem = Problem::new(
+                    codes::MOVED_DECLARED,
+                    word.origin,
+                    title,
+                    "a label stands for one of them",
+                )
+                .help(format!("rename `[{what}.{label}]` to this one, or take `moved` out"));
                 self.problems.push(problem);
             } else if let Some(first) = given.insert(label.clone(), word.origin) {
                 let title = format!("two tables are moved from {what} `{label}`");
                 let place = place(self.sources, first);
-                let problem = Problem::new(codes::MOVED_TWICE, word.origin, title, format!("the other is at {place}"))
-                    .help("what was recorded under it can go to one of them only");
+                let problem = Problem::new(
+                    codes::MOVED_TWICE,
+                    word.origin,
+                    title,
+                    format!("the other is at {place}"),
+                )
+                .help("what was recorded under it can go to one of them only");
                 self.problems.push(problem);
             } else {
                 labels.push(label);
@@ -283,25 +357,62 @@ impl Resolver<'_> {
     }
 
     /// A keyset is called by its label unless it says otherwise.
-    fn default_name(&mut self, settings: &mut Declared, label: &Label, origin: Origin, rejected: &[FieldId]) {
+    fn default_name(
+        &mut self,
+        settings: &mut Declared,
+        label: &Label,
+        origin: Origin,
+        rejected: &[FieldId],
+    ) {
         let Some(id) = FieldId::find("keyset", "name") else { return };
-        if settings.get(id).is_none() && !rejected.contains(&id) && settings.set(id, Value::Text(label.as_str().into()), origin).is_err() {
-            self.problems
-                .push(Problem::new(codes::BAD_TEXT, origin, format!("bad text for `{id}`"), "the label is no name").help("add a name"));
+        if settings.get(id).is_none()
+            && !rejected.contains(&id)
+            && settings.set(id, Value::Text(label.as_str().into()), origin).is_err()
+        {
+            self.problems.push(
+                Problem::new(
+                    codes::BAD_TEXT,
+                    origin,
+                    format!("bad text for `{id}`"),
+                    "the label is no name",
+                )
+                .help("add a name"),
+            );
         }
     }
 
-    fn project_level(&mut self, head: &Head, apps: &Apps, profiles: &Profiles, keysets: &BTreeMap<Label, DesiredKeyset>) {
+    fn project_level(
+        &mut self,
+        head: &Head,
+        apps: &Apps,
+        profiles: &Profiles,
+        keysets: &BTreeMap<Label, DesiredKeyset>,
+    ) {
         if matches!(head.name, Given::Absent) {
             self.problems.push(
-                Problem::new(codes::NO_PROJECT_NAME, head.project, "the project has no name", "has no `name`")
-                    .help("add `name = \"...\"` to `[project]` in keyform.toml: it keeps secrets and state of projects apart"),
+                Problem::new(
+                    codes::NO_PROJECT_NAME,
+                    head.project,
+                    "the project has no name",
+                    "has no `name`",
+                )
+                .help(
+                    "add `name = \"...\"` to `[project]` in keyform.toml: it keeps secrets \
+                           and state of projects apart",
+                ),
             );
         }
-        for (label, (_, origin)) in profiles.iter().filter(|(label, _)| !self.used.contains(label.as_str())) {
+        for (label, (_, origin)) in
+            profiles.iter().filter(|(label, _)| !self.used.contains(label.as_str()))
+        {
             self.problems.push(
-                Problem::new(codes::UNUSED_PROFILE, *origin, format!("profile `{label}` is not used"), "no keyset names it")
-                    .help(format!("add `profiles = [\"{label}\"]` to a keyset, or remove the profile")),
+                Problem::new(
+                    codes::UNUSED_PROFILE,
+                    *origin,
+                    format!("profile `{label}` is not used"),
+                    "no keyset names it",
+                )
+                .help(format!("add `profiles = [\"{label}\"]` to a keyset, or remove the profile")),
             );
         }
         let place = |origin| place(self.sources, origin);
@@ -315,16 +426,36 @@ impl Resolver<'_> {
         rules::sinks(secrets, &mut self.problems);
         for mirror in &secrets.github {
             let Given::Is(words) = &mirror.keysets else { continue };
-            for word in words.iter().filter(|word| Label::parse(&word.text).ok().is_none_or(|label| !keysets.contains(&label))) {
+            for word in words.iter().filter(|word| {
+                Label::parse(&word.text).ok().is_none_or(|label| !keysets.contains(&label))
+            }) {
                 self.unknown(codes::UNKNOWN_KEYSET, "keyset", word, keysets.iter());
             }
         }
-        mirrors::check(&secrets.github, keysets, |origin| place(self.sources, origin), &mut self.problems);
+        mirrors::check(
+            &secrets.github,
+            keysets,
+            |origin| place(self.sources, origin),
+            &mut self.problems,
+        );
     }
 
-    fn parity(&mut self, tables: &[ParityTable], labels: &BTreeSet<Label>, apps: &Apps, keysets: &BTreeMap<Label, DesiredKeyset>) {
-        let known = parity::Known { labels, keysets, apps: apps.keys().collect(), spoiled: &self.spoiled };
-        parity::check(tables, &known, &mut self.nearest, |origin| place(self.sources, origin), &mut self.problems);
+    fn parity(
+        &mut self,
+        tables: &[ParityTable],
+        labels: &BTreeSet<Label>,
+        apps: &Apps,
+        keysets: &BTreeMap<Label, DesiredKeyset>,
+    ) {
+        let known =
+            parity::Known { labels, keysets, apps: apps.keys().collect(), spoiled: &self.spoiled };
+        parity::check(
+            tables,
+            &known,
+            &mut self.nearest,
+            |origin| place(self.sources, origin),
+            &mut self.problems,
+        );
     }
 
     fn duplicate(&mut self, what: &str, label: &Label, origin: Origin, first: Origin) {
@@ -340,21 +471,33 @@ impl Resolver<'_> {
         );
     }
 
-    fn unknown<'l>(&mut self, code: codes::Code, what: &str, word: &Word, labels: impl Iterator<Item = &'l Label> + Clone) {
+    fn unknown<'l>(
+        &mut self,
+        code: codes::Code,
+        what: &str,
+        word: &Word,
+        labels: impl Iterator<Item = &'l Label> + Clone,
+    ) {
         // In a file that could not be read whole it may well be declared.
         if !self.whole || self.spoiled.contains(&word.text) {
             return;
         }
         let title = format!("{what} {} is not declared", Quoted(&word.text));
-        let mut problem = Problem::new(code, word.origin, title, format!("there is no such `[{what}.LABEL]`"));
+        let mut problem =
+            Problem::new(code, word.origin, title, format!("there is no such `[{what}.LABEL]`"));
         if let Some(near) = self.nearest.of(&word.text, labels.clone().map(Label::as_str)) {
-            problem = problem.help(format!("did you mean `{near}`?")).fix(word.origin, format!("\"{near}\""));
+            problem = problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(word.origin, format!("\"{near}\""));
         } else {
             const SHOWN: usize = 10;
-            let shown: Vec<String> = labels.clone().take(SHOWN).map(|label| format!("`{label}`")).collect();
+            let shown: Vec<String> =
+                labels.clone().take(SHOWN).map(|label| format!("`{label}`")).collect();
             problem = problem.help(match (shown.is_empty(), labels.count()) {
                 (true, _) => format!("declare it: `[{what}.LABEL]`"),
-                (false, n) if n > SHOWN => format!("declared: {} and {} more", shown.join(", "), n - SHOWN),
+                (false, n) if n > SHOWN => {
+                    format!("declared: {} and {} more", shown.join(", "), n - SHOWN)
+                }
                 (false, _) => format!("declared: {}", shown.join(", ")),
             });
         }
@@ -375,5 +518,8 @@ fn merge(into: &mut Declared, from: &Declared) {
 }
 
 fn place(sources: &Sources, origin: Origin) -> String {
-    sources.place(origin).map(|at| format!("{}:{}:{}", at.path, at.line, at.column)).unwrap_or_default()
+    sources
+        .place(origin)
+        .map(|at| format!("{}:{}:{}", at.path, at.line, at.column))
+        .unwrap_or_default()
 }

@@ -39,7 +39,8 @@ pub enum SinkKind {
 /// `[secrets.age]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgeSettings {
-    /// Public keys that the `age` crate can read, as they were written; SSH keys perhaps with a comment. At least one.
+    /// Public keys that the `age` crate can read, as they were written; SSH keys perhaps with a
+    /// comment. At least one.
     pub recipients: Vec<String>,
     /// Relative to the project, never out of it.
     pub dir: PathBuf,
@@ -131,7 +132,10 @@ impl SecretsTable {
             Given::Is(sinks) => sinks.into_iter().map(|(kind, _)| kind).collect(),
             Given::Absent | Given::Rejected => default.sinks,
         };
-        (Secrets { sinks, age: self.age, exec: self.exec }, self.github.into_iter().filter_map(MirrorTable::finish).collect())
+        (
+            Secrets { sinks, age: self.age, exec: self.exec },
+            self.github.into_iter().filter_map(MirrorTable::finish).collect(),
+        )
     }
 }
 
@@ -142,7 +146,9 @@ impl MirrorTable {
             Given::Absent | Given::Rejected => None,
         };
         let keysets = match self.keysets {
-            Given::Is(words) => Some(words.iter().filter_map(|word| Label::parse(&word.text).ok()).collect()),
+            Given::Is(words) => {
+                Some(words.iter().filter_map(|word| Label::parse(&word.text).ok()).collect())
+            }
             Given::Absent | Given::Rejected => None,
         };
         Some(GithubMirror { repo: self.repo?, environment, name: self.name?.0, keysets })
@@ -154,7 +160,10 @@ impl FileReader<'_> {
         for (key, item) in table {
             let at = self.at(key.span());
             match key.get_ref().as_ref() {
-                "sinks" => self.out.head.secrets.sinks = self.sinks(item).map_or(Given::Rejected, Given::Is),
+                "sinks" => {
+                    self.out.head.secrets.sinks =
+                        self.sinks(item).map_or(Given::Rejected, Given::Is)
+                }
                 "age" => {
                     self.out.head.secrets.tables.insert(SinkKind::Age.name(), at);
                     let Some(table) = self.table("secrets.age", item) else { continue };
@@ -176,7 +185,11 @@ impl FileReader<'_> {
                 }
                 _ => {
                     // Probably a slip for one of these: do not also say that the others do not fit.
-                    if self.unknown_key(key, "key in `[secrets]`", ["sinks", "age", "exec", "mirror"]) {
+                    if self.unknown_key(
+                        key,
+                        "key in `[secrets]`",
+                        ["sinks", "age", "exec", "mirror"],
+                    ) {
                         self.out.head.secrets.sinks = Given::Rejected;
                     }
                 }
@@ -187,7 +200,13 @@ impl FileReader<'_> {
     fn sinks(&mut self, item: &Item<'_>) -> Option<Vec<(SinkKind, Origin)>> {
         let words = self.strings("secrets.sinks", item)?;
         if words.is_empty() {
-            self.names_none(codes::OUT_OF_RANGE, "secrets.sinks", "sink", "write `sinks = [\"keyring\"]`, or leave it out", item);
+            self.names_none(
+                codes::OUT_OF_RANGE,
+                "secrets.sinks",
+                "sink",
+                "write `sinks = [\"keyring\"]`, or leave it out",
+                item,
+            );
             return None;
         }
         let mut sinks: Vec<(SinkKind, Origin)> = Vec::new();
@@ -197,14 +216,24 @@ impl FileReader<'_> {
             match SinkKind::ALL.into_iter().find(|kind| *kind.name() == *text) {
                 Some(kind) if sinks.iter().any(|(other, _)| *other == kind) => {
                     let title = format!("sink {} is named twice", Quoted(&text));
-                    self.report(Problem::new(codes::SINK_TWICE, origin, title, "named before").help("remove one of the two"));
+                    self.report(
+                        Problem::new(codes::SINK_TWICE, origin, title, "named before")
+                            .help("remove one of the two"),
+                    );
                 }
                 Some(kind) => sinks.push((kind, origin)),
                 None => {
                     good = false;
-                    let problem = Problem::new(codes::UNKNOWN_SINK, origin, format!("sink {}", Quoted(&text)), "no sink of this name");
+                    let problem = Problem::new(
+                        codes::UNKNOWN_SINK,
+                        origin,
+                        format!("sink {}", Quoted(&text)),
+                        "no sink of this name",
+                    );
                     let problem = match self.out.nearest.of(&text, names) {
-                        Some(near) => problem.help(format!("did you mean `{near}`?")).fix(origin, format!("\"{near}\"")),
+                        Some(near) => problem
+                            .help(format!("did you mean `{near}`?"))
+                            .fix(origin, format!("\"{near}\"")),
                         None => problem.help("sinks: `keyring`, `age`, `exec`"),
                     };
                     self.report(problem);
@@ -218,7 +247,9 @@ impl FileReader<'_> {
         let (mut recipients, mut dir, mut slip) = (Given::Absent, Given::Absent, false);
         for (key, item) in table {
             match key.get_ref().as_ref() {
-                "recipients" => recipients = self.recipients(item).map_or(Given::Rejected, Given::Is),
+                "recipients" => {
+                    recipients = self.recipients(item).map_or(Given::Rejected, Given::Is)
+                }
                 "dir" => dir = self.folder(item).map_or(Given::Rejected, Given::Is),
                 _ => slip |= self.unknown_key(key, "key in `[secrets.age]`", ["recipients", "dir"]),
             }
@@ -267,7 +298,12 @@ impl FileReader<'_> {
             match recipients::check(&text) {
                 Ok(key) => {
                     if seen.insert(key, origin).is_some() {
-                        let problem = Problem::new(codes::RECIPIENT_TWICE, origin, "a recipient is named twice", "the same key as before");
+                        let problem = Problem::new(
+                            codes::RECIPIENT_TWICE,
+                            origin,
+                            "a recipient is named twice",
+                            "the same key as before",
+                        );
                         self.report(problem.help("remove one of the two"));
                     }
                     good.as_mut().into_iter().for_each(|good| good.push(text.clone().into()));
@@ -276,7 +312,13 @@ impl FileReader<'_> {
                 Err(Bad::Private) => {}
                 Err(Bad::Other { label, help }) => {
                     self.report(
-                        Problem::new(codes::BAD_RECIPIENT, origin, format!("not a recipient: {}", Quoted(&text)), label).help(help),
+                        Problem::new(
+                            codes::BAD_RECIPIENT,
+                            origin,
+                            format!("not a recipient: {}", Quoted(&text)),
+                            label,
+                        )
+                        .help(help),
                     );
                 }
             }
@@ -288,8 +330,15 @@ impl FileReader<'_> {
     /// Says nothing of the key itself; the line it stands in is not shown either.
     fn private_key(&mut self, at: Origin) {
         let label = "this looks like a private key; its line is not shown";
-        let problem = Problem::new(codes::PRIVATE_KEY, at, "a private key among the recipients", label).help(
-            "write the public key instead (`age-keygen -y` prints it); if others could read this file, make a new key pair and use the old \
+        let problem = Problem::new(
+            codes::PRIVATE_KEY,
+            at,
+            "a private key among the recipients",
+            label,
+        )
+        .help(
+            "write the public key instead (`age-keygen -y` prints it); if others could read this \
+             file, make a new key pair and use the old \
              one no more",
         );
         self.report(problem);
@@ -310,7 +359,8 @@ impl FileReader<'_> {
             return Some(text.into());
         };
         self.report(
-            Problem::new(codes::BAD_DIR, at, "wrong value for `secrets.age.dir`", why).help("a folder of the project, such as `secrets`"),
+            Problem::new(codes::BAD_DIR, at, "wrong value for `secrets.age.dir`", why)
+                .help("a folder of the project, such as `secrets`"),
         );
         None
     }
@@ -321,7 +371,9 @@ impl FileReader<'_> {
             match key.get_ref().as_ref() {
                 "command" => command = self.command(item).map_or(Given::Rejected, Given::Is),
                 "timeout" => timeout = self.timeout(item).map_or(Given::Rejected, Given::Is),
-                _ => slip |= self.unknown_key(key, "key in `[secrets.exec]`", ["command", "timeout"]),
+                _ => {
+                    slip |= self.unknown_key(key, "key in `[secrets.exec]`", ["command", "timeout"])
+                }
             }
         }
         if matches!(command, Given::Absent) && !slip {
@@ -330,7 +382,8 @@ impl FileReader<'_> {
                 at,
                 "secrets.exec",
                 "command",
-                "the program and its arguments: `command = [\"./sinks/vault\", \"--mount\", \"kv\"]`",
+                "the program and its arguments: `command = \
+                 [\"./sinks/vault\", \"--mount\", \"kv\"]`",
             );
         }
         let timeout = match timeout {
@@ -345,7 +398,9 @@ impl FileReader<'_> {
         let words = self.strings("secrets.exec.command", item)?;
         let (at, why) = match words.first() {
             None => (self.at(item.span()), "names no program"),
-            Some(program) if program.text.trim().is_empty() => (program.origin, "the program's name is empty"),
+            Some(program) if program.text.trim().is_empty() => {
+                (program.origin, "the program's name is empty")
+            }
             Some(_) => match words.iter().find(|word| word.text.contains('\0')) {
                 Some(word) => (word.origin, "no program takes a NUL character"),
                 None => return Some(words.into_iter().map(|word| word.text.into()).collect()),
@@ -353,7 +408,10 @@ impl FileReader<'_> {
         };
         self.report(
             Problem::new(codes::BAD_COMMAND, at, "wrong value for `secrets.exec.command`", why)
-                .help("the program, then its arguments: `command = [\"./sinks/vault\", \"--mount\", \"kv\"]`"),
+                .help(
+                    "the program, then its arguments: `command = \
+                       [\"./sinks/vault\", \"--mount\", \"kv\"]`",
+                ),
         );
         None
     }
@@ -362,10 +420,16 @@ impl FileReader<'_> {
         const PATH: &str = "secrets.exec.timeout";
         let at = self.at(item.span());
         let seconds = self.integer(PATH, item)?;
-        let good = u64::try_from(seconds).ok().filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
+        let good =
+            u64::try_from(seconds).ok().filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
         if good.is_none() {
             let label = format!("allowed: 1 to {TIMEOUT_MAX} seconds");
-            self.report(Problem::new(codes::OUT_OF_RANGE, at, format!("wrong value for `{PATH}`"), label));
+            self.report(Problem::new(
+                codes::OUT_OF_RANGE,
+                at,
+                format!("wrong value for `{PATH}`"),
+                label,
+            ));
         }
         good.map(Duration::from_secs)
     }
@@ -380,28 +444,50 @@ impl FileReader<'_> {
                     self.github_mirror(self.at(item.span()), table);
                 }
             }
-            _ => self.wrong_type("secrets.mirror.github", "a table or an array of tables", item, None),
+            _ => self.wrong_type(
+                "secrets.mirror.github",
+                "a table or an array of tables",
+                item,
+                None,
+            ),
         }
     }
 
     fn github_mirror(&mut self, at: Origin, table: &DeTable<'_>) {
         const KEYS: [&str; 4] = ["repo", "environment", "name", "keysets"];
-        let mut mirror = MirrorTable { repo: None, environment: Given::Absent, name: None, keysets: Given::Absent };
+        let mut mirror = MirrorTable {
+            repo: None,
+            environment: Given::Absent,
+            name: None,
+            keysets: Given::Absent,
+        };
         let (mut slip, mut seen) = (false, Vec::new());
         for (key, item) in table {
             let word = key.get_ref().as_ref();
             seen.push(word);
             match word {
                 "repo" => mirror.repo = self.repo(item),
-                "environment" => mirror.environment = self.environment(item).map_or(Given::Rejected, Given::Is),
-                "name" => mirror.name = self.string("secrets.mirror.github.name", item).map(|(text, at)| (text.to_owned(), at)),
-                "keysets" => mirror.keysets = self.mirrored(item).map_or(Given::Rejected, Given::Is),
+                "environment" => {
+                    mirror.environment = self.environment(item).map_or(Given::Rejected, Given::Is)
+                }
+                "name" => {
+                    mirror.name = self
+                        .string("secrets.mirror.github.name", item)
+                        .map(|(text, at)| (text.to_owned(), at))
+                }
+                "keysets" => {
+                    mirror.keysets = self.mirrored(item).map_or(Given::Rejected, Given::Is)
+                }
                 _ => slip |= self.unknown_key(key, "key in `[secrets.mirror.github]`", KEYS),
             }
         }
         for (key, help) in [
             ("repo", "where to: `repo = \"OWNER/NAME\"`"),
-            ("name", "the secret's name: `name = \"PUBNUB_{label}\"`, with `{label}` for the keyset's label"),
+            (
+                "name",
+                "the secret's name: `name = \"PUBNUB_{label}\"`, with `{label}` for the keyset's \
+                 label",
+            ),
         ] {
             if !seen.contains(&key) && !slip {
                 self.missing(codes::MISSING_KEY, at, "secrets.mirror.github", key, help);
@@ -415,13 +501,24 @@ impl FileReader<'_> {
         if mirrors::is_repo(text) {
             return Some(text.to_owned());
         }
-        let problem = Problem::new(codes::BAD_REPO, at, format!("not a repository: {}", Quoted(text)), "expected `OWNER/NAME`");
+        let problem = Problem::new(
+            codes::BAD_REPO,
+            at,
+            format!("not a repository: {}", Quoted(text)),
+            "expected `OWNER/NAME`",
+        );
         // As browsers and git name it.
-        let address = ["https://github.com/", "git@github.com:", "github.com/"].iter().find_map(|head| text.strip_prefix(head));
-        let near = address.map(|path| path.trim_end_matches('/').trim_end_matches(".git")).filter(|path| mirrors::is_repo(path));
+        let address = ["https://github.com/", "git@github.com:", "github.com/"]
+            .iter()
+            .find_map(|head| text.strip_prefix(head));
+        let near = address
+            .map(|path| path.trim_end_matches('/').trim_end_matches(".git"))
+            .filter(|path| mirrors::is_repo(path));
         self.report(match near {
             Some(near) => problem.help("write owner and name only").fix(at, format!("\"{near}\"")),
-            None => problem.help("owner and name hold letters, digits, `.`, `_` and `-`, with one `/` between them"),
+            None => problem.help(
+                "owner and name hold letters, digits, `.`, `_` and `-`, with one `/` between them",
+            ),
         });
         None
     }
@@ -429,11 +526,20 @@ impl FileReader<'_> {
     fn environment(&mut self, item: &Item<'_>) -> Option<String> {
         let (text, at) = self.string("secrets.mirror.github.environment", item)?;
         // In a URL's path these would be steps, however they are written.
-        let why = bad_text(text, ENVIRONMENT_MAX).or_else(|| [".", ".."].contains(&text).then_some("is not a name"));
+        let why = bad_text(text, ENVIRONMENT_MAX)
+            .or_else(|| [".", ".."].contains(&text).then_some("is not a name"));
         let Some(why) = why else { return Some(text.to_owned()) };
         self.report(
-            Problem::new(codes::BAD_TEXT, at, "bad text for `secrets.mirror.github.environment`", why)
-                .help("the name of an environment of the repository; without the line the secret is the repository's"),
+            Problem::new(
+                codes::BAD_TEXT,
+                at,
+                "bad text for `secrets.mirror.github.environment`",
+                why,
+            )
+            .help(
+                "the name of an environment of the repository; without the line the secret \
+                       is the repository's",
+            ),
         );
         None
     }
@@ -455,11 +561,17 @@ impl FileReader<'_> {
 
     fn names_none(&mut self, code: Code, path: &str, what: &str, help: &str, item: &Item<'_>) {
         let at = self.at(item.span());
-        self.report(Problem::new(code, at, format!("wrong value for `{path}`"), format!("names no {what}")).help(help));
+        self.report(
+            Problem::new(code, at, format!("wrong value for `{path}`"), format!("names no {what}"))
+                .help(help),
+        );
     }
 
     pub(super) fn missing(&mut self, code: Code, at: Origin, table: &str, key: &str, help: &str) {
-        self.report(Problem::new(code, at, format!("`[{table}]` has no `{key}`"), format!("needs `{key}`")).help(help));
+        self.report(
+            Problem::new(code, at, format!("`[{table}]` has no `{key}`"), format!("needs `{key}`"))
+                .help(help),
+        );
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use super::private;
 use crate::keyset::Origin;
 
-/// The files of a project, in the order in which they were read; [`Origin::file`] is an index into it.
+/// The files of a project, in the order in which they were read; [`Origin::file`] is an index into
+/// it.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     pub files: Vec<Source>,
@@ -30,7 +31,8 @@ pub struct Place<'a> {
     pub column: usize,
 }
 
-/// A known place: every start of a line, and every few KiB of a long one, so that no look-up counts far.
+/// A known place: every start of a line, and every few KiB of a long one, so that no look-up counts
+/// far.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     byte: u32,
@@ -42,7 +44,12 @@ const MARK_EVERY: usize = 4096;
 
 impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
-        Source { path: path.into(), text: text.into(), marks: OnceLock::new(), private: OnceLock::new() }
+        Source {
+            path: path.into(),
+            text: text.into(),
+            marks: OnceLock::new(),
+            private: OnceLock::new(),
+        }
     }
 
     /// Whether these bytes hold a part of a private key, which is not to be shown.
@@ -52,12 +59,17 @@ impl Source {
         private.get(after).is_some_and(|place| place.start < bytes.end)
     }
 
-    /// Line and column of a byte, both from 1. A byte inside a character counts as its start, one past the end as the end.
+    /// Line and column of a byte, both from 1. A byte inside a character counts as its start, one
+    /// past the end as the end.
     fn position(&self, byte: usize) -> (usize, usize) {
         let byte = self.text.floor_char_boundary(byte);
         let marks = self.marks.get_or_init(|| marks(&self.text));
         let after = marks.partition_point(|mark| mark.byte as usize <= byte);
-        let mark = after.checked_sub(1).and_then(|at| marks.get(at)).copied().unwrap_or(Mark { byte: 0, line: 1, column: 1 });
+        let mark = after.checked_sub(1).and_then(|at| marks.get(at)).copied().unwrap_or(Mark {
+            byte: 0,
+            line: 1,
+            column: 1,
+        });
         let between = self.text.get(mark.byte as usize..byte).unwrap_or("");
         (mark.line as usize, mark.column as usize + between.chars().count())
     }
@@ -69,7 +81,8 @@ impl Sources {
         self.files.first().map(|source| source.path.as_str())
     }
 
-    /// Names every file as seen from a folder further up: `folder` is the project's own, seen from there, with `/` at its end.
+    /// Names every file as seen from a folder further up: `folder` is the project's own, seen from
+    /// there, with `/` at its end.
     pub fn below(&mut self, folder: &str) {
         self.files.iter_mut().for_each(|source| source.path.insert_str(0, folder));
     }
@@ -99,7 +112,11 @@ fn marks(text: &str) -> Box<[Mark]> {
     }
     // The end of a text that ends with a newline stands on a line of its own.
     if text.ends_with('\n') {
-        marks.push(Mark { byte: start as u32, line: text.bytes().filter(|b| *b == b'\n').count() as u32 + 1, column: 1 });
+        marks.push(Mark {
+            byte: start as u32,
+            line: text.bytes().filter(|b| *b == b'\n').count() as u32 + 1,
+            column: 1,
+        });
     }
     marks.into()
 }
@@ -114,7 +131,10 @@ mod tests {
         let source = Source::new("a.toml", format!("a = 1\nüb = 2\n{long}x\n"));
         let naive = |byte: usize| {
             let before = &source.text[..byte];
-            (before.matches('\n').count() + 1, before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1)
+            (
+                before.matches('\n').count() + 1,
+                before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1,
+            )
         };
         for (byte, _) in source.text.char_indices().step_by(97).chain([(source.text.len(), ' ')]) {
             assert_eq!(source.position(byte), naive(byte), "byte {byte}");

@@ -18,7 +18,9 @@ impl Budget {
     pub fn parse(text: &str) -> Option<Budget> {
         let whole = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         match text.strip_suffix('%') {
-            Some(share) if whole(share) => share.parse().ok().filter(|share| *share <= 100).map(Budget::Percent),
+            Some(share) if whole(share) => {
+                share.parse().ok().filter(|share| *share <= 100).map(Budget::Percent)
+            }
             None if whole(text) => text.parse().ok().map(Budget::Count),
             _ => None,
         }
@@ -67,7 +69,8 @@ pub enum Bounded {
 }
 
 impl Bounded {
-    pub const ALL: [Bounded; 4] = [Bounded::Create, Bounded::Update, Bounded::Irreversible, Bounded::Delete];
+    pub const ALL: [Bounded; 4] =
+        [Bounded::Create, Bounded::Update, Bounded::Irreversible, Bounded::Delete];
     /// As `[limits]` and `--limit` have it.
     pub fn name(self) -> &'static str {
         match self {

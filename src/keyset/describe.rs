@@ -13,27 +13,31 @@ use super::table::{NAME_MAX, PUSH, PushCall, SECTIONS};
 
 /// The JSON Schema (draft-07) of `keyform.toml` and of the files it includes.
 ///
-/// It is looser than `keyform validate` where one file cannot tell: an included file has no `[project]`, and what a
-/// section needs while it is enabled may come from a profile.
+/// It is looser than `keyform validate` where one file cannot tell: an included file has no
+/// `[project]`, and what a section needs while it is enabled may come from a profile.
 pub fn json_schema() -> Json {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "keyform",
-        "description": "keyform.toml, and the files it includes: those hold app, profile and keyset tables only.",
+        "description": "keyform.toml, and the files it includes: those hold app, profile and \
+                        keyset tables only.",
         "type": "object",
         "additionalProperties": false,
         "properties": {
             "project": object("The project. Only in keyform.toml, which must have it.", &["name"], json!({
-                "name": label("Keeps the project's secrets and state apart from others'. Not to be changed later."),
+                "name": label("Keeps the project's secrets and state apart from others'. Not to be \
+                               changed later."),
                 "include": {
-                    "description": "More files, relative to this one's folder; `*`, `?`, `[..]` and `**` stand for names.",
+                    "description": "More files, relative to this one's folder; `*`, `?`, `[..]` \
+                                    and `**` stand for names.",
                     "type": "array", "items": { "type": "string", "minLength": 1 }
                 },
                 "freeze": freeze("anything of the project")
             })),
             "api": object("The Admin API. Only in keyform.toml.", &[], json!({
                 "endpoint": {
-                    "description": "https, or http on this machine; scheme, host and port only. KEYFORM_ENDPOINT overrides it.",
+                    "description": "https, or http on this machine; scheme, host and port only. \
+                                    KEYFORM_ENDPOINT overrides it.",
                     "type": "string", "pattern": "^https?://[^/?#@]+/?$"
                 },
                 "version": {
@@ -51,12 +55,14 @@ pub fn json_schema() -> Json {
                 "create": limit("Most keysets to create."),
                 "update": limit("Most keysets to update."),
                 "irreversible": limit("Most fields of keysets that exist to set once and for ever."),
-                "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: 0.")
+                "delete": limit("Most keysets and apps to delete, with `apply --delete`. Default: \
+                                 0.")
             })),
             "parity": parity(),
             "notify": object("Whom to tell. Only in keyform.toml.", &["url"], json!({
                 "url": {
-                    "description": "The variable of the environment that holds the webhook's address.",
+                    "description": "The variable of the environment that holds the webhook's \
+                                    address.",
                     "type": "string", "pattern": VARIABLE, "examples": ["env:KEYFORM_WEBHOOK"]
                 },
                 "form": { "description": "What the webhook takes.", "type": "string", "enum": ["json", "slack"], "default": "json" },
@@ -78,7 +84,9 @@ pub fn reference_markdown() -> String {
     for section in SECTIONS {
         // Writing to a String cannot fail.
         let _ = write!(page, "### `{}`\n\n{}\n\n", section.name, sentences(section).join(" "));
-        page.push_str("| field | values | null | changes | since, plan | what it does | source |\n");
+        page.push_str(
+            "| field | values | null | changes | since, plan | what it does | source |\n",
+        );
         page.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
         for field in section.fields {
             let cells = [
@@ -90,7 +98,8 @@ pub fn reference_markdown() -> String {
                 field.doc.to_owned(),
                 format!("{} ({})", field.source, field.certainty.name()),
             ];
-            let _ = writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+            let _ =
+                writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
         }
         page.push('\n');
     }
@@ -104,11 +113,13 @@ fn secrets() -> Json {
         json!({
             "repo": { "description": "OWNER/NAME.", "type": "string", "pattern": REPO },
             "environment": {
-                "description": "An environment of the repository. Default: the secret is the repository's.",
+                "description": "An environment of the repository. Default: the secret is the \
+                                repository's.",
                 "type": "string", "minLength": 1, "maxLength": 255
             },
             "name": {
-                "description": "The secret's name. `{label}` stands for the keyset's label in upper case, with `_` for other characters.",
+                "description": "The secret's name. `{label}` stands for the keyset's label in \
+                                upper case, with `_` for other characters.",
                 "type": "string", "pattern": SECRET_NAME, "examples": ["PUBNUB_SECRET_KEY", "PUBNUB_{label}"]
             },
             "keysets": {
@@ -129,7 +140,8 @@ fn secrets() -> Json {
             },
             "age": object("Files of the project, sealed with age.", &["recipients"], json!({
                 "recipients": {
-                    "description": "Public keys of those who may read the secrets: age1..., ssh-ed25519 ..., ssh-rsa .... Never private keys.",
+                    "description": "Public keys of those who may read the secrets: age1..., \
+                                    ssh-ed25519 ..., ssh-rsa .... Never private keys.",
                     "type": "array", "items": { "type": "string", "pattern": RECIPIENT }, "minItems": 1, "uniqueItems": true
                 },
                 "dir": {
@@ -139,7 +151,8 @@ fn secrets() -> Json {
             })),
             "exec": object("A program that keeps secrets.", &["command"], json!({
                 "command": {
-                    "description": "The program, then its arguments. Started in the project's folder, without a shell.",
+                    "description": "The program, then its arguments. Started in the project's \
+                                    folder, without a shell.",
                     "type": "array", "items": { "type": "string" }, "minItems": 1
                 },
                 "timeout": {
@@ -182,18 +195,25 @@ fn profile() -> Json {
     if let Some(name) = FieldId::find("keyset", "name") {
         fields.remove(name.field().name);
     }
-    object("A profile: what a keyset with this profile has, unless it says otherwise.", &[], Json::Object(fields))
+    object(
+        "A profile: what a keyset with this profile has, unless it says otherwise.",
+        &[],
+        Json::Object(fields),
+    )
 }
 
 fn keyset() -> Json {
     let mut fields = settings();
-    fields.insert("app".to_owned(), label("Label of the app that holds the keyset. Never changes."));
+    fields
+        .insert("app".to_owned(), label("Label of the app that holds the keyset. Never changes."));
     fields.insert(
         "profiles".to_owned(),
-        json!({ "description": "Profiles whose settings it has; later ones win, its own table wins over all.",
+        json!({ "description": "Profiles whose settings it has; later ones win, its own table wins \
+                                over all.",
             "type": "array", "items": label("A profile's name."), "uniqueItems": true }),
     );
-    fields.insert("protect".to_owned(), json!({ "description": "Never to be deleted. Default: true for production.", "type": "boolean" }));
+    fields.insert("protect".to_owned(), json!({ "description": "Never to be deleted. Default: true \
+                                                                for production.", "type": "boolean" }));
     fields.insert("freeze".to_owned(), freeze("it"));
     fields.insert("moved".to_owned(), moved());
     fields.extend(for_profiles_too());
@@ -205,7 +225,11 @@ fn moved() -> Json {
         "description": "The label it had before, or several, newest first.",
         "oneOf": [label("A label."), { "type": "array", "items": label("A label."), "minItems": 1, "uniqueItems": true }]
     });
-    object("The label is new: what is recorded under the old one becomes this one's.", &["from"], json!({ "from": from }))
+    object(
+        "The label is new: what is recorded under the old one becomes this one's.",
+        &["from"],
+        json!({ "from": from }),
+    )
 }
 
 /// What stands in a keyset or a profile and is no field.
@@ -216,7 +240,8 @@ fn for_profiles_too() -> Map<String, Json> {
         &["every", "overlap"],
         json!({
             "every": duration("From one to the next."),
-            "overlap": duration("How long the one of before works on: 60s to 366d. Needs a paid plan.")
+            "overlap": duration("How long the one of before works on: 60s to 366d. Needs a paid \
+                                 plan.")
         }),
     );
     Map::from_iter([
@@ -224,7 +249,8 @@ fn for_profiles_too() -> Map<String, Json> {
         ("ignore".to_owned(), ignored("Fields that others may change once the keyset exists.")),
         (
             "rotate".to_owned(),
-            json!({ "description": "Rotation of the secret key; `false`: none, whatever a profile says.", "oneOf": [every, { "const": false }] }),
+            json!({ "description": "Rotation of the secret key; `false`: none, whatever a profile \
+                                    says.", "oneOf": [every, { "const": false }] }),
         ),
     ])
 }
@@ -237,24 +263,42 @@ fn push() -> Json {
             let field = FieldId::find(call.section, name).map_or("", |field| field.field().doc);
             ((*name).to_owned(), text(field))
         });
-        let file = ("file".to_owned(), text("The file, relative to the project's folder and inside it. Keep it out of version control."));
-        let required: Vec<&str> = std::iter::once("file").chain(call.texts.iter().copied()).collect();
-        (call.section.to_owned(), object(call.doc, &required, Json::Object(texts.chain([file]).collect())))
+        let file = (
+            "file".to_owned(),
+            text(
+                "The file, relative to the project's folder and inside it. Keep it out of version \
+                 control.",
+            ),
+        );
+        let required: Vec<&str> =
+            std::iter::once("file").chain(call.texts.iter().copied()).collect();
+        (
+            call.section.to_owned(),
+            object(call.doc, &required, Json::Object(texts.chain([file]).collect())),
+        )
     };
-    object("Credentials of push services, uploaded from files.", &[], Json::Object(PUSH.iter().map(call).collect()))
+    object(
+        "Credentials of push services, uploaded from files.",
+        &[],
+        Json::Object(PUSH.iter().map(call).collect()),
+    )
 }
 
 /// A list of fields, each perhaps with a reason.
 fn ignored(description: &str) -> Json {
     let field = json!({ "description": "A field, such as `presence.interval`; or a section.", "type": "string", "minLength": 1 });
-    let reasoned =
-        object("A field and why it is left alone.", &["field"], json!({ "field": field, "reason": { "type": "string", "minLength": 1 } }));
+    let reasoned = object(
+        "A field and why it is left alone.",
+        &["field"],
+        json!({ "field": field, "reason": { "type": "string", "minLength": 1 } }),
+    );
     json!({ "description": description, "type": "array", "items": { "oneOf": [field, reasoned] } })
 }
 
 fn parity() -> Json {
     let side = json!({
-        "description": "A keyset's label; `app:LABEL`, whose keysets are paired by their names; or labels with one `*`, paired by what it stands for.",
+        "description": "A keyset's label; `app:LABEL`, whose keysets are paired by their names; or \
+                        labels with one `*`, paired by what it stands for.",
         "type": "string", "pattern": SIDE, "examples": ["chat-prod", "app:chat", "*-prod"]
     });
     let entry = object(
@@ -271,19 +315,27 @@ fn parity() -> Json {
     json!({ "description": "What `keyform parity` compares. Only in keyform.toml.", "type": "array", "items": entry, "maxItems": RULES_MAX })
 }
 
-/// Every field a user may write, as it stands in a keyset's table: the identity's directly, the others in their section.
+/// Every field a user may write, as it stands in a keyset's table: the identity's directly, the
+/// others in their section.
 fn settings() -> Map<String, Json> {
     let mut settings = Map::new();
     for section in SECTIONS {
-        let fields: Map<String, Json> =
-            section.fields.iter().filter(|f| is_written(f)).map(|f| (f.name.to_owned(), schema_of(f))).collect();
+        let fields: Map<String, Json> = section
+            .fields
+            .iter()
+            .filter(|f| is_written(f))
+            .map(|f| (f.name.to_owned(), schema_of(f)))
+            .collect();
         match section.call {
             Call::Keyset => settings.extend(fields),
             // Nobody can write anything in it: a table of this name would always be a mistake.
             Call::Config if fields.is_empty() => {}
             Call::Config => {
                 let description = sentences(section).join(" ");
-                settings.insert(section.name.to_owned(), object(&description, &[], Json::Object(fields)));
+                settings.insert(
+                    section.name.to_owned(),
+                    object(&description, &[], Json::Object(fields)),
+                );
             }
         }
     }
@@ -298,7 +350,9 @@ fn is_written(field: &Field) -> bool {
 fn schema_of(field: &Field) -> Json {
     let mut schema = match field.kind {
         Kind::Flag => json!({ "type": "boolean" }),
-        Kind::Int { min, max: Some(max) } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Int { min, max: Some(max) } => {
+            json!({ "type": "integer", "minimum": min, "maximum": max })
+        }
         Kind::Int { min, max: None } => json!({ "type": "integer", "minimum": min }),
         Kind::OneOf(values) => json!({ "type": "integer", "enum": values }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),
@@ -320,11 +374,22 @@ fn schema_of(field: &Field) -> Json {
 fn sentences(section: &Section) -> Vec<String> {
     let mut said = vec![section.doc.to_owned()];
     if !section.when_enabled.is_empty() {
-        let companions: Vec<String> = section.when_enabled.iter().map(|name| format!("`{name}`")).collect();
-        said.push(format!("While enabled it needs {} ({}).", companions.join(" and "), section.when_enabled_certainty.name()));
+        let companions: Vec<String> =
+            section.when_enabled.iter().map(|name| format!("`{name}`")).collect();
+        said.push(format!(
+            "While enabled it needs {} ({}).",
+            companions.join(" and "),
+            section.when_enabled_certainty.name()
+        ));
     }
     for need in section.needs {
-        said.push(format!("While enabled it needs `{}.{}`: {} ({}).", need.section, need.field, need.why, need.certainty.name()));
+        said.push(format!(
+            "While enabled it needs `{}.{}`: {} ({}).",
+            need.section,
+            need.field,
+            need.why,
+            need.certainty.name()
+        ));
     }
     said
 }
@@ -381,12 +446,14 @@ fn label(description: &str) -> Json {
 }
 
 fn limit(description: &str) -> Json {
-    let description = format!("{description} A number, or a share of the keysets that the state records.");
+    let description =
+        format!("{description} A number, or a share of the keysets that the state records.");
     json!({ "description": description, "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": SHARE }] })
 }
 
 fn freeze(what: &str) -> Json {
-    json!({ "description": format!("Why {what} may not be changed for now: planned, and never applied."),
+    json!({ "description": format!("Why {what} may not be changed for now: planned, and never \
+                                    applied."),
         "type": "string", "minLength": 1, "maxLength": NAME_MAX })
 }
 
@@ -412,23 +479,44 @@ mod tests {
     #[test]
     fn every_row_is_told() {
         let schema = json_schema();
-        let (keysets, page) = (&schema["properties"]["keyset"]["patternProperties"][label_pattern()]["properties"], reference_markdown());
+        let (keysets, page) = (
+            &schema["properties"]["keyset"]["patternProperties"][label_pattern()]["properties"],
+            reference_markdown(),
+        );
         for id in FieldId::all() {
             let (section, field) = (id.section(), id.field());
             let place = match section.call {
                 Call::Keyset => &keysets[field.name],
                 Call::Config => &keysets[section.name]["properties"][field.name],
             };
-            assert_eq!(place.is_object(), is_written(field), "{id} in the schema: what can be written, and nothing else");
+            assert_eq!(
+                place.is_object(),
+                is_written(field),
+                "{id} in the schema: what can be written, and nothing else"
+            );
             if is_written(field) {
                 let description = place["description"].as_str().unwrap_or_default();
-                for fact in [field.doc, field.source, field.certainty.name()].into_iter().chain(field.unit).chain(field.note) {
-                    assert!(description.contains(fact), "{id}: {fact:?} is missing in {description:?}");
+                for fact in [field.doc, field.source, field.certainty.name()]
+                    .into_iter()
+                    .chain(field.unit)
+                    .chain(field.note)
+                {
+                    assert!(
+                        description.contains(fact),
+                        "{id}: {fact:?} is missing in {description:?}"
+                    );
                 }
             }
-            let section = page.split("### ").find(|part| part.starts_with(&format!("`{}`\n", section.name))).unwrap_or_default();
-            let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name)));
-            assert!(row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source)), "{id} in the reference: {row:?}");
+            let section = page
+                .split("### ")
+                .find(|part| part.starts_with(&format!("`{}`\n", section.name)))
+                .unwrap_or_default();
+            let row =
+                section.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name)));
+            assert!(
+                row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source)),
+                "{id} in the reference: {row:?}"
+            );
         }
     }
 
@@ -556,14 +644,16 @@ mod tests {
         serde_json::to_value(toml::from_str::<toml::Table>(toml).expect("TOML")).expect("JSON")
     }
 
-    /// The first fault, by as much of draft-07 as the schema uses; a keyword it does not know is a fault of the schema.
+    /// The first fault, by as much of draft-07 as the schema uses; a keyword it does not know is a
+    /// fault of the schema.
     fn check(schema: &Json, value: &Json, at: &str) -> Option<String> {
         let fault = |what: &str| Some(format!("{at}: {what}"));
         let string = value.as_str().unwrap_or_default();
         for (keyword, rule) in schema.as_object().expect("a schema") {
             let bound = rule.as_i64().unwrap_or_default();
             let holds = match keyword.as_str() {
-                "$schema" | "title" | "description" | "default" | "examples" | "patternProperties" => true,
+                "$schema" | "title" | "description" | "default" | "examples"
+                | "patternProperties" => true,
                 "type" => match rule.as_str().expect("a type") {
                     "object" => value.is_object(),
                     "array" => value.is_array(),
@@ -579,19 +669,43 @@ mod tests {
                 "maxLength" => string.chars().count() as i64 <= bound,
                 "maxItems" => value.as_array().is_some_and(|items| items.len() as i64 <= bound),
                 "minItems" => value.as_array().is_some_and(|items| items.len() as i64 >= bound),
-                "uniqueItems" => value.as_array().is_some_and(|items| items.iter().enumerate().all(|(n, i)| !items[..n].contains(i))),
+                "uniqueItems" => value.as_array().is_some_and(|items| {
+                    items.iter().enumerate().all(|(n, i)| !items[..n].contains(i))
+                }),
                 "pattern" => matches(rule.as_str().expect("a pattern"), string),
-                "required" => rule.as_array().expect("names").iter().all(|name| value.get(name.as_str().expect("a name")).is_some()),
-                "oneOf" => rule.as_array().expect("schemas").iter().filter(|one| check(one, value, at).is_none()).count() == 1,
+                "required" => rule
+                    .as_array()
+                    .expect("names")
+                    .iter()
+                    .all(|name| value.get(name.as_str().expect("a name")).is_some()),
+                "oneOf" => {
+                    rule.as_array()
+                        .expect("schemas")
+                        .iter()
+                        .filter(|one| check(one, value, at).is_none())
+                        .count()
+                        == 1
+                }
                 "items" => {
-                    if let Some(inner) = value.as_array().into_iter().flatten().find_map(|item| check(rule, item, at)) {
+                    if let Some(inner) = value
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .find_map(|item| check(rule, item, at))
+                    {
                         return Some(inner);
                     }
                     true
                 }
                 "properties" | "additionalProperties" => {
                     for (name, inner) in value.as_object().into_iter().flatten() {
-                        let by_pattern = || schema["patternProperties"].as_object()?.iter().find(|(p, _)| matches(p, name)).map(|(_, s)| s);
+                        let by_pattern = || {
+                            schema["patternProperties"]
+                                .as_object()?
+                                .iter()
+                                .find(|(p, _)| matches(p, name))
+                                .map(|(_, s)| s)
+                        };
                         let Some(rule) = schema["properties"].get(name).or_else(by_pattern) else {
                             return fault(&format!("{name} is not allowed"));
                         };
@@ -610,7 +724,8 @@ mod tests {
         None
     }
 
-    /// The schema's patterns, told apart by their text: a regex engine for a handful of them would be much.
+    /// The schema's patterns, told apart by their text: a regex engine for a handful of them would
+    /// be much.
     fn matches(pattern: &str, text: &str) -> bool {
         if pattern == label_pattern() {
             return super::super::Label::parse(text).is_ok();
@@ -618,13 +733,22 @@ mod tests {
         match pattern {
             "^https?://[^/?#@]+/?$" => text.starts_with("http"),
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => ApiVersion::parse(text).is_ok(),
-            SHARE => text.strip_suffix('%').is_some_and(|share| share.parse::<u8>().is_ok_and(|share| share <= 100)),
-            REPO => text.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')),
-            VARIABLE => text.strip_prefix("env:").is_some_and(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())),
-            RECIPIENT => ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|head| text.starts_with(head)),
+            SHARE => text
+                .strip_suffix('%')
+                .is_some_and(|share| share.parse::<u8>().is_ok_and(|share| share <= 100)),
+            REPO => text.split_once('/').is_some_and(|(owner, name)| {
+                !owner.is_empty() && !name.is_empty() && !name.contains('/')
+            }),
+            VARIABLE => text.strip_prefix("env:").is_some_and(|name| {
+                !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
+            }),
+            RECIPIENT => {
+                ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|head| text.starts_with(head))
+            }
             SECRET_NAME => {
                 let text = text.replace("{label}", "_");
-                !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                !text.starts_with(|c: char| c.is_ascii_digit())
+                    && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             }
             SIDE => super::super::parity::Side::parse(text).is_ok(),
             "^[A-Za-z0-9._~:-]+$" => super::super::AppId::parse(text).is_ok(),

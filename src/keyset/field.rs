@@ -84,7 +84,8 @@ impl Tier {
     }
 }
 
-/// What a value needs: the lowest tier on which it is allowed. Values that no row names are allowed on every tier.
+/// What a value needs: the lowest tier on which it is allowed. Values that no row names are allowed
+/// on every tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TierRule {
     Ints(&'static [i64], Tier),
@@ -183,7 +184,11 @@ pub const fn int(name: &'static str, min: i64, max: Option<i64>, doc: &'static s
 pub const fn one_of(name: &'static str, values: &'static [i64], doc: &'static str) -> Field {
     Field::new(name, Kind::OneOf(values), doc)
 }
-pub const fn choice(name: &'static str, words: &'static [&'static str], doc: &'static str) -> Field {
+pub const fn choice(
+    name: &'static str,
+    words: &'static [&'static str],
+    doc: &'static str,
+) -> Field {
     Field::new(name, Kind::Choice(words), doc)
 }
 pub const fn text(name: &'static str, max: usize, doc: &'static str) -> Field {
@@ -214,16 +219,36 @@ pub struct Section {
 }
 
 impl Section {
-    pub const fn config(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
-        Section { name, call: Call::Config, doc, fields, when_enabled: &[], when_enabled_certainty: Certainty::Documented, needs: &[] }
+    pub const fn config(
+        name: &'static str,
+        doc: &'static str,
+        fields: &'static [Field],
+    ) -> Section {
+        Section {
+            name,
+            call: Call::Config,
+            doc,
+            fields,
+            when_enabled: &[],
+            when_enabled_certainty: Certainty::Documented,
+            needs: &[],
+        }
     }
     /// The section of a keyset's own fields, carried by the keyset calls.
-    pub const fn identity(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
+    pub const fn identity(
+        name: &'static str,
+        doc: &'static str,
+        fields: &'static [Field],
+    ) -> Section {
         let mut section = Section::config(name, doc, fields);
         section.call = Call::Keyset;
         section
     }
-    pub const fn when_enabled(mut self, fields: &'static [&'static str], certainty: Certainty) -> Section {
+    pub const fn when_enabled(
+        mut self,
+        fields: &'static [&'static str],
+        certainty: Certainty,
+    ) -> Section {
         self.when_enabled = fields;
         self.when_enabled_certainty = certainty;
         self
@@ -238,7 +263,8 @@ impl Section {
     }
 }
 
-/// Compile-time check of a table: names unique, every companion and need exists. Panics, which fails the build.
+/// Compile-time check of a table: names unique, every companion and need exists. Panics, which
+/// fails the build.
 pub const fn check(sections: &[Section]) {
     let mut s = 0;
     while s < sections.len() {
@@ -252,7 +278,10 @@ pub const fn check(sections: &[Section]) {
         while f < section.fields.len() {
             let mut g = f + 1;
             while g < section.fields.len() {
-                assert!(!same(section.fields[f].name, section.fields[g].name), "two fields of one name");
+                assert!(
+                    !same(section.fields[f].name, section.fields[g].name),
+                    "two fields of one name"
+                );
                 g += 1;
             }
             f += 1;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A secret of GitHub Actions: of a repository, or of one of its environments.
 ///
-/// As text `github:OWNER/NAME/SECRET` or `github:OWNER/NAME/ENVIRONMENT/SECRET`. No other part holds a `/` than the
-/// environment, so the text is as good as the parts.
+/// As text `github:OWNER/NAME/SECRET` or `github:OWNER/NAME/ENVIRONMENT/SECRET`. No other part
+/// holds a `/` than the environment, so the text is as good as the parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MirrorTarget {
     /// `OWNER/NAME`
@@ -39,11 +39,17 @@ impl FromStr for MirrorTarget {
         let path = text.strip_prefix("github:").ok_or(BadTarget)?;
         let (rest, name) = path.rsplit_once('/').ok_or(BadTarget)?;
         let (owner, rest) = rest.split_once('/').ok_or(BadTarget)?;
-        let (repo, environment) = rest.split_once('/').map_or((rest, None), |(repo, environment)| (repo, Some(environment)));
+        let (repo, environment) = rest
+            .split_once('/')
+            .map_or((rest, None), |(repo, environment)| (repo, Some(environment)));
         if [owner, repo, name].contains(&"") || environment == Some("") {
             return Err(BadTarget);
         }
-        Ok(MirrorTarget { repo: format!("{owner}/{repo}").into(), environment: environment.map(Into::into), name: name.into() })
+        Ok(MirrorTarget {
+            repo: format!("{owner}/{repo}").into(),
+            environment: environment.map(Into::into),
+            name: name.into(),
+        })
     }
 }
 
@@ -64,10 +70,25 @@ mod tests {
 
     #[test]
     fn text_and_parts_are_the_same() {
-        for text in ["github:acme/chat/KEY", "github:acme/chat/prod/KEY", "github:acme/chat/eu/prod 1/KEY", "github:a/b/ /K"] {
-            assert_eq!(text.parse::<MirrorTarget>().map(|target| target.to_string()).as_deref(), Ok(text));
+        for text in [
+            "github:acme/chat/KEY",
+            "github:acme/chat/prod/KEY",
+            "github:acme/chat/eu/prod 1/KEY",
+            "github:a/b/ /K",
+        ] {
+            assert_eq!(
+                text.parse::<MirrorTarget>().map(|target| target.to_string()).as_deref(),
+                Ok(text)
+            );
         }
-        for text in ["", "acme/chat/KEY", "github:acme/KEY", "github:acme/chat//KEY", "github:/chat/KEY", "github:acme/chat/"] {
+        for text in [
+            "",
+            "acme/chat/KEY",
+            "github:acme/KEY",
+            "github:acme/chat//KEY",
+            "github:/chat/KEY",
+            "github:acme/chat/",
+        ] {
             assert_eq!(text.parse::<MirrorTarget>(), Err(BadTarget), "{text}");
         }
     }

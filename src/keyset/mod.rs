@@ -1,7 +1,7 @@
 //! Vocabulary of the domain. No I/O, no async, no clock, no TOML.
 //!
-//! It holds only what at least three other rooms need. Whatever names a section or field of the Admin API
-//! lives in [`table`]; everything else iterates over it.
+//! It holds only what at least three other rooms need. Whatever names a section or field of the
+//! Admin API lives in [`table`]; everything else iterates over it.
 
 pub mod budget;
 pub mod describe;

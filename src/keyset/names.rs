@@ -44,8 +44,9 @@ pub struct BadName {
 pub const LABEL_MAX: usize = 128;
 
 text_newtype! {
-    /// The name of an app's or keyset's table in TOML, its identity in state, in commands and in the sink:
-    /// 1 to 128 of `a-z A-Z 0-9 . _ -`, starting with a letter or digit. So it is safe as a file name and on a terminal.
+    /// The name of an app's or keyset's table in TOML, its identity in state, in commands and in
+    /// the sink: 1 to 128 of `a-z A-Z 0-9 . _ -`, starting with a letter or digit. So it is safe as
+    /// a file name and on a terminal.
     Label
 }
 text_newtype! {
@@ -53,7 +54,8 @@ text_newtype! {
     ProjectName
 }
 text_newtype! {
-    /// Server id of an app: opaque and not empty. (Documentation shows both digits and prefixed words.)
+    /// Server id of an app: opaque and not empty. (Documentation shows both digits and prefixed
+    /// words.)
     AppId
 }
 text_newtype! {
@@ -61,8 +63,8 @@ text_newtype! {
     KeysetId
 }
 text_newtype! {
-    /// What state keeps of a secret: `sha256:` and 32 hex digits of a salted digest. A PubNub secret is long and random,
-    /// so the digest tells nothing about it.
+    /// What state keeps of a secret: `sha256:` and 32 hex digits of a salted digest. A PubNub
+    /// secret is long and random, so the digest tells nothing about it.
     Fingerprint
 }
 text_newtype! {
@@ -92,7 +94,9 @@ fn id_rule(what: &'static str, text: &str) -> Result<Box<str>, BadName> {
         return Err(BadName { what, why: "is empty or longer than 256 characters" });
     }
     // Ids go into URL paths; nothing that could leave its segment gets that far.
-    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-:".contains(&b)) || text.bytes().all(|b| b == b'.') {
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-:".contains(&b))
+        || text.bytes().all(|b| b == b'.')
+    {
         return Err(BadName { what, why: "may hold letters, digits and `._~-:` only" });
     }
     Ok(text.into())
@@ -132,7 +136,15 @@ impl ApiVersion {
     /// What keyform was written against: the version that the vendor's own client pins.
     pub const DEFAULT: &'static str = "2026-03-23";
     /// Versions seen in the vendor's documentation or client.
-    pub const KNOWN: [&'static str; 7] = ["2025-11-01", "2025-11-15", "2026-02-09", "2026-03-01", "2026-03-23", "2026-05-26", "2026-09-03"];
+    pub const KNOWN: [&'static str; 7] = [
+        "2025-11-01",
+        "2025-11-15",
+        "2026-02-09",
+        "2026-03-01",
+        "2026-03-23",
+        "2026-05-26",
+        "2026-09-03",
+    ];
 
     pub fn parse(text: &str) -> Result<ApiVersion, BadName> {
         text.parse::<jiff::civil::Date>()

@@ -30,11 +30,17 @@ impl Side {
         if let Some(app) = text.strip_prefix(APP) {
             return Label::parse(app).map(Side::App);
         }
-        let Some((before, after)) = text.split_once('*') else { return Label::parse(text).map(Side::Keyset) };
+        let Some((before, after)) = text.split_once('*') else {
+            return Label::parse(text).map(Side::Keyset);
+        };
         if after.contains('*') {
             return bad("has one `*`: what pairs the labels");
         }
-        if !before.bytes().chain(after.bytes()).all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        if !before
+            .bytes()
+            .chain(after.bytes())
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        {
             return bad("may hold letters, digits, `.`, `_`, `-` and one `*` only");
         }
         Ok(Side::Pattern { before: before.into(), after: after.into() })
@@ -43,7 +49,9 @@ impl Side {
     /// What `*` stands for in a label.
     pub fn stands_for<'l>(&self, label: &'l Label) -> Option<&'l str> {
         match self {
-            Side::Pattern { before, after } => label.as_str().strip_prefix(&**before)?.strip_suffix(&**after),
+            Side::Pattern { before, after } => {
+                label.as_str().strip_prefix(&**before)?.strip_suffix(&**after)
+            }
             Side::Keyset(_) | Side::App(_) => None,
         }
     }
@@ -104,7 +112,9 @@ impl Between {
             return Err("is compared with itself");
         }
         if std::mem::discriminant(&a) != std::mem::discriminant(&b) {
-            return Err("a keyset is compared with a keyset, an app with an app, a pattern with a pattern");
+            return Err(
+                "a keyset is compared with a keyset, an app with an app, a pattern with a pattern",
+            );
         }
         Ok(Between([a, b]))
     }
@@ -119,10 +129,13 @@ impl Between {
         (a, b) == (c, d) || (a, b) == (d, c)
     }
 
-    /// Who is compared with whom. A keyset that both patterns fit is of the one that gives more of its label.
+    /// Who is compared with whom. A keyset that both patterns fit is of the one that gives more of
+    /// its label.
     pub fn pairs<'k>(&self, keysets: &'k BTreeMap<Label, DesiredKeyset>) -> Pairs<'k> {
         let [a, b] = &self.0;
-        let others = |side: &Side, other: &Side, label: &Label| other.given() > side.given() && other.stands_for(label).is_some();
+        let others = |side: &Side, other: &Side, label: &Label| {
+            other.given() > side.given() && other.stands_for(label).is_some()
+        };
         let members = |side: &Side, other: &Side| -> BTreeMap<&'k str, &'k Label> {
             let own = keysets.iter().filter(|(label, _)| !others(side, other, label));
             own.filter_map(|(label, keyset)| Some((side.key(label, keyset)?, label))).collect()
@@ -187,10 +200,25 @@ mod tests {
 
     #[test]
     fn only_what_is_alike_is_compared() {
-        let between = |a: &str, b: &str| Between::new(Side::parse(a).expect("a side"), Side::parse(b).expect("a side"));
-        assert!(between("a", "b").is_ok() && between("app:a", "app:b").is_ok() && between("*-a", "*-b").is_ok());
-        assert!(between("a", "a").is_err() && between("a", "app:b").is_err() && between("*-a", "b").is_err());
-        let (one, other) = (between("*-a", "*-b").expect("two"), between("*-b", "*-a").expect("two"));
-        assert!(one.is_same(&other) && one.is_same(&one) && !one.is_same(&between("*-a", "*-c").expect("two")));
+        let between = |a: &str, b: &str| {
+            Between::new(Side::parse(a).expect("a side"), Side::parse(b).expect("a side"))
+        };
+        assert!(
+            between("a", "b").is_ok()
+                && between("app:a", "app:b").is_ok()
+                && between("*-a", "*-b").is_ok()
+        );
+        assert!(
+            between("a", "a").is_err()
+                && between("a", "app:b").is_err()
+                && between("*-a", "b").is_err()
+        );
+        let (one, other) =
+            (between("*-a", "*-b").expect("two"), between("*-b", "*-a").expect("two"));
+        assert!(
+            one.is_same(&other)
+                && one.is_same(&one)
+                && !one.is_same(&between("*-a", "*-c").expect("two"))
+        );
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::settings::{FieldId, Origin};
 use super::table::{PUSH, PUSH_FILENAME, PushCall};
 
-/// Longest file, in bytes; a token has about 250, a key about 2,400. The API's own limit is not documented.
+/// Longest file, in bytes; a token has about 250, a key about 2,400. The API's own limit is not
+/// documented.
 pub const PUSH_FILE_MAX: u64 = 64 << 10;
 
 /// One upload call: an index into [`PUSH`].
@@ -25,7 +26,8 @@ impl Push {
     pub fn call(self) -> &'static PushCall {
         &PUSH[usize::from(self.0)]
     }
-    /// As TOML, state and the path of the call have it: the section that describes what was uploaded.
+    /// As TOML, state and the path of the call have it: the section that describes what was
+    /// uploaded.
     pub fn name(self) -> &'static str {
         self.call().section
     }
@@ -52,7 +54,8 @@ impl Serialize for Push {
 impl<'de> Deserialize<'de> for Push {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Push, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Push::find(&name).ok_or_else(|| serde::de::Error::custom("no push service that this keyform knows"))
+        Push::find(&name)
+            .ok_or_else(|| serde::de::Error::custom("no push service that this keyform knows"))
     }
 }
 

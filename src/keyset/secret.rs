@@ -12,10 +12,11 @@ pub struct Secret(Zeroizing<String>);
 const SECRET_MAX: usize = 1024;
 
 impl Secret {
-    /// Takes 1 to 1,024 printable ASCII characters without blanks; anything else could not be a key and might break
-    /// a header line or a terminal.
+    /// Takes 1 to 1,024 printable ASCII characters without blanks; anything else could not be a key
+    /// and might break a header line or a terminal.
     pub fn parse(text: Zeroizing<String>) -> Result<Secret, BadSecret> {
-        if text.is_empty() || text.len() > SECRET_MAX || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        if text.is_empty() || text.len() > SECRET_MAX || !text.bytes().all(|b| b.is_ascii_graphic())
+        {
             return Err(BadSecret);
         }
         Ok(Secret(text))
@@ -28,7 +29,10 @@ impl Secret {
 
     /// What state may keep of it.
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = Sha256::new().chain_update(b"keyform fingerprint 1\0").chain_update(self.0.as_bytes()).finalize();
+        let digest = Sha256::new()
+            .chain_update(b"keyform fingerprint 1\0")
+            .chain_update(self.0.as_bytes())
+            .finalize();
         let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
         Fingerprint::parse(&format!("sha256:{hex}")).expect("16 bytes are 32 hex digits")
     }
@@ -60,13 +64,17 @@ impl PushContent {
     pub fn expose_text(&self) -> &str {
         &self.0
     }
-    /// Whether a text holds a part of it that is worth hiding: letters and digits in a row, however they are broken up or escaped.
+    /// Whether a text holds a part of it that is worth hiding: letters and digits in a row, however
+    /// they are broken up or escaped.
     pub fn is_in(&self, text: &str) -> bool {
         const TELLING: usize = 24;
-        let bare = |text: &str| Zeroizing::new(text.bytes().filter(u8::is_ascii_alphanumeric).collect::<Vec<u8>>());
+        let bare = |text: &str| {
+            Zeroizing::new(text.bytes().filter(u8::is_ascii_alphanumeric).collect::<Vec<u8>>())
+        };
         let (content, text) = (bare(&self.0), bare(text));
         let length = TELLING.min(content.len());
-        length > 0 && text.windows(length).any(|part| content.windows(length).any(|own| own == part))
+        length > 0
+            && text.windows(length).any(|part| content.windows(length).any(|own| own == part))
     }
 }
 
@@ -77,7 +85,8 @@ impl RawAnswer {
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> RawAnswer {
         RawAnswer(bytes)
     }
-    /// For the escrow, which seals them, and for [`super::wire::created`], which takes the secret out.
+    /// For the escrow, which seals them, and for [`super::wire::created`], which takes the secret
+    /// out.
     pub fn expose_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -98,7 +107,11 @@ mod tests {
         ] {
             assert!(content.is_in(told), "{told}");
         }
-        for told in ["", "the private_key_id is missing; a service_account file is expected", "not a private_key"] {
+        for told in [
+            "",
+            "the private_key_id is missing; a service_account file is expected",
+            "not a private_key",
+        ] {
             assert!(!content.is_in(told), "{told}");
         }
         assert!(PushContent::new(Zeroizing::new("short".to_owned())).is_in("a short one"));

@@ -1,4 +1,5 @@
-//! Values of fields: what the user declared and what the server showed. Two types, compared by one method.
+//! Values of fields: what the user declared and what the server showed. Two types, compared by one
+//! method.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,10 +26,9 @@ impl FieldId {
     }
     /// Every row, in the order of the table.
     pub fn all() -> impl Iterator<Item = FieldId> {
-        SECTIONS
-            .iter()
-            .enumerate()
-            .flat_map(|(s, section)| (0..section.fields.len()).map(move |f| FieldId { section: s as u8, field: f as u8 }))
+        SECTIONS.iter().enumerate().flat_map(|(s, section)| {
+            (0..section.fields.len()).map(move |f| FieldId { section: s as u8, field: f as u8 })
+        })
     }
     pub fn section(self) -> &'static Section {
         &SECTIONS[usize::from(self.section)]
@@ -48,11 +48,14 @@ impl FieldId {
 }
 
 impl fmt::Display for FieldId {
-    /// `files.region`; for the keyset's own fields just `name`, `type`, `appId`, as they stand in TOML.
+    /// `files.region`; for the keyset's own fields just `name`, `type`, `appId`, as they stand in
+    /// TOML.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.section().call {
             super::field::Call::Keyset => f.write_str(self.field().name),
-            super::field::Call::Config => write!(f, "{}.{}", self.section().name, self.field().name),
+            super::field::Call::Config => {
+                write!(f, "{}.{}", self.section().name, self.field().name)
+            }
         }
     }
 }
@@ -125,17 +128,26 @@ impl Field {
         }
         match (self.kind, &value) {
             (Kind::Flag, Value::Bool(_)) => Ok(value),
-            (Kind::Int { min, max }, Value::Int(i)) if *i >= min && max.is_none_or(|max| *i <= max) => Ok(value),
+            (Kind::Int { min, max }, Value::Int(i))
+                if *i >= min && max.is_none_or(|max| *i <= max) =>
+            {
+                Ok(value)
+            }
             (Kind::OneOf(values), Value::Int(i)) if values.contains(i) => Ok(value),
             (Kind::Choice(words), Value::Text(t)) if words.contains(&&**t) => Ok(value),
             (Kind::Text { max }, Value::Text(t)) => match bad_text(t, max) {
                 Some(why) => Err(Rejected::BadText(why)),
                 None => Ok(value),
             },
-            (Kind::Int { .. } | Kind::OneOf(_), Value::Int(_)) | (Kind::Choice(_), Value::Text(_)) => Err(Rejected::OutOfRange),
+            (Kind::Int { .. } | Kind::OneOf(_), Value::Int(_))
+            | (Kind::Choice(_), Value::Text(_)) => Err(Rejected::OutOfRange),
             (Kind::Flag, _) => Err(Rejected::WrongType { expected: "a boolean" }),
-            (Kind::Int { .. } | Kind::OneOf(_), _) => Err(Rejected::WrongType { expected: "an integer" }),
-            (Kind::Choice(_) | Kind::Text { .. }, _) => Err(Rejected::WrongType { expected: "a string" }),
+            (Kind::Int { .. } | Kind::OneOf(_), _) => {
+                Err(Rejected::WrongType { expected: "an integer" })
+            }
+            (Kind::Choice(_) | Kind::Text { .. }, _) => {
+                Err(Rejected::WrongType { expected: "a string" })
+            }
         }
     }
 
@@ -156,7 +168,9 @@ impl Field {
             Kind::Int { min, max: Some(max) } => format!("{min} to {max}"),
             Kind::Int { min, max: None } => format!("{min} or more"),
             Kind::OneOf(values) => values.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
-            Kind::Choice(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(", "),
+            Kind::Choice(words) => {
+                words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(", ")
+            }
             Kind::Text { max } => format!("text of 1 to {max} characters"),
         }
     }
@@ -191,12 +205,14 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// What the user declared for a keyset: accepted values only, one per field, in the order of the table.
+/// What the user declared for a keyset: accepted values only, one per field, in the order of the
+/// table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared(Vec<Setting>);
 
 impl Declared {
-    /// Accepts `value` for `field`; replaces what was there, so profiles are set first and the keyset's own table last.
+    /// Accepts `value` for `field`; replaces what was there, so profiles are set first and the
+    /// keyset's own table last.
     pub fn set(&mut self, field: FieldId, value: Value, origin: Origin) -> Result<(), Rejected> {
         let value = field.field().accept(value)?;
         let setting = Setting { field, value, origin };
@@ -223,11 +239,13 @@ impl Declared {
     }
 }
 
-/// What the server showed: known fields as values, everything else kept as it came, never sent back.
+/// What the server showed: known fields as values, everything else kept as it came, never sent
+/// back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     known: Vec<(FieldId, Value)>,
-    /// Section (empty for what is no section of the table) and name to its JSON, where the table has no row or the value is no scalar.
+    /// Section (empty for what is no section of the table) and name to its JSON, where the table
+    /// has no row or the value is no scalar.
     unknown: BTreeMap<(&'static str, String), serde_json::Value>,
 }
 
@@ -239,9 +257,14 @@ impl Observed {
             Err(at) => self.known.insert(at, (field, value)),
         }
     }
-    /// A secret key in a field that nobody knows must not get into state, which holds these values; nor what is nested so
-    /// deeply that the state, which nests it deeper, could not be read again.
-    pub(super) fn put_unknown(&mut self, section: &'static str, name: String, mut json: serde_json::Value) {
+    /// A secret key in a field that nobody knows must not get into state, which holds these values;
+    /// nor what is nested so deeply that the state, which nests it deeper, could not be read again.
+    pub(super) fn put_unknown(
+        &mut self,
+        section: &'static str,
+        name: String,
+        mut json: serde_json::Value,
+    ) {
         withhold(&mut json, DEPTH_MAX);
         self.unknown.insert((section, name), json);
     }
@@ -277,8 +300,12 @@ impl Observed {
 }
 
 impl Declared {
-    /// What ownership means: the declared settings whose value the server does not show. Undeclared fields are nobody's.
-    pub fn differing<'a>(&'a self, observed: &'a Observed) -> impl Iterator<Item = (&'a Setting, Option<&'a Value>)> {
+    /// What ownership means: the declared settings whose value the server does not show. Undeclared
+    /// fields are nobody's.
+    pub fn differing<'a>(
+        &'a self,
+        observed: &'a Observed,
+    ) -> impl Iterator<Item = (&'a Setting, Option<&'a Value>)> {
         self.0.iter().filter_map(|setting| {
             let seen = observed.get(setting.field);
             (seen != Some(&setting.value)).then_some((setting, seen))
@@ -286,16 +313,23 @@ impl Declared {
     }
 }
 
-/// Deepest nesting kept of a field that nobody knows. JSON is read down to 128, the state's own levels included.
+/// Deepest nesting kept of a field that nobody knows. JSON is read down to 128, the state's own
+/// levels included.
 const DEPTH_MAX: usize = 64;
 
 /// Takes out every text with a secret key in it, and everything below `depth` levels.
 fn withhold(json: &mut serde_json::Value, depth: usize) {
     match json {
         serde_json::Value::String(text) if text.contains("sec-c-") => "(withheld)".clone_into(text),
-        serde_json::Value::Array(_) | serde_json::Value::Object(_) if depth == 0 => *json = "(nested too deeply)".into(),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| withhold(item, depth - 1)),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| withhold(field, depth - 1)),
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) if depth == 0 => {
+            *json = "(nested too deeply)".into()
+        }
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| withhold(item, depth - 1))
+        }
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().for_each(|field| withhold(field, depth - 1))
+        }
         _ => {}
     }
 }
@@ -306,8 +340,7 @@ mod tests {
 
     #[test]
     fn a_secret_key_in_an_unknown_field_is_not_kept() {
-        let answer =
-            r#"{"newSection": {"keys": [{"secretKey": "sec-c-canary"}]}, "presence": {"newField": "sec-c-canary", "other": "kept"}}"#;
+        let answer = r#"{"newSection": {"keys": [{"secretKey": "sec-c-canary"}]}, "presence": {"newField": "sec-c-canary", "other": "kept"}}"#;
         let observed: Observed = serde_json::from_str(answer).expect("is an answer");
         let kept = serde_json::to_string(&observed).expect("is written");
         assert!(!kept.contains("canary") && kept.contains("kept"), "{kept}");

@@ -1,13 +1,15 @@
-//! THE TABLE: every section and field of the Admin API that keyform knows, each with source and certainty.
+//! THE TABLE: every section and field of the Admin API that keyform knows, each with source and
+//! certainty.
 //!
-//! Validation, diff, wire format, JSON Schema, reference page and sandbox are readers of it. To add what the vendor
-//! ships, add rows here and a fixture under `tests/contract/`; if you have to edit a third file by hand, ask what the
-//! table lacks.
+//! Validation, diff, wire format, JSON Schema, reference page and sandbox are readers of it. To add
+//! what the vendor ships, add rows here and a fixture under `tests/contract/`; if you have to edit
+//! a third file by hand, ask what the table lacks.
 
 use super::field::{Certainty, Need, Section, TierRule, check, choice, flag, int, one_of, text};
 use super::field::{Certainty::VendorClient, Tier};
 
-/// Longest name, in characters. The API documents no limit; keyform refuses what no person would type.
+/// Longest name, in characters. The API documents no limit; keyform refuses what no person would
+/// type.
 pub const NAME_MAX: usize = 256;
 
 const RETENTION_DAYS: &[i64] = &[0, 1, 7, 30, 90, 180, 365];
@@ -20,14 +22,28 @@ const TABLE: &[Section] = &[
         "keyset",
         "The keyset itself. In TOML these stand directly in `[keyset.LABEL]`.",
         &[
-            text("name", NAME_MAX, "Name shown in the portal. Need not be unique for the API; keyform asks that it is within one app.")
-                .source(Certainty::Documented, "Admin API: create a new keyset"),
-            choice("type", &["testing", "production"], "`testing` keysets may be rate limited harder; `production` needs a paid plan.")
-                .tiers(&[TierRule::Words(&["production"], Tier::Starter)])
-                .source(Certainty::Documented, "Admin API: create a new keyset"),
+            text(
+                "name",
+                NAME_MAX,
+                "Name shown in the portal. Need not be unique for the API; \
+                                    keyform asks that it is within one app.",
+            )
+            .source(Certainty::Documented, "Admin API: create a new keyset"),
+            choice(
+                "type",
+                &["testing", "production"],
+                "`testing` keysets may be rate limited \
+                                                        harder; `production` needs a paid plan.",
+            )
+            .tiers(&[TierRule::Words(&["production"], Tier::Starter)])
+            .source(Certainty::Documented, "Admin API: create a new keyset"),
             text("appId", NAME_MAX, "The app that holds the keyset. In TOML: `app = \"LABEL\"`.")
                 .fixed()
-                .source(Certainty::Documented, "Admin API: create a new keyset; no update call has it"),
+                .source(
+                    Certainty::Documented,
+                    "Admin API: create a new keyset; no update call has \
+                                                it",
+                ),
         ],
     ),
     Section::config(
@@ -47,9 +63,16 @@ const TABLE: &[Section] = &[
                 .nullable()
                 .unit("days")
                 .note("0 = unlimited")
-                .tiers(&[TierRule::Ints(&[30, 90, 180], Tier::Starter), TierRule::Ints(&[365, 0], Tier::Pro)]),
-            choice("region", &["us-east-1", "us-west-1", "eu-central-1", "ap-south-1", "ap-northeast-1"], "Where files are stored.")
-                .once_set(),
+                .tiers(&[
+                    TierRule::Ints(&[30, 90, 180], Tier::Starter),
+                    TierRule::Ints(&[365, 0], Tier::Pro),
+                ]),
+            choice(
+                "region",
+                &["us-east-1", "us-west-1", "eu-central-1", "ap-south-1", "ap-northeast-1"],
+                "Where files are stored.",
+            )
+            .once_set(),
         ],
     )
     .when_enabled(&["region", "retention"], VendorClient),
@@ -70,22 +93,38 @@ const TABLE: &[Section] = &[
         "Stored metadata of users, channels and memberships.",
         &[
             flag("enabled", "Turns App Context on."),
-            choice("region", &["aws-iad-1", "aws-pdx-1", "aws-fra-1", "aws-bom-1", "aws-hnd-1"], "Where metadata is stored.").once_set(),
+            choice(
+                "region",
+                &["aws-iad-1", "aws-pdx-1", "aws-fra-1", "aws-bom-1", "aws-hnd-1"],
+                "Where metadata is stored.",
+            )
+            .once_set(),
             flag("userMetadataEvents", "Sends events when user metadata changes."),
             flag("channelMetadataEvents", "Sends events when channel metadata changes."),
             flag("membershipEvents", "Sends events when memberships change."),
-            flag("disallowGetAllChannelMetadata", "Refuses listing the metadata of all channels without a token that allows it."),
-            flag("disallowGetAllUserMetadata", "Refuses listing the metadata of all users without a token that allows it."),
+            flag(
+                "disallowGetAllChannelMetadata",
+                "Refuses listing the metadata of all channels \
+                                                   without a token that allows it.",
+            ),
+            flag(
+                "disallowGetAllUserMetadata",
+                "Refuses listing the metadata of all users without \
+                                                a token that allows it.",
+            ),
             flag("referentialIntegrity", "Memberships need an existing user and channel."),
         ],
     )
     .when_enabled(&["region"], VendorClient),
     Section::config(
         "dataSync",
-        "Stored objects that clients keep in step. For new accounts and accounts that do not use App Context.",
+        "Stored objects that clients keep in step. For new accounts and accounts that do not use \
+         App Context.",
         &[
             flag("enabled", "Turns DataSync on.").since("2026-09-03"),
-            text("region", 64, "Where objects are stored. The list of regions is not documented.").once_set().since("2026-09-03"),
+            text("region", 64, "Where objects are stored. The list of regions is not documented.")
+                .once_set()
+                .since("2026-09-03"),
         ],
     )
     .when_enabled(&["region"], Certainty::Documented)
@@ -104,7 +143,10 @@ const TABLE: &[Section] = &[
                 .nullable()
                 .unit("days")
                 .note("0 = unlimited")
-                .tiers(&[TierRule::Ints(&[30, 90, 180], Tier::Starter), TierRule::Ints(&[365, 0], Tier::Pro)])
+                .tiers(&[
+                    TierRule::Ints(&[30, 90, 180], Tier::Starter),
+                    TierRule::Ints(&[365, 0], Tier::Pro),
+                ])
                 .vendor_client(),
             flag("includePresenceEvents", "Stores presence events too."),
             flag("deleteFromHistory", "Allows deleting stored messages."),
@@ -115,22 +157,50 @@ const TABLE: &[Section] = &[
         "presence",
         "Who is subscribed to what.",
         &[
-            flag("enabled", "Turns presence on. In the page examples; the vendor's client does not know it."),
-            int("announceMax", 0, Some(100), "Above this occupancy, joins and leaves are sent as intervals.")
+            flag(
+                "enabled",
+                "Turns presence on. In the page examples; the vendor's client does not \
+                             know it.",
+            ),
+            int(
+                "announceMax",
+                0,
+                Some(100),
+                "Above this occupancy, joins and leaves are sent as \
+                                              intervals.",
+            )
+            .nullable()
+            .unit("clients")
+            .vendor_client(),
+            int("interval", 10, None, "Time between interval events.")
                 .nullable()
-                .unit("clients")
+                .unit("seconds")
                 .vendor_client(),
-            int("interval", 10, None, "Time between interval events.").nullable().unit("seconds").vendor_client(),
-            int("debounce", 0, None, "Quiet time before a change is sent.").nullable().unit("seconds").vendor_client(),
+            int("debounce", 0, None, "Quiet time before a change is sent.")
+                .nullable()
+                .unit("seconds")
+                .vendor_client(),
             flag("deltas", "Interval events list who joined and left.").nullable().vendor_client(),
-            flag("generateLeaveOnDisconnect", "Sends a leave as soon as a client disconnects.").nullable().vendor_client(),
-            flag("streamFiltering", "Presence events obey stream filters.").nullable().vendor_client(),
-            text("activeNoticeChannel", 92, "Channel that hears when other channels become active or empty.").nullable().vendor_client(),
+            flag("generateLeaveOnDisconnect", "Sends a leave as soon as a client disconnects.")
+                .nullable()
+                .vendor_client(),
+            flag("streamFiltering", "Presence events obey stream filters.")
+                .nullable()
+                .vendor_client(),
+            text(
+                "activeNoticeChannel",
+                92,
+                "Channel that hears when other channels become active \
+                                             or empty.",
+            )
+            .nullable()
+            .vendor_client(),
         ],
     ),
     Section::config(
         "apns",
-        "Apple push notifications. The three texts describe the uploaded token and are set by the upload call only.",
+        "Apple push notifications. The three texts describe the uploaded token and are set by the \
+         upload call only.",
         &[
             flag("enabled", "Turns APNs on."),
             text("teamId", NAME_MAX, "Apple team of the uploaded token.").nullable().read_only(),
@@ -147,14 +217,16 @@ const TABLE: &[Section] = &[
 
 const _: () = check(TABLE);
 
-/// A file that is uploaded by a call of its own, and described by fields of a section: `POST /v2/keysets/{id}/config/{section}`.
+/// A file that is uploaded by a call of its own, and described by fields of a section: `POST
+/// /v2/keysets/{id}/config/{section}`.
 #[derive(Debug)]
 pub struct PushCall {
     /// The section that describes what was uploaded, and the last part of the call's path.
     pub section: &'static str,
     /// Texts that go with the file, each required.
     pub texts: &'static [&'static str],
-    /// The member of the request that holds the file's content: a guess, the documentation does not name it.
+    /// The member of the request that holds the file's content: a guess, the documentation does not
+    /// name it.
     pub content: &'static str,
     pub doc: &'static str,
 }
@@ -162,7 +234,8 @@ pub struct PushCall {
 /// The member of the request that holds the file's name.
 pub const PUSH_FILENAME: &str = "filename";
 
-/// The second table: uploads (Admin API: upload APNs credentials, upload FCM credentials; documented).
+/// The second table: uploads (Admin API: upload APNs credentials, upload FCM credentials;
+/// documented).
 pub static PUSH: [PushCall; 2] = [
     PushCall {
         section: "apns",
@@ -170,7 +243,12 @@ pub static PUSH: [PushCall; 2] = [
         content: "token",
         doc: "An APNs token (`.p8`). Its upload turns `apns.enabled` on.",
     },
-    PushCall { section: "fcm", texts: &[], content: "key", doc: "A Firebase key (JSON). Its upload turns `apns.enabled` on too." },
+    PushCall {
+        section: "fcm",
+        texts: &[],
+        content: "key",
+        doc: "A Firebase key (JSON). Its upload turns `apns.enabled` on too.",
+    },
 ];
 
 #[cfg(test)]
@@ -185,10 +263,14 @@ mod tests {
             for field in section.fields {
                 let at = format!("{}.{}", section.name, field.name);
                 assert!(
-                    field.name.starts_with(|c: char| c.is_ascii_lowercase()) && field.name.chars().all(|c| c.is_ascii_alphanumeric()),
+                    field.name.starts_with(|c: char| c.is_ascii_lowercase())
+                        && field.name.chars().all(|c| c.is_ascii_alphanumeric()),
                     "{at} is not camelCase"
                 );
-                assert!(!field.doc.is_empty() && !field.source.is_empty(), "{at} has no doc or source");
+                assert!(
+                    !field.doc.is_empty() && !field.source.is_empty(),
+                    "{at} has no doc or source"
+                );
                 if field.life == Life::OnceSet {
                     assert!(field.nullable, "{at} is once set and must be null before");
                 }

@@ -27,7 +27,8 @@ pub struct Freeze {
 }
 
 impl Desired {
-    /// Why this keyset, which is in the app of that label, may not be touched: the widest reason there is.
+    /// Why this keyset, which is in the app of that label, may not be touched: the widest reason
+    /// there is.
     pub fn keyset_freeze(&self, label: &Label, app: &Label) -> Option<&Freeze> {
         let own = || self.keysets.get(label).and_then(|keyset| keyset.freeze.as_ref());
         self.app_freeze(app).or_else(own)
@@ -69,7 +70,8 @@ pub struct DesiredKeyset {
     pub mirrors: Box<[MirrorTarget]>,
     /// Labels that it had before, newest first.
     pub moved_from: Box<[Label]>,
-    /// Fields that others may change: set at creation, and left alone from then on. Each once, in the order of the table.
+    /// Fields that others may change: set at creation, and left alone from then on. Each once, in
+    /// the order of the table.
     pub ignored: Box<[Ignored]>,
     /// How often it gets a new secret key.
     pub rotate: Option<Rotate>,
@@ -98,13 +100,17 @@ pub struct Rotate {
 
 impl DesiredKeyset {
     pub fn ignores(&self, field: FieldId) -> Option<&Ignored> {
-        self.ignored.binary_search_by_key(&field, |ignored| ignored.field).ok().map(|at| &self.ignored[at])
+        self.ignored
+            .binary_search_by_key(&field, |ignored| ignored.field)
+            .ok()
+            .map(|at| &self.ignored[at])
     }
 
     /// [`Self::protect`], where that is not what its type says.
     pub fn protect_note(&self) -> Option<bool> {
         let kind = FieldId::find("keyset", "type").and_then(|kind| self.settings.get(kind));
-        (self.protect != kind.is_some_and(|kind| is_protected_type(&kind.value))).then_some(self.protect)
+        (self.protect != kind.is_some_and(|kind| is_protected_type(&kind.value)))
+            .then_some(self.protect)
     }
 }
 
@@ -144,9 +150,11 @@ pub struct RecordedKeyset {
     pub secret: SecretRecord,
     /// Where a copy was sent, and of which secret key.
     pub mirrors: BTreeMap<MirrorTarget, Fingerprint>,
-    /// When the secret key that is stored was asked for; `None`: it is not known, and not later than [`Self::created_at`] tells.
+    /// When the secret key that is stored was asked for; `None`: it is not known, and not later
+    /// than [`Self::created_at`] tells.
     pub secret_since: Option<jiff::Timestamp>,
-    /// Under which label the sink has it, where that is not the keyset's own: it got another one where the sink could not be read.
+    /// Under which label the sink has it, where that is not the keyset's own: it got another one
+    /// where the sink could not be read.
     pub secret_label: Option<Label>,
     /// Declared as protected (or not), where that is not what its type says.
     pub protect: Option<bool>,
@@ -172,7 +180,8 @@ impl RecordedKeyset {
     pub fn is_protected(&self) -> bool {
         self.protect.unwrap_or_else(|| {
             let kind = FieldId::find("keyset", "type");
-            kind.and_then(|kind| self.applied.get(kind).or_else(|| self.seen.get(kind))).is_some_and(is_protected_type)
+            kind.and_then(|kind| self.applied.get(kind).or_else(|| self.seen.get(kind)))
+                .is_some_and(is_protected_type)
         })
     }
     /// The label that names its secret in the sink.
@@ -191,8 +200,8 @@ pub fn is_protected_type(kind: &Value) -> bool {
 pub enum SecretRecord {
     /// Written to the sink, read back, compared.
     Stored { sink: Box<str>, fingerprint: Fingerprint },
-    /// The API handed it out and it could not be stored, or the answer was lost.
-    /// `current`: which key was the current one then, where the account told; another one since is somebody else's.
+    /// The API handed it out and it could not be stored, or the answer was lost. `current`: which
+    /// key was the current one then, where the account told; another one since is somebody else's.
     /// `held`: the key of before that the sink may still have under its name.
     Missing { why: Box<str>, current: Option<KeyPrefix>, held: Option<Fingerprint> },
     /// The keyset was adopted: whoever made it may have its secret key, and keyform never had it.
@@ -218,7 +227,8 @@ pub struct LiveKeyset {
     pub app_id: AppId,
     pub keys: PublicKeys,
     pub created_at: Option<jiff::Timestamp>,
-    /// `name` and `type` always (where the server tells them); the configuration where it was fetched.
+    /// `name` and `type` always (where the server tells them); the configuration where it was
+    /// fetched.
     pub observed: Observed,
     /// Whether the configuration was fetched.
     pub with_config: bool,

@@ -1,5 +1,5 @@
-//! Settings and entities to and from JSON, one shape for API, state and plan file alike: `{section: {field: value}}`.
-//! The one place where JSON becomes an observed value.
+//! Settings and entities to and from JSON, one shape for API, state and plan file alike: `{section:
+//! {field: value}}`. The one place where JSON becomes an observed value.
 
 use std::fmt;
 
@@ -15,9 +15,13 @@ use super::settings::{FieldId, Observed, Setting, Value};
 use super::table::SECTIONS;
 use super::views::{LiveApp, LiveKeyset};
 
-/// The part of a request body that one call carries: `{section: {field: value}}` for [`Call::Config`],
-/// `{field: value}` for [`Call::Keyset`]. `settings` in any order; other calls' fields are left out.
-pub fn body<'a>(call: Call, settings: impl IntoIterator<Item = (FieldId, &'a Value)>) -> serde_json::Map<String, serde_json::Value> {
+/// The part of a request body that one call carries: `{section: {field: value}}` for
+/// [`Call::Config`], `{field: value}` for [`Call::Keyset`]. `settings` in any order; other calls'
+/// fields are left out.
+pub fn body<'a>(
+    call: Call,
+    settings: impl IntoIterator<Item = (FieldId, &'a Value)>,
+) -> serde_json::Map<String, serde_json::Value> {
     let mut body = serde_json::Map::new();
     for (field, value) in settings {
         if field.section().call != call {
@@ -84,7 +88,10 @@ impl Serialize for Observed {
         for (section, name, json) in self.unknown() {
             let object = match section {
                 "" => Some(&mut sections),
-                section => sections.entry(section).or_insert_with(|| serde_json::Value::Object(serde_json::Map::new())).as_object_mut(),
+                section => sections
+                    .entry(section)
+                    .or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()))
+                    .as_object_mut(),
             };
             if let Some(object) = object {
                 object.insert(name.to_owned(), json.clone());
@@ -110,7 +117,9 @@ impl<'de> Deserialize<'de> for Observed {
                 let mut observed = Observed::default();
                 while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                     match SECTIONS.iter().position(|s| s.name == name) {
-                        Some(section) => map.next_value_seed(Fields { section, into: &mut observed })?,
+                        Some(section) => {
+                            map.next_value_seed(Fields { section, into: &mut observed })?
+                        }
                         None => observed.put_unknown("", name.into_owned(), map.next_value()?),
                     }
                 }
@@ -138,7 +147,11 @@ impl<'de> Deserialize<'de> for Observed {
                     let json: serde_json::Value = map.next_value()?;
                     match (FieldId::within(self.section, &name), scalar(&json)) {
                         (Some(field), Some(value)) => self.into.put(field, value),
-                        _ => self.into.put_unknown(SECTIONS[self.section].name, name.into_owned(), json),
+                        _ => self.into.put_unknown(
+                            SECTIONS[self.section].name,
+                            name.into_owned(),
+                            json,
+                        ),
                     }
                 }
                 Ok(())
@@ -152,7 +165,8 @@ impl<'de> Deserialize<'de> for Observed {
     }
 }
 
-/// An answer that was not what the contract says. Never holds text of the answer: it may hold a secret.
+/// An answer that was not what the contract says. Never holds text of the answer: it may hold a
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at line {line}, column {column} of the answer")]
 pub struct BadAnswer {
@@ -220,7 +234,8 @@ impl From<WireKeyset> for LiveKeyset {
             id: wire.id,
             app_id: wire.app_id,
             keys: PublicKeys { publish_key: wire.publish_key, subscribe_key: wire.subscribe_key },
-            // ISO 8601 by documentation, RFC 3339 by assumption: a time that does not parse is no reason to fail.
+            // ISO 8601 by documentation, RFC 3339 by assumption: a time that does not parse is no
+            // reason to fail.
             created_at: wire.created_at.and_then(|t| t.parse().ok()),
             observed,
             with_config: false,
@@ -288,8 +303,9 @@ impl<'de> Deserialize<'de> for WipedText {
     }
 }
 
-/// Takes an answer to a create apart: the public picture, and the permanent secret key (the one without expiry).
-/// A secret that is missing or broken does not hide the id: the keyset exists and must be recorded.
+/// Takes an answer to a create apart: the public picture, and the permanent secret key (the one
+/// without expiry). A secret that is missing or broken does not hide the id: the keyset exists and
+/// must be recorded.
 pub fn created(raw: &RawAnswer) -> Result<(LiveKeyset, Result<Secret, BadAnswer>), BadAnswer> {
     #[derive(Deserialize)]
     struct Answer<'a> {
@@ -314,20 +330,22 @@ pub fn created(raw: &RawAnswer) -> Result<(LiveKeyset, Result<Secret, BadAnswer>
     let answer: Answer = parse(raw.expose_bytes())?;
     let mut live = LiveKeyset::from(answer.keyset.keyset);
     // A configuration that makes no sense can be read again later; the secret beside it cannot.
-    if let Some(config) = answer.config.and_then(|raw| parse::<Observed>(raw.get().as_bytes()).ok()) {
+    if let Some(config) = answer.config.and_then(|raw| parse::<Observed>(raw.get().as_bytes()).ok())
+    {
         live.observed.absorb(&config);
         live.with_config = true;
     }
     let mut permanent = answer.keyset.secret_keys.into_iter().filter(|k| k.expires_at.is_none());
     let secret = match (permanent.next(), permanent.next()) {
-        (Some(key), None) => Secret::parse(key.secret_key.0).map_err(|_| BadAnswer::whole("the secret key is no key")),
+        (Some(key), None) => Secret::parse(key.secret_key.0)
+            .map_err(|_| BadAnswer::whole("the secret key is no key")),
         _ => Err(BadAnswer::whole("there is not exactly one secret key without expiry")),
     };
     Ok((live, secret))
 }
 
-/// A secret key as the list shows it: whether in whole or masked is not documented (API notes, C6), so no more than the
-/// eleven characters are kept that the API itself uses in paths.
+/// A secret key as the list shows it: whether in whole or masked is not documented (API notes, C6),
+/// so no more than the eleven characters are kept that the API itself uses in paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
     /// `sec-c-` and five characters; `None` if what is shown does not begin like that.
@@ -357,7 +375,9 @@ impl<'de> Deserialize<'de> for KeyPrefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A longer one would be a part of a secret that is not to be kept.
         let text = Box::<str>::deserialize(deserializer)?;
-        KeyPrefix::of(&text).filter(|prefix| prefix.0.len() == text.len()).ok_or_else(|| serde::de::Error::custom("no prefix of a key"))
+        KeyPrefix::of(&text)
+            .filter(|prefix| prefix.0.len() == text.len())
+            .ok_or_else(|| serde::de::Error::custom("no prefix of a key"))
     }
 }
 
@@ -385,7 +405,10 @@ pub fn listed_keys(bytes: &[u8]) -> Result<Vec<ListedKey>, BadAnswer> {
     Ok(answer
         .secret_keys
         .into_iter()
-        .map(|key| ListedKey { prefix: KeyPrefix::of(&key.secret_key.0), expires_at: key.expires_at })
+        .map(|key| ListedKey {
+            prefix: KeyPrefix::of(&key.secret_key.0),
+            expires_at: key.expires_at,
+        })
         .collect())
 }
 
@@ -406,13 +429,18 @@ mod tests {
 
     #[test]
     fn a_configuration_that_makes_no_sense_does_not_cost_the_secret() {
-        for (config, understood) in [(r#"{"files": {"enabled": true}}"#, true), (r#"{"files": 7}"#, false), ("[]", false), ("null", false)]
-        {
+        for (config, understood) in [
+            (r#"{"files": {"enabled": true}}"#, true),
+            (r#"{"files": 7}"#, false),
+            ("[]", false),
+            ("null", false),
+        ] {
             let answer = format!(
                 r#"{{"keyset": {{"id": "1", "appId": "7", "publishKey": "p", "subscribeKey": "s",
                     "secretKeys": [{{"secretKey": "sec-c-1", "expiresAt": null}}]}}, "config": {config}}}"#
             );
-            let (live, secret) = created(&RawAnswer::new(answer.into_bytes().into())).expect("the keyset is told");
+            let (live, secret) =
+                created(&RawAnswer::new(answer.into_bytes().into())).expect("the keyset is told");
             assert!(secret.is_ok_and(|secret| secret.expose_secret() == "sec-c-1"), "{config}");
             assert_eq!(live.with_config, understood, "{config}");
         }

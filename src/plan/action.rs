@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::keyset::push::{Push, PushTexts};
-use crate::keyset::{AppId, Bounded, Budget, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value};
+use crate::keyset::{
+    AppId, Bounded, Budget, FieldId, KeysetId, Label, Life, MirrorTarget, Origin, PublicKeys, Value,
+};
 
 /// A finished plan: what apply will do, in order, and what it will not and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +90,8 @@ pub enum Action {
         why: Rotation,
         origin: Origin,
     },
-    /// What is recorded under one label is recorded under another from then on, as `moved` says. No API call.
+    /// What is recorded under one label is recorded under another from then on, as `moved` says. No
+    /// API call.
     MoveApp {
         label: Label,
         from: Label,
@@ -101,7 +104,8 @@ pub enum Action {
         id: KeysetId,
         origin: Origin,
     },
-    /// Whether it may be deleted becomes known to the state, for the time when nobody declares it any more. No API call.
+    /// Whether it may be deleted becomes known to the state, for the time when nobody declares it
+    /// any more. No API call.
     ProtectKeyset {
         label: Label,
         id: KeysetId,
@@ -179,7 +183,8 @@ pub enum Reason {
     New,
     /// Recorded under this id, and gone at the server: new keys, old data gone.
     DeletedOutside { id: String },
-    /// An earlier create was begun and its end is not known: it is looked for first, and made only if it is not there.
+    /// An earlier create was begun and its end is not known: it is looked for first, and made only
+    /// if it is not there.
     Unfinished { since: jiff::Timestamp },
 }
 
@@ -187,7 +192,8 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     pub field: FieldId,
-    /// The value before; `None` where it is not known (a create, a field the server does not mention).
+    /// The value before; `None` where it is not known (a create, a field the server does not
+    /// mention).
     pub from: Option<Value>,
     pub to: Value,
     pub origin: Origin,
@@ -223,10 +229,11 @@ pub enum Refused {
     NeedsConsent { field: FieldId, to: Value },
     /// The server does not show this app.
     AppNotVisible { id: AppId },
-    /// So many recorded keysets are gone at once that it looks like another account. `gone`: all of them, in order;
-    /// `recorded`: how many are declared and recorded.
+    /// So many recorded keysets are gone at once that it looks like another account. `gone`: all of
+    /// them, in order; `recorded`: how many are declared and recorded.
     Vanished { gone: Vec<Label>, recorded: usize },
-    /// It is to get another label while an answer about it is sealed in the journal under the old one.
+    /// It is to get another label while an answer about it is sealed in the journal under the old
+    /// one.
     MovedWhileSealed { from: Label, since: jiff::Timestamp },
     /// Not declared any more, and protected when it was declared last.
     Protected { id: KeysetId },
@@ -238,10 +245,12 @@ pub enum Refused {
     NoPushFile { push: Push, file: Box<str>, why: Box<str> },
     /// It, its app or the project is not to be changed for now.
     Frozen { reason: Box<str>, app: bool },
-    /// A keyset in the account has this app and name already: a create would double it. `recorded_as`: the state knows it
-    /// under this label, which is not declared any more (a label that was renamed in TOML); `None`: not in the state.
+    /// A keyset in the account has this app and name already: a create would double it.
+    /// `recorded_as`: the state knows it under this label, which is not declared any more (a label
+    /// that was renamed in TOML); `None`: not in the state.
     NameTaken { app: Label, name: Box<str>, id: KeysetId, recorded_as: Option<Label> },
-    /// An app in the account has the name of an app to be created already: a create would double it.
+    /// An app in the account has the name of an app to be created already: a create would double
+    /// it.
     AppNameTaken { name: Box<str>, id: AppId, recorded_as: Option<Label> },
     /// `--target` or `--recreate` names a label that is neither declared nor recorded.
     UnknownLabel { label: String, nearest: Option<Label> },
@@ -260,15 +269,20 @@ pub struct Orphan {
 /// Worth saying, no reason to stop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// The answer to its create or rotation is sealed in the journal: the next apply stores the secret and records it.
+    /// The answer to its create or rotation is sealed in the journal: the next apply stores the
+    /// secret and records it.
     Sealed { label: Label, since: jiff::Timestamp },
-    /// An app that keyform made, not declared any more. `holds`: keysets that keep it from being deleted.
+    /// An app that keyform made, not declared any more. `holds`: keysets that keep it from being
+    /// deleted.
     OrphanApp { label: Label, id: AppId, holds: usize },
-    /// A file with push credentials is not here, so it was not compared with what was uploaded from it.
+    /// A file with push credentials is not here, so it was not compared with what was uploaded from
+    /// it.
     NotCompared { label: Label, file: Box<str> },
-    /// Live differs from recorded on a declared field: somebody else changed it; apply puts it back.
+    /// Live differs from recorded on a declared field: somebody else changed it; apply puts it
+    /// back.
     ChangedOutside { label: Label, field: FieldId, recorded: Value, live: Option<Value> },
-    /// A create of a keyset that is not declared any more was begun and its end is not known: there may be one in the account.
+    /// A create of a keyset that is not declared any more was begun and its end is not known: there
+    /// may be one in the account.
     Unfinished { label: Label, since: jiff::Timestamp },
 }
 
@@ -305,7 +319,8 @@ pub struct Limit {
 
 impl Policy {
     pub fn limit(&self, bounded: Bounded) -> Option<Limit> {
-        let none = (bounded == Bounded::Delete).then_some(Limit { budget: Budget::Count(0), origin: None });
+        let none = (bounded == Bounded::Delete)
+            .then_some(Limit { budget: Budget::Count(0), origin: None });
         self.limits.get(&bounded).copied().or(none)
     }
     /// Whether `--target` leaves it to this run.
@@ -314,14 +329,15 @@ impl Policy {
     }
 }
 
-/// Creates that were begun and whose end is not known, with the time of their beginning. An app and a keyset may have
-/// the same label, so they are kept apart.
+/// Creates that were begun and whose end is not known, with the time of their beginning. An app and
+/// a keyset may have the same label, so they are kept apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenCreates {
     pub apps: BTreeMap<Label, jiff::Timestamp>,
     pub keysets: BTreeMap<Label, jiff::Timestamp>,
     pub secret_keys: BTreeMap<Label, jiff::Timestamp>,
-    /// Keysets about which an answer came and is sealed in the journal; they are in none of the others.
+    /// Keysets about which an answer came and is sealed in the journal; they are in none of the
+    /// others.
     pub sealed: BTreeMap<Label, jiff::Timestamp>,
 }
 
@@ -355,8 +371,12 @@ impl Plan {
     }
 
     pub fn summary(&self) -> Summary {
-        let mut sum =
-            Summary { refused: self.refusals.len(), orphans: self.orphans.len(), unchanged: self.unchanged, ..Summary::default() };
+        let mut sum = Summary {
+            refused: self.refusals.len(),
+            orphans: self.orphans.len(),
+            unchanged: self.unchanged,
+            ..Summary::default()
+        };
         for action in &self.actions {
             match action {
                 Action::CreateApp { .. } => sum.create_apps += 1,
@@ -425,11 +445,17 @@ impl Action {
 
     /// Whether it is about what nobody declares any more.
     pub fn is_removal(&self) -> bool {
-        matches!(self, Action::DeleteKeyset { .. } | Action::DeleteApp { .. } | Action::ForgetKeyset { .. } | Action::ForgetApp { .. })
+        matches!(
+            self,
+            Action::DeleteKeyset { .. }
+                | Action::DeleteApp { .. }
+                | Action::ForgetKeyset { .. }
+                | Action::ForgetApp { .. }
+        )
     }
 
-    /// The order of a plan: apps first, each label's steps together, its secret key and then the copies of it last; then keysets
-    /// that go, and last the apps that held them.
+    /// The order of a plan: apps first, each label's steps together, its secret key and then the
+    /// copies of it last; then keysets that go, and last the apps that held them.
     pub fn rank(&self) -> (u8, &Label, u8, Option<Push>, Option<&MirrorTarget>) {
         let part = match (self.is_removal(), self.is_app()) {
             (false, true) => 0,
@@ -454,7 +480,9 @@ impl Refused {
     /// Whether [`Refusal::label`] is an app's.
     pub fn is_app(&self) -> bool {
         match self {
-            Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => true,
+            Refused::AppReplaced { .. }
+            | Refused::AppNotVisible { .. }
+            | Refused::AppNameTaken { .. } => true,
             Refused::Frozen { app, .. } => *app,
             Refused::Immutable { .. }
             | Refused::AppChanged { .. }

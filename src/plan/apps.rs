@@ -19,7 +19,11 @@ pub(super) enum Standing<'a> {
 }
 
 /// Plans the apps that `wanted` names.
-pub(super) fn plan<'a>(inputs: &Inputs<'a>, wanted: Option<&BTreeSet<&Label>>, plan: &mut Plan) -> BTreeMap<&'a Label, Standing<'a>> {
+pub(super) fn plan<'a>(
+    inputs: &Inputs<'a>,
+    wanted: Option<&BTreeSet<&Label>>,
+    plan: &mut Plan,
+) -> BTreeMap<&'a Label, Standing<'a>> {
     let names = LazyCell::new(|| names(inputs));
     let holding = LazyCell::new(|| holding(inputs));
     let moved = LazyCell::new(|| moved(inputs));
@@ -34,7 +38,11 @@ pub(super) fn plan<'a>(inputs: &Inputs<'a>, wanted: Option<&BTreeSet<&Label>>, p
             Verdict::Fine => plan.unchanged += 1,
             Verdict::Act(action) => plan.actions.push(action),
             Verdict::Refuse(why, origin) => {
-                plan.refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(origin) });
+                plan.refusals.push(Refusal {
+                    label: Some(label.clone()),
+                    why,
+                    origin: Some(origin),
+                });
             }
         }
         standings.insert(label, standing);
@@ -73,30 +81,53 @@ where
                 Some(known) => match (inputs.app_seen(&known.id), inputs.open.apps.get(label)) {
                     (Seen::There(live), _) => self.named(&known.id, &live.name, name, *origin),
                     (Seen::NotAsked, None) => self.named(&known.id, &known.name, name, *origin),
-                    (Seen::NotAsked | Seen::Gone, Some(_)) => self.create(name, Reason::New, *origin),
+                    (Seen::NotAsked | Seen::Gone, Some(_)) => {
+                        self.create(name, Reason::New, *origin)
+                    }
                     // An account that shows none of several apps is another one, or does not tell.
-                    (Seen::Gone, None) if inputs.recorded.apps.len() > 1 && inputs.live.is_some_and(|live| live.apps.is_empty()) => {
+                    (Seen::Gone, None)
+                        if inputs.recorded.apps.len() > 1
+                            && inputs.live.is_some_and(|live| live.apps.is_empty()) =>
+                    {
                         refuse(Refused::AppNotVisible { id: known.id.clone() }, *origin)
                     }
                     (Seen::Gone, None) => match self.holding.get(&known.id) {
-                        None | Some(true) => self.create(name, Reason::DeletedOutside { id: known.id.to_string() }, *origin),
-                        Some(false) => refuse(Refused::AppNotVisible { id: known.id.clone() }, *origin),
+                        None | Some(true) => self.create(
+                            name,
+                            Reason::DeletedOutside { id: known.id.to_string() },
+                            *origin,
+                        ),
+                        Some(false) => {
+                            refuse(Refused::AppNotVisible { id: known.id.clone() }, *origin)
+                        }
                     },
                 },
             },
             AppSource::Existing { id, origin } => {
                 let name = match inputs.app_seen(id) {
-                    Seen::Gone => return refuse(Refused::AppNotVisible { id: id.clone() }, *origin),
+                    Seen::Gone => {
+                        return refuse(Refused::AppNotVisible { id: id.clone() }, *origin);
+                    }
                     Seen::There(live) => live.name.clone(),
                     Seen::NotAsked => id.as_str().into(),
                 };
                 match recorded {
                     Some(known) if known.id == *id => (Verdict::Fine, Standing::Known(id)),
-                    Some(known) if self.moved.contains(label) => {
-                        refuse(Refused::AppReplaced { app: (*label).clone(), from: known.id.clone(), to: id.clone() }, *origin)
-                    }
+                    Some(known) if self.moved.contains(label) => refuse(
+                        Refused::AppReplaced {
+                            app: (*label).clone(),
+                            from: known.id.clone(),
+                            to: id.clone(),
+                        },
+                        *origin,
+                    ),
                     Some(_) | None => {
-                        let action = Action::AdoptApp { label: (*label).clone(), id: id.clone(), name, origin: *origin };
+                        let action = Action::AdoptApp {
+                            label: (*label).clone(),
+                            id: id.clone(),
+                            name,
+                            origin: *origin,
+                        };
                         (Verdict::Act(action), Standing::Known(id))
                     }
                 }
@@ -104,26 +135,51 @@ where
         }
     }
 
-    fn named(&self, id: &'a AppId, now: &str, name: &str, origin: Origin) -> (Verdict, Standing<'a>) {
+    fn named(
+        &self,
+        id: &'a AppId,
+        now: &str,
+        name: &str,
+        origin: Origin,
+    ) -> (Verdict, Standing<'a>) {
         let verdict = if now == name {
             Verdict::Fine
         } else {
-            Verdict::Act(Action::RenameApp { label: self.label.clone(), id: id.clone(), from: now.into(), to: name.into(), origin })
+            Verdict::Act(Action::RenameApp {
+                label: self.label.clone(),
+                id: id.clone(),
+                from: now.into(),
+                to: name.into(),
+                origin,
+            })
         };
         (verdict, Standing::Known(id))
     }
 
     fn create(&self, name: &str, reason: Reason, origin: Origin) -> (Verdict, Standing<'a>) {
         let open = self.inputs.open.apps.get(self.label);
-        // An app that an unfinished create may have made is no stranger: finding it is what the resume does.
+        // An app that an unfinished create may have made is no stranger: finding it is what the
+        // resume does.
         if open.is_none()
             && let Some((id, recorded_as)) = self.names.get(name)
         {
-            let why = Refused::AppNameTaken { name: name.into(), id: (*id).clone(), recorded_as: recorded_as.cloned() };
+            let why = Refused::AppNameTaken {
+                name: name.into(),
+                id: (*id).clone(),
+                recorded_as: recorded_as.cloned(),
+            };
             return refuse(why, origin);
         }
         let reason = open.map_or(reason, |since| Reason::Unfinished { since: *since });
-        (Verdict::Act(Action::CreateApp { label: self.label.clone(), name: name.into(), reason, origin }), Standing::Coming)
+        (
+            Verdict::Act(Action::CreateApp {
+                label: self.label.clone(),
+                name: name.into(),
+                reason,
+                origin,
+            }),
+            Standing::Coming,
+        )
     }
 }
 
@@ -131,8 +187,8 @@ fn refuse<'a>(why: Refused, origin: Origin) -> (Verdict, Standing<'a>) {
     (Verdict::Refuse(why, origin), Standing::Refused)
 }
 
-/// Apps of the account by name, without those that a declared label stands for already, and the label under which the
-/// state knows them.
+/// Apps of the account by name, without those that a declared label stands for already, and the
+/// label under which the state knows them.
 type Names<'a> = HashMap<&'a str, (&'a AppId, Option<&'a Label>)>;
 
 fn names<'a>(inputs: &Inputs<'a>) -> Names<'a> {
@@ -149,7 +205,9 @@ fn names<'a>(inputs: &Inputs<'a>) -> Names<'a> {
     match inputs.live {
         Some(live) => {
             for app in live.apps.values().filter(|app| !claimed.contains(&app.id)) {
-                names.entry(&*app.name).or_insert((&app.id, left.get(&app.id).map(|(label, _)| *label)));
+                names
+                    .entry(&*app.name)
+                    .or_insert((&app.id, left.get(&app.id).map(|(label, _)| *label)));
             }
         }
         None => {
@@ -161,18 +219,21 @@ fn names<'a>(inputs: &Inputs<'a>) -> Names<'a> {
     names
 }
 
-/// Apps that hold recorded keysets, and whether the user insists that all of these are gone and to be made again.
+/// Apps that hold recorded keysets, and whether the user insists that all of these are gone and to
+/// be made again.
 fn holding<'a>(inputs: &Inputs<'a>) -> HashMap<&'a AppId, bool> {
     let mut holding = HashMap::new();
     for (label, keyset) in &inputs.recorded.keysets {
         let gone = matches!(inputs.keyset_seen(&keyset.id), Seen::Gone);
-        let given_up = !inputs.desired.keysets.contains_key(label) || inputs.policy.recreate.contains(label.as_str());
+        let given_up = !inputs.desired.keysets.contains_key(label)
+            || inputs.policy.recreate.contains(label.as_str());
         *holding.entry(&keyset.app_id).or_insert(true) &= gone && given_up;
     }
     holding
 }
 
-/// App labels whose keysets exist in the app that the label stood for before, which is not the one it stands for now.
+/// App labels whose keysets exist in the app that the label stood for before, which is not the one
+/// it stands for now.
 fn moved<'a>(inputs: &Inputs<'a>) -> BTreeSet<&'a Label> {
     let held = |(label, keyset): (&Label, &'a crate::keyset::views::DesiredKeyset)| {
         let recorded = inputs.recorded.keysets.get(label)?;

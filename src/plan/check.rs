@@ -1,4 +1,5 @@
-//! Proves a finished plan against its invariants, without trusting how it was made. A note is a bug of keyform.
+//! Proves a finished plan against its invariants, without trusting how it was made. A note is a bug
+//! of keyform.
 
 use std::collections::BTreeSet;
 
@@ -27,42 +28,68 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
             | Action::MoveApp { .. }
             | Action::MoveKeyset { .. } => {}
             Action::ProtectKeyset { label, protect, .. } => {
-                if inputs.desired.keysets.get(label).is_none_or(|keyset| keyset.protect != *protect) {
+                if inputs.desired.keysets.get(label).is_none_or(|keyset| keyset.protect != *protect)
+                {
                     notes.push(format!("{label} is protected otherwise than declared"));
                 }
             }
-            Action::DeleteKeyset { label, id, keys, .. } => delete(inputs, label, id, keys, &mut notes),
+            Action::DeleteKeyset { label, id, keys, .. } => {
+                delete(inputs, label, id, keys, &mut notes)
+            }
             Action::ForgetKeyset { label, id } => {
-                if !inputs.policy.delete || inputs.live.is_none_or(|live| live.keysets.contains_key(id)) {
+                if !inputs.policy.delete
+                    || inputs.live.is_none_or(|live| live.keysets.contains_key(id))
+                {
                     notes.push(format!("{label} is forgotten and not known to be gone"));
                 }
             }
             Action::DeleteApp { label, id, .. } => {
-                let going = |keyset: &KeysetId| plan.actions.iter().any(|a| matches!(a, Action::DeleteKeyset { id, .. } if id == keyset));
-                let holds = |live: &Live| live.keysets.values().any(|keyset| keyset.app_id == *id && !going(&keyset.id));
+                let going = |keyset: &KeysetId| {
+                    plan.actions
+                        .iter()
+                        .any(|a| matches!(a, Action::DeleteKeyset { id, .. } if id == keyset))
+                };
+                let holds = |live: &Live| {
+                    live.keysets.values().any(|keyset| keyset.app_id == *id && !going(&keyset.id))
+                };
                 if !inputs.policy.delete || inputs.live.is_some_and(holds) {
                     notes.push(format!("app {label} is deleted and holds keysets"));
                 }
             }
             Action::ForgetApp { label, id } => {
-                if !inputs.policy.delete || inputs.live.is_none_or(|live| live.apps.contains_key(id)) {
+                if !inputs.policy.delete
+                    || inputs.live.is_none_or(|live| live.apps.contains_key(id))
+                {
                     notes.push(format!("app {label} is forgotten and not known to be gone"));
                 }
             }
             Action::UploadPush { label, push, sha256, file, .. } => {
-                let declared = inputs.desired.keysets.get(label).is_some_and(|keyset| keyset.push.iter().any(|p| p.push == *push));
+                let declared = inputs
+                    .desired
+                    .keysets
+                    .get(label)
+                    .is_some_and(|keyset| keyset.push.iter().any(|p| p.push == *push));
                 if !declared || inputs.push.get(file) != Some(&PushFile::Is(sha256.clone())) {
                     notes.push(format!("{label}: {push} is uploaded otherwise than declared"));
                 }
             }
             Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),
             Action::MirrorSecret { label, to, .. } => {
-                if !inputs.desired.keysets.get(label).is_some_and(|keyset| keyset.mirrors.contains(to)) {
+                if !inputs
+                    .desired
+                    .keysets
+                    .get(label)
+                    .is_some_and(|keyset| keyset.mirrors.contains(to))
+                {
                     notes.push(format!("{label} is copied to {to}, where nobody wants it"));
                 }
             }
-            Action::CreateKeyset { label, app, settings, .. } => create(plan, inputs, label, app, settings, &mut notes),
-            Action::UpdateKeyset { label, changes, .. } => update(inputs, label, changes, &mut notes),
+            Action::CreateKeyset { label, app, settings, .. } => {
+                create(plan, inputs, label, app, settings, &mut notes)
+            }
+            Action::UpdateKeyset { label, changes, .. } => {
+                update(inputs, label, changes, &mut notes)
+            }
         }
     }
     limits(plan, inputs, &mut notes);
@@ -87,9 +114,15 @@ fn order(plan: &Plan, notes: &mut Vec<String>) {
 fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<String>) {
     match inputs.recorded.keysets.get(label) {
         Some(keyset) if keyset.id == *id => {
-            let due = inputs.desired.keysets.get(label).is_some_and(|desired| due(desired, keyset, inputs.now).is_some());
+            let due = inputs
+                .desired
+                .keysets
+                .get(label)
+                .is_some_and(|desired| due(desired, keyset, inputs.now).is_some());
             let stored = matches!(keyset.secret, SecretRecord::Stored { .. });
-            if (stored && !due || matches!(keyset.secret, SecretRecord::Unknown)) && !inputs.open.secret_keys.contains_key(label) {
+            if (stored && !due || matches!(keyset.secret, SecretRecord::Unknown))
+                && !inputs.open.secret_keys.contains_key(label)
+            {
                 notes.push(format!("the secret of {label} is stored and would be rotated"));
             }
         }
@@ -98,13 +131,29 @@ fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<Str
 }
 
 /// Only what is asked for, recorded as it is, and not protected is deleted.
-fn delete(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, keys: &PublicKeys, notes: &mut Vec<String>) {
-    let known = inputs.recorded.keysets.get(label).filter(|keyset| keyset.id == *id && keyset.keys == *keys);
-    let declared = |(label, keyset): (&Label, &RecordedKeyset)| keyset.id == *id && inputs.desired.keysets.contains_key(label);
-    if !inputs.policy.delete || known.is_none_or(RecordedKeyset::is_protected) || inputs.recorded.keysets.iter().any(declared) {
+fn delete(
+    inputs: &Inputs<'_>,
+    label: &Label,
+    id: &KeysetId,
+    keys: &PublicKeys,
+    notes: &mut Vec<String>,
+) {
+    let known = inputs
+        .recorded
+        .keysets
+        .get(label)
+        .filter(|keyset| keyset.id == *id && keyset.keys == *keys);
+    let declared = |(label, keyset): (&Label, &RecordedKeyset)| {
+        keyset.id == *id && inputs.desired.keysets.contains_key(label)
+    };
+    if !inputs.policy.delete
+        || known.is_none_or(RecordedKeyset::is_protected)
+        || inputs.recorded.keysets.iter().any(declared)
+    {
         notes.push(format!("{label} is deleted and may not be"));
     }
-    if inputs.live.is_some_and(|live| live.keysets.get(id).is_none_or(|there| there.keys != *keys)) {
+    if inputs.live.is_some_and(|live| live.keysets.get(id).is_none_or(|there| there.keys != *keys))
+    {
         notes.push(format!("{label} is deleted and is another one in the account"));
     }
 }
@@ -142,9 +191,16 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
         plan.refusals.iter().filter(|r| !matches!(r.why, Refused::Frozen { .. })).filter_map(of_label).collect();
     for action in &plan.actions {
         let label = action.label();
-        let declared = if action.is_app() { inputs.desired.apps.contains_key(label) } else { inputs.desired.keysets.contains_key(label) };
+        let declared = if action.is_app() {
+            inputs.desired.apps.contains_key(label)
+        } else {
+            inputs.desired.keysets.contains_key(label)
+        };
         if declared == action.is_removal() {
-            notes.push(format!("{label} is {}", if declared { "removed and declared" } else { "acted upon and not declared" }));
+            notes.push(format!(
+                "{label} is {}",
+                if declared { "removed and declared" } else { "acted upon and not declared" }
+            ));
         }
         if refused.contains(&(action.is_app(), label)) {
             notes.push(format!("{label} is refused and acted upon"));
@@ -153,18 +209,33 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
             notes.push(format!("{label} is acted upon and not targeted"));
         }
     }
-    let acted = plan.actions.iter().filter(|a| !a.is_removal() && !matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. }));
+    let acted = plan.actions.iter().filter(|a| {
+        !a.is_removal() && !matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. })
+    });
     let actions = acted.map(|a| (a.is_app(), a.label())).collect::<BTreeSet<_>>().len();
     let most = inputs.desired.apps.len() + inputs.desired.keysets.len();
     if plan.unchanged + actions > most {
-        notes.push(format!("{} unchanged and {actions} acted upon are more than the {most} declared", plan.unchanged));
+        notes.push(format!(
+            "{} unchanged and {actions} acted upon are more than the {most} declared",
+            plan.unchanged
+        ));
     }
 }
 
-fn create(plan: &Plan, inputs: &Inputs<'_>, label: &Label, app: &Label, settings: &[Change], notes: &mut Vec<String>) {
+fn create(
+    plan: &Plan,
+    inputs: &Inputs<'_>,
+    label: &Label,
+    app: &Label,
+    settings: &[Change],
+    notes: &mut Vec<String>,
+) {
     let coming = |action: &Action| action.is_app() && action.label() == app;
     // Actions are ordered, apps first; a project may have as many apps as keysets.
-    let app_action = plan.actions.binary_search_by(|a| (a.rank().0, a.label()).cmp(&(0, app))).is_ok_and(|at| coming(&plan.actions[at]));
+    let app_action = plan
+        .actions
+        .binary_search_by(|a| (a.rank().0, a.label()).cmp(&(0, app)))
+        .is_ok_and(|at| coming(&plan.actions[at]));
     if !app_action && !inputs.recorded.apps.contains_key(app) {
         notes.push(format!("{label} is created in {app}, which nothing makes known"));
     }
@@ -191,11 +262,17 @@ fn update(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut Ve
         let fault = match (field.field().life, companion) {
             (Life::Mutable, false) => same.then_some("changes to what it is"),
             (Life::Mutable, true) => {
-                let alone = !changes.iter().any(|c| !c.companion && c.field.section().name == field.section().name);
+                let alone = !changes
+                    .iter()
+                    .any(|c| !c.companion && c.field.section().name == field.section().name);
                 (alone || (from.is_some() && !same)).then_some("goes along and should not")
             }
-            (Life::OnceSet, false) if !matches!(from, None | Some(Value::Null)) => Some("is set a second time"),
-            (Life::OnceSet, false) if !inputs.policy.allow_irreversible => Some("is final and not consented to"),
+            (Life::OnceSet, false) if !matches!(from, None | Some(Value::Null)) => {
+                Some("is set a second time")
+            }
+            (Life::OnceSet, false) if !inputs.policy.allow_irreversible => {
+                Some("is final and not consented to")
+            }
             (Life::OnceSet, false) => None,
             (Life::OnceSet | Life::Fixed | Life::ReadOnly, _) => Some("cannot be sent"),
         };
@@ -208,7 +285,8 @@ fn update(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut Ve
 /// Everything sent is declared, with its value and place, once, in the order of the table.
 fn declared(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut Vec<String>) {
     for change in changes {
-        let setting = inputs.desired.keysets.get(label).and_then(|keyset| keyset.settings.get(change.field));
+        let setting =
+            inputs.desired.keysets.get(label).and_then(|keyset| keyset.settings.get(change.field));
         if !setting.is_some_and(|s| s.value == change.to && s.origin == change.origin) {
             notes.push(format!("{label}: {} is not what is declared", change.field));
         }
@@ -220,9 +298,13 @@ fn declared(inputs: &Inputs<'_>, label: &Label, changes: &[Change], notes: &mut 
 
 fn limits(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
     for kind in Bounded::ALL {
-        let limit = inputs.policy.limit(kind).map(|limit| limit.budget.of(inputs.recorded.keysets.len()));
+        let limit =
+            inputs.policy.limit(kind).map(|limit| limit.budget.of(inputs.recorded.keysets.len()));
         let over = limit.is_some_and(|limit| guard::planned(plan, kind) > limit);
-        let said = plan.refusals.iter().any(|r| matches!(&r.why, Refused::OverLimit { kind: k, .. } if *k == kind));
+        let said = plan
+            .refusals
+            .iter()
+            .any(|r| matches!(&r.why, Refused::OverLimit { kind: k, .. } if *k == kind));
         if over != said {
             notes.push(format!("the limit of {} is passed over", kind.name()));
         }

@@ -1,6 +1,8 @@
-//! Where TOML, state and account are not of one mind, and who changed it. Says nothing of what should be done.
+//! Where TOML, state and account are not of one mind, and who changed it. Says nothing of what
+//! should be done.
 //!
-//! Quiet by construction: only declared fields are looked at, and what the account does not show says nothing.
+//! Quiet by construction: only declared fields are looked at, and what the account does not show
+//! says nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +14,8 @@ use super::action::Upload;
 use super::moves::relabelled;
 use super::push::{Standing, standing};
 
-/// Everything that is not as declared, applied or known. Apps first, then keysets, each by label; what nobody manages last.
+/// Everything that is not as declared, applied or known. Apps first, then keysets, each by label;
+/// what nobody manages last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drift {
     pub findings: Vec<Finding>,
@@ -126,23 +129,38 @@ pub enum Who {
 }
 
 /// Compares all three. `unmanaged`: also tell of what nobody manages.
-pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, push: &PushFiles, unmanaged: bool) -> Drift {
+pub fn drift(
+    desired: &Desired,
+    recorded: &Recorded,
+    live: &Live,
+    push: &PushFiles,
+    unmanaged: bool,
+) -> Drift {
     let mut drift = Drift::default();
     let recorded = &*relabelled(desired, recorded);
     apps(desired, recorded, live, &mut drift);
     for (label, keyset) in &desired.keysets {
         let Some(known) = recorded.keysets.get(label) else {
-            drift.findings.push(Finding::NotApplied { label: label.clone(), origin: keyset.origin });
+            drift
+                .findings
+                .push(Finding::NotApplied { label: label.clone(), origin: keyset.origin });
             continue;
         };
         let before = drift.findings.len();
         let Some(there) = live.keysets.get(&known.id) else {
-            drift.findings.push(Finding::Gone { label: label.clone(), id: known.id.clone(), origin: Some(keyset.origin) });
+            drift.findings.push(Finding::Gone {
+                label: label.clone(),
+                id: known.id.clone(),
+                origin: Some(keyset.origin),
+            });
             continue;
         };
         moved(label, known, &there.app_id, Some(keyset.origin), &mut drift);
         for setting in keyset.settings.iter() {
-            let Some(now) = there.observed.get(setting.field).filter(|now| **now != setting.value) else { continue };
+            let Some(now) = there.observed.get(setting.field).filter(|now| **now != setting.value)
+            else {
+                continue;
+            };
             if let Some(ignored) = keyset.ignores(setting.field) {
                 drift.ignored.push(IgnoredDrift {
                     label: label.clone(),
@@ -170,32 +188,47 @@ pub fn drift(desired: &Desired, recorded: &Recorded, live: &Live, push: &PushFil
                 standing(declared, Some(known), Some(there), push.get(&declared.file))
             {
                 let (label, id, push) = (label.clone(), known.id.clone(), declared.push);
-                drift.findings.push(Finding::Push { label, id, push, why, origin: declared.origin });
+                drift.findings.push(Finding::Push {
+                    label,
+                    id,
+                    push,
+                    why,
+                    origin: declared.origin,
+                });
             }
         }
         drift.in_order += usize::from(drift.findings.len() == before);
     }
-    for (label, known) in recorded.keysets.iter().filter(|(label, _)| !desired.keysets.contains_key(label)) {
+    for (label, known) in
+        recorded.keysets.iter().filter(|(label, _)| !desired.keysets.contains_key(label))
+    {
         drift.findings.push(match live.keysets.get(&known.id) {
             Some(_) => Finding::NotDeclared { label: label.clone(), id: known.id.clone() },
             None => Finding::Gone { label: label.clone(), id: known.id.clone(), origin: None },
         });
     }
     if unmanaged {
-        let known: BTreeSet<&KeysetId> = recorded.keysets.values().map(|keyset| &keyset.id).collect();
+        let known: BTreeSet<&KeysetId> =
+            recorded.keysets.values().map(|keyset| &keyset.id).collect();
         let name = FieldId::find("keyset", "name");
         for (id, there) in live.keysets.iter().filter(|(id, _)| !known.contains(id)) {
-            let name = name.and_then(|field| there.observed.get(field)).and_then(|value| match value {
-                Value::Text(text) => Some(text.clone()),
-                Value::Null | Value::Bool(_) | Value::Int(_) => None,
+            let name =
+                name.and_then(|field| there.observed.get(field)).and_then(|value| match value {
+                    Value::Text(text) => Some(text.clone()),
+                    Value::Null | Value::Bool(_) | Value::Int(_) => None,
+                });
+            drift.findings.push(Finding::Unmanaged {
+                id: id.clone(),
+                name,
+                app: there.app_id.clone(),
             });
-            drift.findings.push(Finding::Unmanaged { id: id.clone(), name, app: there.app_id.clone() });
         }
         let referred = desired.apps.values().filter_map(|app| match &app.source {
             AppSource::Existing { id, .. } => Some(id),
             AppSource::Managed { .. } => None,
         });
-        let known: BTreeSet<&AppId> = recorded.apps.values().map(|app| &app.id).chain(referred).collect();
+        let known: BTreeSet<&AppId> =
+            recorded.apps.values().map(|app| &app.id).chain(referred).collect();
         for (id, app) in live.apps.iter().filter(|(id, _)| !known.contains(id)) {
             drift.findings.push(Finding::AppUnmanaged { id: id.clone(), name: app.name.clone() });
         }
@@ -210,14 +243,24 @@ fn apps(desired: &Desired, recorded: &Recorded, live: &Live, drift: &mut Drift) 
         match (&app.source, known) {
             (AppSource::Existing { id, .. }, _) => {
                 if !live.apps.contains_key(id) {
-                    drift.findings.push(Finding::AppGone { label: label.clone(), id: id.clone(), origin: Some(app.origin) });
+                    drift.findings.push(Finding::AppGone {
+                        label: label.clone(),
+                        id: id.clone(),
+                        origin: Some(app.origin),
+                    });
                 }
             }
             (AppSource::Managed { .. }, None) => {
-                drift.findings.push(Finding::AppNotApplied { label: label.clone(), origin: app.origin });
+                drift
+                    .findings
+                    .push(Finding::AppNotApplied { label: label.clone(), origin: app.origin });
             }
             (AppSource::Managed { name, origin }, Some(known)) => match live.apps.get(&known.id) {
-                None => drift.findings.push(Finding::AppGone { label: label.clone(), id: known.id.clone(), origin: Some(app.origin) }),
+                None => drift.findings.push(Finding::AppGone {
+                    label: label.clone(),
+                    id: known.id.clone(),
+                    origin: Some(app.origin),
+                }),
                 Some(there) if there.name != *name => drift.findings.push(Finding::AppName {
                     label: label.clone(),
                     id: known.id.clone(),
@@ -232,7 +275,11 @@ fn apps(desired: &Desired, recorded: &Recorded, live: &Live, drift: &mut Drift) 
         }
         drift.in_order += usize::from(drift.findings.len() == before);
     }
-    for (label, known) in recorded.apps.iter().filter(|(label, known)| known.managed && !desired.apps.contains_key(label)) {
+    for (label, known) in recorded
+        .apps
+        .iter()
+        .filter(|(label, known)| known.managed && !desired.apps.contains_key(label))
+    {
         drift.findings.push(match live.apps.contains_key(&known.id) {
             true => Finding::AppNotDeclared { label: label.clone(), id: known.id.clone() },
             false => Finding::AppGone { label: label.clone(), id: known.id.clone(), origin: None },
@@ -240,10 +287,22 @@ fn apps(desired: &Desired, recorded: &Recorded, live: &Live, drift: &mut Drift) 
     }
 }
 
-fn moved(label: &Label, known: &RecordedKeyset, now: &AppId, origin: Option<Origin>, drift: &mut Drift) {
+fn moved(
+    label: &Label,
+    known: &RecordedKeyset,
+    now: &AppId,
+    origin: Option<Origin>,
+    drift: &mut Drift,
+) {
     if known.app_id != *now {
         let (from, to) = (known.app_id.clone(), now.clone());
-        drift.findings.push(Finding::Moved { label: label.clone(), id: known.id.clone(), from, to, origin });
+        drift.findings.push(Finding::Moved {
+            label: label.clone(),
+            id: known.id.clone(),
+            from,
+            to,
+            origin,
+        });
     }
 }
 
@@ -281,8 +340,13 @@ impl Finding {
             | Finding::AppName { origin, .. }
             | Finding::NotApplied { origin, .. }
             | Finding::AppNotApplied { origin, .. } => Some(*origin),
-            Finding::Gone { origin, .. } | Finding::AppGone { origin, .. } | Finding::Moved { origin, .. } => *origin,
-            Finding::NotDeclared { .. } | Finding::AppNotDeclared { .. } | Finding::Unmanaged { .. } | Finding::AppUnmanaged { .. } => None,
+            Finding::Gone { origin, .. }
+            | Finding::AppGone { origin, .. }
+            | Finding::Moved { origin, .. } => *origin,
+            Finding::NotDeclared { .. }
+            | Finding::AppNotDeclared { .. }
+            | Finding::Unmanaged { .. }
+            | Finding::AppUnmanaged { .. } => None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a plan must not do however right each step looks: doubles, wrong accounts, too much at once, mistyped labels.
+//! What a plan must not do however right each step looks: doubles, wrong accounts, too much at
+//! once, mistyped labels.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,12 +13,19 @@ use super::make::Inputs;
 pub(super) fn unknown_labels(inputs: &Inputs<'_>) -> Vec<Refusal> {
     let declared = &inputs.desired.keysets;
     let recorded = &inputs.recorded.keysets;
-    let known = |text: &str| Label::parse(text).is_ok_and(|label| declared.contains_key(&label) || recorded.contains_key(&label));
-    let asked: BTreeSet<&String> = inputs.policy.targets.iter().flatten().chain(&inputs.policy.recreate).collect();
+    let known = |text: &str| {
+        Label::parse(text)
+            .is_ok_and(|label| declared.contains_key(&label) || recorded.contains_key(&label))
+    };
+    let asked: BTreeSet<&String> =
+        inputs.policy.targets.iter().flatten().chain(&inputs.policy.recreate).collect();
     let mut refusals = Vec::new();
     for text in asked.into_iter().filter(|text| !known(text)) {
         let labels = || declared.keys().chain(recorded.keys());
-        let why = Refused::UnknownLabel { label: text.clone(), nearest: nearest(text, labels()).cloned() };
+        let why = Refused::UnknownLabel {
+            label: text.clone(),
+            nearest: nearest(text, labels()).cloned(),
+        };
         refusals.push(Refusal { label: None, why, origin: None });
     }
     refusals
@@ -25,7 +33,8 @@ pub(super) fn unknown_labels(inputs: &Inputs<'_>) -> Vec<Refusal> {
 
 /// The label that was probably meant.
 fn nearest<'a>(text: &str, labels: impl Iterator<Item = &'a Label>) -> Option<&'a Label> {
-    // Beyond a length it is no typing mistake, and comparing takes time by the product of the lengths.
+    // Beyond a length it is no typing mistake, and comparing takes time by the product of the
+    // lengths.
     const CLOSE: f32 = 0.6;
     let near = |label: &&Label| label.as_str().len().abs_diff(text.len()) <= 4;
     labels
@@ -40,7 +49,8 @@ fn nearest<'a>(text: &str, labels: impl Iterator<Item = &'a Label>) -> Option<&'
         .map(|(_, label)| label)
 }
 
-/// Whether so many are gone that another account is the likelier story: half or more, so one of one is.
+/// Whether so many are gone that another account is the likelier story: half or more, so one of one
+/// is.
 pub(super) fn suspicious(gone: usize, recorded: usize) -> bool {
     gone > 0 && gone * 2 >= recorded
 }
@@ -51,7 +61,11 @@ pub(super) fn limits(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
     let over = |kind: Bounded| {
         let Limit { budget, origin } = inputs.policy.limit(kind)?;
         let (planned, limit) = (planned(plan, kind), budget.of(managed));
-        (planned > limit).then_some(Refusal { label: None, why: Refused::OverLimit { kind, planned, limit, budget }, origin })
+        (planned > limit).then_some(Refusal {
+            label: None,
+            why: Refused::OverLimit { kind, planned, limit, budget },
+            origin,
+        })
     };
     Bounded::ALL.into_iter().filter_map(over).collect()
 }
@@ -63,7 +77,12 @@ pub(super) fn planned(plan: &Plan, kind: Bounded) -> usize {
         Bounded::Create => sum.create,
         // What is uploaded takes the place of what is there.
         Bounded::Update if sum.upload > 0 => {
-            let changes = |action: &&Action| matches!(action, Action::UpdateKeyset { .. } | Action::UploadPush { id: Some(_), .. });
+            let changes = |action: &&Action| {
+                matches!(
+                    action,
+                    Action::UpdateKeyset { .. } | Action::UploadPush { id: Some(_), .. }
+                )
+            };
             plan.actions.iter().filter(changes).map(Action::label).collect::<BTreeSet<_>>().len()
         }
         Bounded::Update => sum.update,
@@ -80,12 +99,17 @@ pub(super) fn frozen(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
         false => {
             let label = action.label();
             let declared = desired.keysets.get(label).map(|keyset| &keyset.app);
-            let app = declared.or_else(|| inputs.recorded.keysets.get(label).map(|keyset| &keyset.app));
+            let app =
+                declared.or_else(|| inputs.recorded.keysets.get(label).map(|keyset| &keyset.app));
             app.map_or(desired.freeze.as_ref(), |app| desired.keyset_freeze(label, app))
         }
     };
-    let found: BTreeMap<Origin, (&Freeze, &Action)> =
-        plan.actions.iter().rev().filter_map(|action| freeze(action).map(|freeze| (freeze.origin, (freeze, action)))).collect();
+    let found: BTreeMap<Origin, (&Freeze, &Action)> = plan
+        .actions
+        .iter()
+        .rev()
+        .filter_map(|action| freeze(action).map(|freeze| (freeze.origin, (freeze, action))))
+        .collect();
     let refusal = |(origin, (freeze, action)): (Origin, (&Freeze, &Action))| Refusal {
         label: (desired.freeze.as_ref() != Some(freeze)).then(|| action.label().clone()),
         why: Refused::Frozen { reason: freeze.reason.clone(), app: action.is_app() },
@@ -94,29 +118,36 @@ pub(super) fn frozen(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
     found.into_iter().map(refusal).collect()
 }
 
-/// Keysets of the account by app and name, without those that a declared label stands for already. Costs a walk over
-/// the account; made only for plans that create.
+/// Keysets of the account by app and name, without those that a declared label stands for already.
+/// Costs a walk over the account; made only for plans that create.
 pub(super) struct Names<'a>(HashMap<(&'a AppId, &'a str), (&'a KeysetId, Option<&'a Label>)>);
 
 impl<'a> Names<'a> {
     pub fn of(inputs: &Inputs<'a>) -> Names<'a> {
         let mut names = HashMap::new();
         let Some(field) = name_field() else { return Names(names) };
-        let left = |(label, _): &(&Label, &RecordedKeyset)| !inputs.desired.keysets.contains_key(*label);
+        let left =
+            |(label, _): &(&Label, &RecordedKeyset)| !inputs.desired.keysets.contains_key(*label);
         match inputs.live {
             Some(live) => {
                 let Recorded { keysets, apps: _ } = inputs.recorded;
-                let claimed: HashSet<&KeysetId> = keysets.iter().filter(|entry| !left(entry)).map(|(_, k)| &k.id).collect();
-                let orphans: HashMap<&KeysetId, &Label> = keysets.iter().filter(left).map(|(label, k)| (&k.id, label)).collect();
+                let claimed: HashSet<&KeysetId> =
+                    keysets.iter().filter(|entry| !left(entry)).map(|(_, k)| &k.id).collect();
+                let orphans: HashMap<&KeysetId, &Label> =
+                    keysets.iter().filter(left).map(|(label, k)| (&k.id, label)).collect();
                 for keyset in live.keysets.values().filter(|k| !claimed.contains(&k.id)) {
                     if let Some(Value::Text(name)) = keyset.observed.get(field) {
-                        names.entry((&keyset.app_id, &**name)).or_insert((&keyset.id, orphans.get(&keyset.id).copied()));
+                        names
+                            .entry((&keyset.app_id, &**name))
+                            .or_insert((&keyset.id, orphans.get(&keyset.id).copied()));
                     }
                 }
             }
             None => {
                 for (label, keyset) in inputs.recorded.keysets.iter().filter(left) {
-                    if let Some(Value::Text(name)) = keyset.applied.get(field).or_else(|| keyset.seen.get(field)) {
+                    if let Some(Value::Text(name)) =
+                        keyset.applied.get(field).or_else(|| keyset.seen.get(field))
+                    {
                         names.entry((&keyset.app_id, &**name)).or_insert((&keyset.id, Some(label)));
                     }
                 }

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::keyset::push::PushFiles;
-use crate::keyset::views::{Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, Rotate, SecretRecord};
+use crate::keyset::views::{
+    Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, Rotate,
+    SecretRecord,
+};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
-use super::action::{Action, Mirroring, Note, OpenCreates, Plan, Policy, Reason, Refusal, Refused, Rotation};
+use super::action::{
+    Action, Mirroring, Note, OpenCreates, Plan, Policy, Reason, Refusal, Refused, Rotation,
+};
 use super::apps::{self, Standing};
 use super::moves::Moved;
 use super::{diff, guard, push, remove};
@@ -27,8 +32,9 @@ pub struct Inputs<'a> {
 
 /// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
 ///
-/// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it, and nothing that is protected or
-/// declared; a keyset or app that is refused has no action beside its refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
+/// *Guarantees*: only declared fields are sent; nothing is deleted unless the policy asks for it,
+/// and nothing that is protected or declared; a keyset or app that is refused has no action beside
+/// its refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
 pub fn make(inputs: &Inputs<'_>) -> Plan {
     let mut plan = unfrozen(inputs);
     plan.refusals.extend(guard::frozen(&plan, inputs));
@@ -38,7 +44,12 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
 fn unfrozen(inputs: &Inputs<'_>) -> Plan {
     let Some(moved) = Moved::of(inputs) else { return of_labels(inputs) };
     let mut plan = of_labels(&moved.inputs(inputs));
-    plan.actions.retain(|action| moved.refusals.iter().all(|refusal| refusal.label.as_ref() != Some(action.label()) || action.is_app()));
+    plan.actions.retain(|action| {
+        moved
+            .refusals
+            .iter()
+            .all(|refusal| refusal.label.as_ref() != Some(action.label()) || action.is_app())
+    });
     plan.actions.extend(moved.actions);
     plan.refusals.extend(moved.refusals);
     plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
@@ -61,7 +72,13 @@ fn of_labels(inputs: &Inputs<'_>) -> Plan {
     });
     let standings = apps::plan(inputs, wanted.as_ref(), &mut plan);
 
-    let mut keysets = Keysets { inputs: *inputs, plan: &mut plan, creates: Vec::new(), gone: Vec::new(), refusals: Vec::new() };
+    let mut keysets = Keysets {
+        inputs: *inputs,
+        plan: &mut plan,
+        creates: Vec::new(),
+        gone: Vec::new(),
+        refusals: Vec::new(),
+    };
     let mut recorded_count = 0;
     let mut gone_labels = Vec::new();
     for (label, keyset) in &inputs.desired.keysets {
@@ -86,11 +103,21 @@ fn of_labels(inputs: &Inputs<'_>) -> Plan {
             }
         }
         match (recorded, seen, open) {
-            (Some(recorded), Some(Seen::There(live)), _) => keysets.existing(label, keyset, recorded, Some(live), standing),
-            (Some(recorded), Some(Seen::NotAsked), None) => keysets.existing(label, keyset, recorded, None, standing),
-            (_, _, Some(since)) => keysets.create(label, keyset, Reason::Unfinished { since: *since }, standing),
-            (Some(recorded), Some(Seen::Gone), None) => keysets.gone.push((label, keyset, &recorded.id, standing)),
-            (None, _, None) | (Some(_), None, None) => keysets.create(label, keyset, Reason::New, standing),
+            (Some(recorded), Some(Seen::There(live)), _) => {
+                keysets.existing(label, keyset, recorded, Some(live), standing)
+            }
+            (Some(recorded), Some(Seen::NotAsked), None) => {
+                keysets.existing(label, keyset, recorded, None, standing)
+            }
+            (_, _, Some(since)) => {
+                keysets.create(label, keyset, Reason::Unfinished { since: *since }, standing)
+            }
+            (Some(recorded), Some(Seen::Gone), None) => {
+                keysets.gone.push((label, keyset, &recorded.id, standing))
+            }
+            (None, _, None) | (Some(_), None, None) => {
+                keysets.create(label, keyset, Reason::New, standing)
+            }
         }
     }
     let vanished = keysets.judge_gone(&gone_labels, recorded_count);
@@ -171,16 +198,33 @@ impl<'a> Keysets<'_, 'a> {
         let refusals = self.refusals.len();
         if moves {
             let why = Refused::AppChanged { from: recorded.app.clone(), to: keyset.app.clone() };
-            self.refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(keyset.app_origin) });
+            self.refusals.push(Refusal {
+                label: Some(label.clone()),
+                why,
+                origin: Some(keyset.app_origin),
+            });
         }
         for (why, origin) in diff.refused {
             self.refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(origin) });
         }
         for (field, recorded, live) in diff.outside {
-            self.plan.notes.push(Note::ChangedOutside { label: label.clone(), field, recorded, live: Some(live) });
+            self.plan.notes.push(Note::ChangedOutside {
+                label: label.clone(),
+                field,
+                recorded,
+                live: Some(live),
+            });
         }
         let uploads = self.plan.actions.len();
-        push::plan(&self.inputs, label, keyset, Some((&recorded.id, recorded)), live, self.plan, &mut self.refusals);
+        push::plan(
+            &self.inputs,
+            label,
+            keyset,
+            Some((&recorded.id, recorded)),
+            live,
+            self.plan,
+            &mut self.refusals,
+        );
         if self.refusals.len() > refusals {
             self.plan.actions.truncate(uploads);
             return;
@@ -220,9 +264,18 @@ impl<'a> Keysets<'_, 'a> {
         }
     }
 
-    /// Copies that are wanted and are not there as they should be. `renewed`: its secret key is about to be another one.
-    fn mirrors(&mut self, label: &Label, keyset: &DesiredKeyset, recorded: Option<&RecordedKeyset>, renewed: bool) {
-        if !renewed && recorded.is_some_and(|recorded| matches!(recorded.secret, SecretRecord::Unknown)) {
+    /// Copies that are wanted and are not there as they should be. `renewed`: its secret key is
+    /// about to be another one.
+    fn mirrors(
+        &mut self,
+        label: &Label,
+        keyset: &DesiredKeyset,
+        recorded: Option<&RecordedKeyset>,
+        renewed: bool,
+    ) {
+        if !renewed
+            && recorded.is_some_and(|recorded| matches!(recorded.secret, SecretRecord::Unknown))
+        {
             // There is nothing to copy until somebody asks for a new one.
             return;
         }
@@ -236,25 +289,43 @@ impl<'a> Keysets<'_, 'a> {
                 Some(_) => Mirroring::Outdated,
                 None => Mirroring::New,
             };
-            self.plan.actions.push(Action::MirrorSecret { label: label.clone(), to: to.clone(), why, origin: keyset.origin });
+            self.plan.actions.push(Action::MirrorSecret {
+                label: label.clone(),
+                to: to.clone(),
+                why,
+                origin: keyset.origin,
+            });
         }
     }
 
     /// A secret that is recorded as missing never left the API's answer, so nobody can hold it.
-    fn rotation(&self, label: &Label, keyset: &DesiredKeyset, recorded: &RecordedKeyset) -> Option<Rotation> {
+    fn rotation(
+        &self,
+        label: &Label,
+        keyset: &DesiredKeyset,
+        recorded: &RecordedKeyset,
+    ) -> Option<Rotation> {
         if self.inputs.open.sealed.contains_key(label) {
             return None;
         }
         match (self.inputs.open.secret_keys.get(label), &recorded.secret) {
             (_, SecretRecord::Missing { why, .. }) => Some(Rotation::Missing { why: why.clone() }),
-            (Some(since), SecretRecord::Stored { .. } | SecretRecord::Unknown) => Some(Rotation::Unfinished { since: *since }),
+            (Some(since), SecretRecord::Stored { .. } | SecretRecord::Unknown) => {
+                Some(Rotation::Unfinished { since: *since })
+            }
             (None, SecretRecord::Stored { .. }) => due(keyset, recorded, self.inputs.now),
             // Somebody may be using one that keyform never had.
             (None, SecretRecord::Unknown) => None,
         }
     }
 
-    fn create(&mut self, label: &'a Label, keyset: &'a DesiredKeyset, reason: Reason, standing: Standing<'a>) {
+    fn create(
+        &mut self,
+        label: &'a Label,
+        keyset: &'a DesiredKeyset,
+        reason: Reason,
+        standing: Standing<'a>,
+    ) {
         let app = match standing {
             Standing::Known(id) => Some(id),
             Standing::Coming => None,
@@ -276,7 +347,11 @@ impl<'a> Keysets<'_, 'a> {
             }
         }
         let gone = || all_gone.iter().map(|label| (*label).clone()).collect();
-        refused.then(|| Refusal { label: None, why: Refused::Vanished { gone: gone(), recorded }, origin: None })
+        refused.then(|| Refusal {
+            label: None,
+            why: Refused::Vanished { gone: gone(), recorded },
+            origin: None,
+        })
     }
 
     fn finish(mut self) {
@@ -287,7 +362,15 @@ impl<'a> Keysets<'_, 'a> {
                     Some(refusal) => self.refusals.push(refusal),
                     None => {
                         let (actions, refusals) = (self.plan.actions.len(), self.refusals.len());
-                        push::plan(&self.inputs, create.label, create.keyset, None, None, self.plan, &mut self.refusals);
+                        push::plan(
+                            &self.inputs,
+                            create.label,
+                            create.keyset,
+                            None,
+                            None,
+                            self.plan,
+                            &mut self.refusals,
+                        );
                         if self.refusals.len() > refusals {
                             self.plan.actions.truncate(actions);
                             continue;
@@ -311,14 +394,19 @@ impl<'a> Keysets<'_, 'a> {
 }
 
 /// Whether its secret key is as old as the TOML lets one become.
-pub(super) fn due(keyset: &DesiredKeyset, recorded: &RecordedKeyset, now: jiff::Timestamp) -> Option<Rotation> {
+pub(super) fn due(
+    keyset: &DesiredKeyset,
+    recorded: &RecordedKeyset,
+    now: jiff::Timestamp,
+) -> Option<Rotation> {
     let Rotate { every, overlap, origin: _ } = keyset.rotate?;
     let since = recorded.secret_since.or(recorded.created_at)?;
     let due = since.checked_add(every).is_ok_and(|at| at <= now);
     due.then_some(Rotation::Due { since, every, overlap })
 }
 
-/// What the state would say of it once the plan is carried out, its type being what is declared then.
+/// What the state would say of it once the plan is carried out, its type being what is declared
+/// then.
 fn recorded_protection(recorded: &RecordedKeyset, keyset: &DesiredKeyset) -> bool {
     match recorded.protect {
         Some(protect) => protect,
@@ -328,20 +416,27 @@ fn recorded_protection(recorded: &RecordedKeyset, keyset: &DesiredKeyset) -> boo
 
 /// Refuses a create whose app has a keyset of the same name already.
 fn doubles(create: &Create<'_>, names: &guard::Names<'_>) -> Option<Refusal> {
-    // A keyset that an unfinished create may have made is no stranger: finding it is what the resume does.
+    // A keyset that an unfinished create may have made is no stranger: finding it is what the
+    // resume does.
     if matches!(create.reason, Reason::Unfinished { .. }) {
         return None;
     }
     let name = create.keyset.settings.get(guard::name_field()?)?;
     let Value::Text(text) = &name.value else { return None };
     let (id, recorded_as) = names.taken(create.app?, text)?;
-    let why = Refused::NameTaken { app: create.keyset.app.clone(), name: text.clone(), id: id.clone(), recorded_as: recorded_as.cloned() };
+    let why = Refused::NameTaken {
+        app: create.keyset.app.clone(),
+        name: text.clone(),
+        id: id.clone(),
+        recorded_as: recorded_as.cloned(),
+    };
     Some(Refusal { label: Some(create.label.clone()), why, origin: Some(name.origin) })
 }
 
 /// What the state and the journal know and the TOML does not.
 fn leftovers(inputs: &Inputs<'_>, plan: &mut Plan) {
-    let left = |label: &Label| !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label);
+    let left =
+        |label: &Label| !inputs.desired.keysets.contains_key(label) && inputs.in_scope(label);
     let OpenCreates { apps: _, keysets, secret_keys, sealed } = inputs.open;
     for (label, since) in keysets.iter().chain(secret_keys).filter(|(label, _)| left(label)) {
         plan.notes.push(Note::Unfinished { label: label.clone(), since: *since });

@@ -14,10 +14,13 @@ mod push;
 mod remove;
 
 pub use action::{
-    Action, Change, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation, Summary, Upload,
+    Action, Change, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal,
+    Refused, Rotation, Summary, Upload,
 };
 pub use check::check;
 pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
 pub use inventory::{AppItem, Inventory, KeysetItem, inventory};
 pub use make::{Inputs, make};
-pub use parity::{Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity, parity};
+pub use parity::{
+    Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity, parity,
+};

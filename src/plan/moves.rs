@@ -1,4 +1,5 @@
-//! Labels that changed in the TOML: `moved` pairs what is recorded under an old one with the new one.
+//! Labels that changed in the TOML: `moved` pairs what is recorded under an old one with the new
+//! one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,18 +31,36 @@ impl Moved {
         for (from, to) in &changes.apps {
             if let (Some(app), Some(declared)) = (recorded.apps.get(*from), desired.apps.get(*to)) {
                 let (label, from) = ((*to).clone(), (*from).clone());
-                actions.push(Action::MoveApp { label, from, id: app.id.clone(), origin: declared.origin });
+                actions.push(Action::MoveApp {
+                    label,
+                    from,
+                    id: app.id.clone(),
+                    origin: declared.origin,
+                });
             }
         }
         for (from, to) in changes.keysets.iter().filter(|(_, to)| inputs.in_scope(to)) {
-            if let (Some(since), Some(declared)) = (open.sealed.get(*from), desired.keysets.get(*to)) {
+            if let (Some(since), Some(declared)) =
+                (open.sealed.get(*from), desired.keysets.get(*to))
+            {
                 let why = Refused::MovedWhileSealed { from: (*from).clone(), since: *since };
-                refusals.push(Refusal { label: Some((*to).clone()), why, origin: Some(declared.origin) });
+                refusals.push(Refusal {
+                    label: Some((*to).clone()),
+                    why,
+                    origin: Some(declared.origin),
+                });
                 continue;
             }
-            if let (Some(keyset), Some(declared)) = (recorded.keysets.get(*from), desired.keysets.get(*to)) {
+            if let (Some(keyset), Some(declared)) =
+                (recorded.keysets.get(*from), desired.keysets.get(*to))
+            {
                 let (label, from) = ((*to).clone(), (*from).clone());
-                actions.push(Action::MoveKeyset { label, from, id: keyset.id.clone(), origin: declared.origin });
+                actions.push(Action::MoveKeyset {
+                    label,
+                    from,
+                    id: keyset.id.clone(),
+                    origin: declared.origin,
+                });
             }
         }
         let open = OpenCreates {
@@ -61,7 +80,11 @@ impl Moved {
 /// What is recorded, under the labels that the TOML gives it.
 pub fn relabelled<'a>(desired: &Desired, recorded: &'a Recorded) -> Cow<'a, Recorded> {
     let changes = Changes::of(desired, recorded, &OpenCreates::default());
-    if changes.is_empty() { Cow::Borrowed(recorded) } else { Cow::Owned(changes.carried_out(recorded)) }
+    if changes.is_empty() {
+        Cow::Borrowed(recorded)
+    } else {
+        Cow::Owned(changes.carried_out(recorded))
+    }
 }
 
 /// New labels by old ones.
@@ -71,30 +94,47 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// A label that nobody declares any more gives what it stands for to the one that names it, if that one stands for nothing yet;
-    /// or for the same already, as a run leaves it that ended between the two records.
+    /// A label that nobody declares any more gives what it stands for to the one that names it, if
+    /// that one stands for nothing yet; or for the same already, as a run leaves it that ended
+    /// between the two records.
     fn of(desired: &'a Desired, recorded: &Recorded, open: &OpenCreates) -> Changes<'a> {
-        let apps = desired.apps.iter().filter(|(_, app)| !app.moved_from.is_empty()).filter_map(|(label, app)| {
-            let there = recorded.apps.get(label).map(|app| &app.id);
-            let known = |from: &&Label| match (recorded.apps.get(from), there) {
-                (Some(old), Some(there)) => old.id == *there,
-                (old, None) => old.is_some() || open.apps.contains_key(from),
-                (None, Some(_)) => false,
-            };
-            app.moved_from.iter().find(|from| known(from) && !desired.apps.contains_key(from)).map(|from| (from, label))
-        });
-        let keysets = desired.keysets.iter().filter(|(_, keyset)| !keyset.moved_from.is_empty()).filter_map(|(label, keyset)| {
-            let begun =
-                |from: &Label| open.keysets.contains_key(from) || open.sealed.contains_key(from) || open.secret_keys.contains_key(from);
-            let there = recorded.keysets.get(label);
-            let known = |from: &&Label| match (recorded.keysets.get(from), there) {
-                // What differs is not decided here: one of the two may be newer.
-                (Some(old), Some(there)) => old.id == there.id && old.secret == there.secret,
-                (old, None) => old.is_some() || begun(from),
-                (None, Some(_)) => false,
-            };
-            keyset.moved_from.iter().find(|from| known(from) && !desired.keysets.contains_key(from)).map(|from| (from, label))
-        });
+        let apps = desired.apps.iter().filter(|(_, app)| !app.moved_from.is_empty()).filter_map(
+            |(label, app)| {
+                let there = recorded.apps.get(label).map(|app| &app.id);
+                let known = |from: &&Label| match (recorded.apps.get(from), there) {
+                    (Some(old), Some(there)) => old.id == *there,
+                    (old, None) => old.is_some() || open.apps.contains_key(from),
+                    (None, Some(_)) => false,
+                };
+                app.moved_from
+                    .iter()
+                    .find(|from| known(from) && !desired.apps.contains_key(from))
+                    .map(|from| (from, label))
+            },
+        );
+        let keysets = desired
+            .keysets
+            .iter()
+            .filter(|(_, keyset)| !keyset.moved_from.is_empty())
+            .filter_map(|(label, keyset)| {
+                let begun = |from: &Label| {
+                    open.keysets.contains_key(from)
+                        || open.sealed.contains_key(from)
+                        || open.secret_keys.contains_key(from)
+                };
+                let there = recorded.keysets.get(label);
+                let known = |from: &&Label| match (recorded.keysets.get(from), there) {
+                    // What differs is not decided here: one of the two may be newer.
+                    (Some(old), Some(there)) => old.id == there.id && old.secret == there.secret,
+                    (old, None) => old.is_some() || begun(from),
+                    (None, Some(_)) => false,
+                };
+                keyset
+                    .moved_from
+                    .iter()
+                    .find(|from| known(from) && !desired.keysets.contains_key(from))
+                    .map(|from| (from, label))
+            });
         Changes { apps: apps.collect(), keysets: keysets.collect() }
     }
 
@@ -113,7 +153,12 @@ impl<'a> Changes<'a> {
     }
 }
 
-fn renamed<T: Clone>(map: &BTreeMap<Label, T>, labels: &BTreeMap<&Label, &Label>) -> BTreeMap<Label, T> {
-    let kept = map.iter().filter(|(label, _)| labels.get(label).is_none_or(|to| !map.contains_key(to)));
-    kept.map(|(label, value)| ((*labels.get(label).unwrap_or(&label)).clone(), value.clone())).collect()
+fn renamed<T: Clone>(
+    map: &BTreeMap<Label, T>,
+    labels: &BTreeMap<&Label, &Label>,
+) -> BTreeMap<Label, T> {
+    let kept =
+        map.iter().filter(|(label, _)| labels.get(label).is_none_or(|to| !map.contains_key(to)));
+    kept.map(|(label, value)| ((*labels.get(label).unwrap_or(&label)).clone(), value.clone()))
+        .collect()
 }

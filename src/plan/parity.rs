@@ -1,6 +1,8 @@
-//! Where two sides that are to be the same are not: what is declared for them, and what the account has.
+//! Where two sides that are to be the same are not: what is declared for them, and what the account
+//! has.
 //!
-//! What makes a keyset itself (its name, app, ids and keys) is never compared, nor what only the server writes.
+//! What makes a keyset itself (its name, app, ids and keys) is never compared, nor what only the
+//! server writes.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +20,8 @@ pub struct Parity {
     pub live: bool,
 }
 
-/// Two sides compared. Pairs by what pairs them, fields in the order of the table; what has no partner last.
+/// Two sides compared. Pairs by what pairs them, fields in the order of the table; what has no
+/// partner last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub between: Between,
@@ -74,10 +77,16 @@ pub enum NotLive {
 }
 
 /// Compares what each rule names. `live`: `None`, declared values only.
-pub fn parity<'r>(rules: impl IntoIterator<Item = &'r ParityRule>, desired: &Desired, recorded: &Recorded, live: Option<&Live>) -> Parity {
+pub fn parity<'r>(
+    rules: impl IntoIterator<Item = &'r ParityRule>,
+    desired: &Desired,
+    recorded: &Recorded,
+    live: Option<&Live>,
+) -> Parity {
     let recorded = &*relabelled(desired, recorded);
     let account = live.map(|live| Account { recorded, live });
-    let comparisons = rules.into_iter().map(|rule| compare(rule, desired, account.as_ref())).collect();
+    let comparisons =
+        rules.into_iter().map(|rule| compare(rule, desired, account.as_ref())).collect();
     Parity { comparisons, live: live.is_some() }
 }
 
@@ -89,22 +98,36 @@ struct Account<'a> {
 
 impl<'a> Account<'a> {
     fn keyset(&self, label: &Label) -> Result<&'a LiveKeyset, NotLive> {
-        let Some(known) = self.recorded.keysets.get(label) else { return Err(NotLive::NotCreated { label: label.clone() }) };
+        let Some(known) = self.recorded.keysets.get(label) else {
+            return Err(NotLive::NotCreated { label: label.clone() });
+        };
         self.live.keysets.get(&known.id).ok_or_else(|| NotLive::Gone { label: label.clone() })
     }
 }
 
 fn compare(rule: &ParityRule, desired: &Desired, account: Option<&Account<'_>>) -> Comparison {
     let pairs = rule.between.pairs(&desired.keysets);
-    let mut comparison =
-        Comparison { between: rule.between.clone(), pairs: Vec::new(), findings: Vec::new(), ignored: Vec::new(), notes: Vec::new() };
+    let mut comparison = Comparison {
+        between: rule.between.clone(),
+        pairs: Vec::new(),
+        findings: Vec::new(),
+        ignored: Vec::new(),
+        notes: Vec::new(),
+    };
     for pair in pairs.both {
         let [Some(a), Some(b)] = pair.map(|label| desired.keysets.get(label)) else { continue };
-        let live = account.and_then(|account| both(pair.map(|label| account.keyset(label)), &mut comparison.notes));
+        let live = account.and_then(|account| {
+            both(pair.map(|label| account.keyset(label)), &mut comparison.notes)
+        });
         let pair = pair.map(Clone::clone);
-        for differs in FieldId::all().filter(compared).filter_map(|field| disparity(&pair, field, [a, b], live)) {
+        for differs in FieldId::all()
+            .filter(compared)
+            .filter_map(|field| disparity(&pair, field, [a, b], live))
+        {
             match rule.ignores(differs.field) {
-                Some(ignored) => comparison.ignored.push(IgnoredDisparity { differs, reason: ignored.reason.clone() }),
+                Some(ignored) => comparison
+                    .ignored
+                    .push(IgnoredDisparity { differs, reason: ignored.reason.clone() }),
                 None => comparison.findings.push(Disparity::Field(differs)),
             }
         }
@@ -113,29 +136,46 @@ fn compare(rule: &ParityRule, desired: &Desired, account: Option<&Account<'_>>) 
     for (side, alone) in [pairs.only_a, pairs.only_b].into_iter().enumerate() {
         for (key, label) in alone {
             let Some(keyset) = desired.keysets.get(label) else { continue };
-            comparison.findings.push(Disparity::OnlyOn { label: label.clone(), side, key: key.into(), origin: keyset.origin });
+            comparison.findings.push(Disparity::OnlyOn {
+                label: label.clone(),
+                side,
+                key: key.into(),
+                origin: keyset.origin,
+            });
         }
     }
     comparison
 }
 
 /// Both keysets of the account, or a note for each that is not there.
-fn both<'a>(found: [Result<&'a LiveKeyset, NotLive>; 2], notes: &mut Vec<NotLive>) -> Option<[&'a LiveKeyset; 2]> {
+fn both<'a>(
+    found: [Result<&'a LiveKeyset, NotLive>; 2],
+    notes: &mut Vec<NotLive>,
+) -> Option<[&'a LiveKeyset; 2]> {
     let [a, b] = found.map(|found| found.map_err(|note| notes.push(note)).ok());
     Some([a?, b?])
 }
 
 /// What can be set, but for the name: that is to differ.
 fn compared(field: &FieldId) -> bool {
-    matches!(field.field().life, Life::Mutable | Life::OnceSet) && Some(*field) != FieldId::find("keyset", "name")
+    matches!(field.field().life, Life::Mutable | Life::OnceSet)
+        && Some(*field) != FieldId::find("keyset", "name")
 }
 
-fn disparity(pair: &[Label; 2], field: FieldId, keysets: [&DesiredKeyset; 2], live: Option<[&LiveKeyset; 2]>) -> Option<FieldDisparity> {
+fn disparity(
+    pair: &[Label; 2],
+    field: FieldId,
+    keysets: [&DesiredKeyset; 2],
+    live: Option<[&LiveKeyset; 2]>,
+) -> Option<FieldDisparity> {
     let settings = keysets.map(|keyset| keyset.settings.get(field));
     let declared = settings.map(|setting| setting.map(|setting| setting.value.clone()));
     let declared = (declared[0] != declared[1]).then_some(declared);
     let live = live.map(|live| live.map(|keyset| keyset.observed.get(field)));
-    let live = live.and_then(|[a, b]| Some([a?, b?])).filter(|[a, b]| a != b).map(|live| live.map(Clone::clone));
+    let live = live
+        .and_then(|[a, b]| Some([a?, b?]))
+        .filter(|[a, b]| a != b)
+        .map(|live| live.map(Clone::clone));
     if declared.is_none() && live.is_none() {
         return None;
     }
@@ -153,7 +193,8 @@ impl Parity {
 impl Comparison {
     /// Pairs in which nothing differs but what may.
     pub fn alike(&self) -> usize {
-        let differing: BTreeSet<&[Label; 2]> = self.findings.iter().filter_map(Disparity::pair).collect();
+        let differing: BTreeSet<&[Label; 2]> =
+            self.findings.iter().filter_map(Disparity::pair).collect();
         self.pairs.iter().filter(|pair| !differing.contains(pair)).count()
     }
 }

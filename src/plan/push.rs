@@ -1,4 +1,5 @@
-//! Whether push credentials have to be uploaded: what was uploaded is compared by its digest, and by what the account shows of it.
+//! Whether push credentials have to be uploaded: what was uploaded is compared by its digest, and
+//! by what the account shows of it.
 
 use crate::keyset::push::{DeclaredPush, Push, PushFile};
 use crate::keyset::views::{DesiredKeyset, LiveKeyset, RecordedKeyset};
@@ -35,7 +36,9 @@ pub(super) fn standing<'a>(
     let why = match last {
         None => Some(Upload::New),
         Some(last) if last.texts != declared.texts => Some(Upload::Changed),
-        Some(_) => live.and_then(|live| changed_outside(declared, live)).map(|(field, live)| Upload::ChangedOutside { field, live }),
+        Some(_) => live
+            .and_then(|live| changed_outside(declared, live))
+            .map(|(field, live)| Upload::ChangedOutside { field, live }),
     };
     match (file, why) {
         (Some(PushFile::Is(sha256)), Some(why)) => Standing::Due { why, sha256 },
@@ -43,13 +46,16 @@ pub(super) fn standing<'a>(
             Standing::Due { why: Upload::Changed, sha256 }
         }
         (Some(PushFile::Is(_)), None) => Standing::InOrder,
-        (Some(PushFile::Unusable(problem)), why) => Standing::NoFile { why: why.unwrap_or(Upload::Changed), problem },
+        (Some(PushFile::Unusable(problem)), why) => {
+            Standing::NoFile { why: why.unwrap_or(Upload::Changed), problem }
+        }
         (Some(PushFile::Absent) | None, Some(why)) => Standing::NoFile { why, problem: ABSENT },
         (Some(PushFile::Absent) | None, None) => Standing::NotCompared,
     }
 }
 
-/// Something that the account shows of it and that was not uploaded. What it does not mention says nothing.
+/// Something that the account shows of it and that was not uploaded. What it does not mention says
+/// nothing.
 fn changed_outside(declared: &DeclaredPush, live: &LiveKeyset) -> Option<(FieldId, Value)> {
     declared.texts.iter().find_map(|(name, text)| {
         let field = declared.push.field(name)?;
@@ -80,10 +86,20 @@ pub(super) fn plan(
         let file = inputs.push.get(&declared.file);
         match standing(declared, known.map(|(_, recorded)| recorded), live, file) {
             Standing::InOrder => {}
-            Standing::NotCompared => plan.notes.push(Note::NotCompared { label: label.clone(), file: declared.file.clone() }),
+            Standing::NotCompared => plan
+                .notes
+                .push(Note::NotCompared { label: label.clone(), file: declared.file.clone() }),
             Standing::NoFile { why: _, problem } => {
-                let why = Refused::NoPushFile { push: declared.push, file: declared.file.clone(), why: problem.into() };
-                refusals.push(Refusal { label: Some(label.clone()), why, origin: Some(declared.origin) });
+                let why = Refused::NoPushFile {
+                    push: declared.push,
+                    file: declared.file.clone(),
+                    why: problem.into(),
+                };
+                refusals.push(Refusal {
+                    label: Some(label.clone()),
+                    why,
+                    origin: Some(declared.origin),
+                });
             }
             Standing::Due { why, sha256 } => plan.actions.push(Action::UploadPush {
                 label: label.clone(),

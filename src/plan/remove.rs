@@ -1,4 +1,5 @@
-//! What the state knows and the TOML does not declare any more: reported, or with `--delete` removed.
+//! What the state knows and the TOML does not declare any more: reported, or with `--delete`
+//! removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,13 @@ use super::make::{Inputs, Seen};
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut Plan) {
     let forgettable = !another_account(inputs);
     // A run that ended between the two records of a new label leaves a keyset with two of them.
-    let declared: BTreeMap<&KeysetId, &Label> =
-        inputs.recorded.keysets.iter().filter(|(label, _)| inputs.desired.keysets.contains_key(*label)).map(|(l, k)| (&k.id, l)).collect();
+    let declared: BTreeMap<&KeysetId, &Label> = inputs
+        .recorded
+        .keysets
+        .iter()
+        .filter(|(label, _)| inputs.desired.keysets.contains_key(*label))
+        .map(|(l, k)| (&k.id, l))
+        .collect();
     let mut deleted: BTreeSet<&KeysetId> = BTreeSet::new();
     for (label, keyset) in &inputs.recorded.keysets {
         if inputs.desired.keysets.contains_key(label) || !inputs.in_scope(label) {
@@ -27,13 +33,23 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut Plan) {
             Verdict::Leave => {
                 let live = inputs.live.map(|live| live.keysets.contains_key(&keyset.id));
                 let declared_as = declared.get(&keyset.id).map(|label| (*label).clone());
-                plan.orphans.push(Orphan { label: label.clone(), id: keyset.id.clone(), live, declared_as });
+                plan.orphans.push(Orphan {
+                    label: label.clone(),
+                    id: keyset.id.clone(),
+                    live,
+                    declared_as,
+                });
             }
-            Verdict::Refuse(why) => plan.refusals.push(Refusal { label: Some(label.clone()), why, origin: None }),
-            Verdict::Forget => plan.actions.push(Action::ForgetKeyset { label: label.clone(), id: keyset.id.clone() }),
+            Verdict::Refuse(why) => {
+                plan.refusals.push(Refusal { label: Some(label.clone()), why, origin: None })
+            }
+            Verdict::Forget => plan
+                .actions
+                .push(Action::ForgetKeyset { label: label.clone(), id: keyset.id.clone() }),
             Verdict::Delete => {
                 deleted.insert(&keyset.id);
-                let (label, id, app, keys) = (label.clone(), keyset.id.clone(), keyset.app.clone(), keyset.keys.clone());
+                let (label, id, app, keys) =
+                    (label.clone(), keyset.id.clone(), keyset.app.clone(), keyset.keys.clone());
                 plan.actions.push(Action::DeleteKeyset { label, id, app, keys });
             }
         }
@@ -50,18 +66,29 @@ enum Verdict {
     Delete,
 }
 
-fn verdict(inputs: &Inputs<'_>, label: &Label, keyset: &RecordedKeyset, forgettable: bool) -> Verdict {
+fn verdict(
+    inputs: &Inputs<'_>,
+    label: &Label,
+    keyset: &RecordedKeyset,
+    forgettable: bool,
+) -> Verdict {
     let open = inputs.open;
-    let begun = open.keysets.contains_key(label) || open.sealed.contains_key(label) || open.secret_keys.contains_key(label);
+    let begun = open.keysets.contains_key(label)
+        || open.sealed.contains_key(label)
+        || open.secret_keys.contains_key(label);
     if !inputs.policy.delete || begun {
         return Verdict::Leave;
     }
     match inputs.keyset_seen(&keyset.id) {
         // An API key that may not see the app shows none of its keysets either.
-        Seen::Gone if forgettable && !matches!(inputs.app_seen(&keyset.app_id), Seen::Gone) => Verdict::Forget,
+        Seen::Gone if forgettable && !matches!(inputs.app_seen(&keyset.app_id), Seen::Gone) => {
+            Verdict::Forget
+        }
         Seen::Gone => Verdict::Leave,
         _ if keyset.is_protected() => Verdict::Refuse(Refused::Protected { id: keyset.id.clone() }),
-        Seen::There(live) if live.keys != keyset.keys => Verdict::Refuse(Refused::OtherKeys { id: keyset.id.clone() }),
+        Seen::There(live) if live.keys != keyset.keys => {
+            Verdict::Refuse(Refused::OtherKeys { id: keyset.id.clone() })
+        }
         Seen::There(_) | Seen::NotAsked => Verdict::Delete,
     }
 }
@@ -69,7 +96,10 @@ fn verdict(inputs: &Inputs<'_>, label: &Label, keyset: &RecordedKeyset, forgetta
 /// Whether so much of the state is gone that nothing may be concluded from it.
 fn another_account(inputs: &Inputs<'_>) -> bool {
     let Recorded { keysets, apps: _ } = inputs.recorded;
-    let gone = keysets.values().filter(|keyset| matches!(inputs.keyset_seen(&keyset.id), Seen::Gone)).count();
+    let gone = keysets
+        .values()
+        .filter(|keyset| matches!(inputs.keyset_seen(&keyset.id), Seen::Gone))
+        .count();
     guard::suspicious(gone, keysets.len())
 }
 
@@ -93,7 +123,10 @@ fn apps(inputs: &Inputs<'_>, deleted: &BTreeSet<&KeysetId>, forgettable: bool, p
     }
     let mut holds: BTreeMap<&AppId, BTreeSet<&KeysetId>> = BTreeMap::new();
     let recorded = inputs.recorded.keysets.values().map(|keyset| (&keyset.app_id, &keyset.id));
-    let live = inputs.live.into_iter().flat_map(|live| live.keysets.values().map(|keyset| (&keyset.app_id, &keyset.id)));
+    let live = inputs
+        .live
+        .into_iter()
+        .flat_map(|live| live.keysets.values().map(|keyset| (&keyset.app_id, &keyset.id)));
     let gone: BTreeSet<&KeysetId> = plan
         .actions
         .iter()
@@ -102,7 +135,9 @@ fn apps(inputs: &Inputs<'_>, deleted: &BTreeSet<&KeysetId>, forgettable: bool, p
             _ => None,
         })
         .collect();
-    for (app, id) in recorded.chain(live).filter(|(_, id)| !deleted.contains(id) && !gone.contains(id)) {
+    for (app, id) in
+        recorded.chain(live).filter(|(_, id)| !deleted.contains(id) && !gone.contains(id))
+    {
         holds.entry(app).or_default().insert(id);
     }
     let mut actions = Vec::new();
@@ -114,9 +149,15 @@ fn apps(inputs: &Inputs<'_>, deleted: &BTreeSet<&KeysetId>, forgettable: bool, p
                 actions.push(Action::ForgetApp { label: label.clone(), id: app.id.clone() });
             }
             Seen::There(_) | Seen::NotAsked if inputs.policy.delete && holds == 0 && !begun => {
-                actions.push(Action::DeleteApp { label: label.clone(), id: app.id.clone(), name: app.name.clone() });
+                actions.push(Action::DeleteApp {
+                    label: label.clone(),
+                    id: app.id.clone(),
+                    name: app.name.clone(),
+                });
             }
-            _ => plan.notes.push(Note::OrphanApp { label: label.clone(), id: app.id.clone(), holds }),
+            _ => {
+                plan.notes.push(Note::OrphanApp { label: label.clone(), id: app.id.clone(), holds })
+            }
         }
     }
     plan.actions.extend(actions);

@@ -14,14 +14,16 @@
 //! commit(ledger, Stored)               journalled and synced; the sealed answer is of no more use
 //! ```
 //!
-//! Posting twice does not compile: `post` consumes the only `Fresh`, and only [`intend`] and [`absent`] make one. A
-//! rotation of a secret key walks the same chain ([`rotate`] in the place of [`post`]). A run that ended half-way is taken up
-//! where the journal stops: [`left_sealed`] or [`left_open`].
+//! Posting twice does not compile: `post` consumes the only `Fresh`, and only [`intend`] and
+//! [`absent`] make one. A rotation of a secret key walks the same chain ([`rotate`] in the place of
+//! [`post`]). A run that ended half-way is taken up where the journal stops: [`left_sealed`] or
+//! [`left_open`].
 
 use std::collections::BTreeMap;
 
 use super::{
-    Api, ApiError, Body, Creation, Entry, Escrow, EscrowError, Held, Intent, Ledger, LedgerError, Owner, SecretName, Sink, SinkError, held,
+    Api, ApiError, Body, Creation, Entry, Escrow, EscrowError, Held, Intent, Ledger, LedgerError,
+    Owner, SecretName, Sink, SinkError, held,
 };
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, BadAnswer};
@@ -144,13 +146,18 @@ pub async fn intend<L: Ledger>(ledger: &L, intent: Intent) -> Result<Fresh, Ledg
     Ok(Fresh(intent))
 }
 
-/// What a start finds in the journal without an answer. Whether it was posted is not known, so no [`Fresh`].
+/// What a start finds in the journal without an answer. Whether it was posted is not known, so no
+/// [`Fresh`].
 pub fn left_open(intent: Intent) -> Unknown {
     Unknown(Box::new(intent))
 }
 
 /// What a start finds in the journal with its answer.
-pub fn left_sealed<E: Escrow>(escrow: &E, intent: Intent, sealed: &str) -> Result<Sealed, (Unknown, EscrowError)> {
+pub fn left_sealed<E: Escrow>(
+    escrow: &E,
+    intent: Intent,
+    sealed: &str,
+) -> Result<Sealed, (Unknown, EscrowError)> {
     match escrow.open(sealed) {
         Ok(raw) => Ok(Sealed { intent, raw, kept: true }),
         Err(error) => Err((Unknown(Box::new(intent)), error)),
@@ -163,15 +170,20 @@ impl Unknown {
     }
 }
 
-/// A complete listing after the settle time shows nothing that could be the intent's: it may be posted again.
-/// Callers: `apply::resolve` only, reviewed by hand.
+/// A complete listing after the settle time shows nothing that could be the intent's: it may be
+/// posted again. Callers: `apply::resolve` only, reviewed by hand.
 pub fn absent(unknown: Unknown) -> Fresh {
     Fresh(*unknown.0)
 }
 
-/// An absent create of an earlier run is begun anew: what is declared, and so what is sent and looked for, may have
-/// changed since. The old intent ends, and `now` takes its place. One that is `now` already stays as it is.
-pub async fn renew<L: Ledger>(ledger: &L, fresh: Fresh, now: &Intent) -> Result<Fresh, LedgerError> {
+/// An absent create of an earlier run is begun anew: what is declared, and so what is sent and
+/// looked for, may have changed since. The old intent ends, and `now` takes its place. One that is
+/// `now` already stays as it is.
+pub async fn renew<L: Ledger>(
+    ledger: &L,
+    fresh: Fresh,
+    now: &Intent,
+) -> Result<Fresh, LedgerError> {
     let Fresh(old) = fresh;
     if old.id == now.id {
         return Ok(Fresh(old));
@@ -187,7 +199,12 @@ impl Fresh {
 }
 
 /// Sends a keyset's create, once.
-pub async fn post<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh, body: &Body) -> Result<Posted, LedgerError> {
+pub async fn post<A: Api, L: Ledger>(
+    api: &A,
+    ledger: &L,
+    fresh: Fresh,
+    body: &Body,
+) -> Result<Posted, LedgerError> {
     let Fresh(intent) = fresh;
     let answer = api.post_keyset(body).await;
     posted(ledger, intent, answer, Point::CreateAnswered).await
@@ -201,18 +218,29 @@ pub enum PostedApp {
 }
 
 /// Sends an app's create, once, and records what came of it.
-pub async fn post_app<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> Result<PostedApp, LedgerError> {
+pub async fn post_app<A: Api, L: Ledger>(
+    api: &A,
+    ledger: &L,
+    fresh: Fresh,
+) -> Result<PostedApp, LedgerError> {
     let Fresh(intent) = fresh;
     let Creation::App { label, name, .. } = &intent.what else {
-        // An intent of the other kind was made by the same crate: a programming error, and nothing was sent.
-        return Err(LedgerError { what: "post_app".into(), why: "the intent is for a keyset".into() });
+        // An intent of the other kind was made by the same crate: a programming error, and nothing
+        // was sent.
+        return Err(LedgerError {
+            what: "post_app".into(),
+            why: "the intent is for a keyset".into(),
+        });
     };
     let answer = api.post_app(name).await;
     protocol::reached(Point::AppAnswered);
     match answer {
         Ok(app) => {
-            let recorded = RecordedApp { id: app.id.clone(), name: app.name.clone(), managed: true };
-            ledger.append(Entry::App { label: label.clone(), app: recorded, intent: Some(intent.id) }).await?;
+            let recorded =
+                RecordedApp { id: app.id.clone(), name: app.name.clone(), managed: true };
+            ledger
+                .append(Entry::App { label: label.clone(), app: recorded, intent: Some(intent.id) })
+                .await?;
             Ok(PostedApp::Made(app))
         }
         Err(error) if error.certainly_not_done() => {
@@ -224,16 +252,28 @@ pub async fn post_app<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> R
 }
 
 /// Asks for a new secret key, once. As [`post`].
-pub async fn rotate<A: Api, L: Ledger>(api: &A, ledger: &L, fresh: Fresh) -> Result<Posted, LedgerError> {
+pub async fn rotate<A: Api, L: Ledger>(
+    api: &A,
+    ledger: &L,
+    fresh: Fresh,
+) -> Result<Posted, LedgerError> {
     let Fresh(intent) = fresh;
     let Creation::SecretKey { id, expires_at, .. } = &intent.what else {
-        return Err(LedgerError { what: "rotate".into(), why: "the intent is for something else".into() });
+        return Err(LedgerError {
+            what: "rotate".into(),
+            why: "the intent is for something else".into(),
+        });
     };
     let answer = api.rotate_secret_key(id, *expires_at).await;
     posted(ledger, intent, answer, Point::RotateAnswered).await
 }
 
-async fn posted<L: Ledger>(ledger: &L, intent: Intent, answer: Result<RawAnswer, ApiError>, point: Point) -> Result<Posted, LedgerError> {
+async fn posted<L: Ledger>(
+    ledger: &L,
+    intent: Intent,
+    answer: Result<RawAnswer, ApiError>,
+    point: Point,
+) -> Result<Posted, LedgerError> {
     protocol::reached(point);
     match answer {
         Ok(raw) => Ok(Posted::Answered(Answered(intent, raw))),
@@ -245,12 +285,14 @@ async fn posted<L: Ledger>(ledger: &L, intent: Intent, answer: Result<RawAnswer,
     }
 }
 
-/// Seals the raw answer into the journal before anybody parses it. A journal that fails does not stop the answer on its way
-/// to the sink: the commit will tell.
+/// Seals the raw answer into the journal before anybody parses it. A journal that fails does not
+/// stop the answer on its way to the sink: the commit will tell.
 pub async fn seal<E: Escrow, L: Ledger>(escrow: &E, ledger: &L, answered: Answered) -> Sealed {
     let Answered(intent, raw) = answered;
     let kept = match escrow.seal(&raw) {
-        Ok(Some(answer)) => ledger.append(Entry::Sealed { intent: intent.id, answer }).await.is_ok(),
+        Ok(Some(answer)) => {
+            ledger.append(Entry::Sealed { intent: intent.id, answer }).await.is_ok()
+        }
         Ok(None) => false,
         Err(error) => {
             tracing::warn!(%error, "an answer is not in escrow");
@@ -276,16 +318,26 @@ pub fn open(sealed: Sealed) -> Result<Opened, (Unknown, BadAnswer)> {
         };
     }
     match wire::created(&raw) {
-        Ok((live, secret)) => Ok(Opened { intent, kept, made: Made::Keyset(live), secret: secret.map_err(|bad| bad.to_string()) }),
+        Ok((live, secret)) => Ok(Opened {
+            intent,
+            kept,
+            made: Made::Keyset(live),
+            secret: secret.map_err(|bad| bad.to_string()),
+        }),
         Err(bad) => Err((Unknown(Box::new(intent)), bad)),
     }
 }
 
-/// Writes the secret to the sink, reads it back and compares. What could not be stored is recorded as missing, with the
-/// reason: the keyset exists and its id must not be lost with its secret.
+/// Writes the secret to the sink, reads it back and compares. What could not be stored is recorded
+/// as missing, with the reason: the keyset exists and its id must not be lost with its secret.
 ///
 /// `keys`: the public keys of the keyset whose secret key was rotated.
-pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option<&PublicKeys>, opened: Opened) -> Stored {
+pub async fn store<S: Sink>(
+    sink: Probed<'_, S>,
+    name: &SecretName,
+    keys: Option<&PublicKeys>,
+    opened: Opened,
+) -> Stored {
     let Opened { intent, kept, made, secret } = opened;
     let owner = match &made {
         Made::Keyset(live) => Some(Owner { id: &live.id, keys: &live.keys }),
@@ -297,10 +349,25 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
             (SecretRecord::Missing { why, current: None, held: None }, false, None)
         }
         Ok(secret) => match put_and_compare(sink.0, name, owner, &secret).await {
-            Ok(()) => (SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() }, false, Some(secret)),
+            Ok(()) => (
+                SecretRecord::Stored {
+                    sink: sink.name().into(),
+                    fingerprint: secret.fingerprint(),
+                },
+                false,
+                Some(secret),
+            ),
             Err(error) => {
                 tracing::warn!(label = %intent.what.label(), %error, "a secret could not be stored");
-                (SecretRecord::Missing { why: error.recorded().into(), current: secret.prefix(), held: None }, kept, None)
+                (
+                    SecretRecord::Missing {
+                        why: error.recorded().into(),
+                        current: secret.prefix(),
+                        held: None,
+                    },
+                    kept,
+                    None,
+                )
             }
         },
     };
@@ -309,8 +376,14 @@ pub async fn store<S: Sink>(sink: Probed<'_, S>, name: &SecretName, keys: Option
 }
 
 /// Writes a secret and proves, as far as the sink can be read here, that it is there.
-pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
-    let failed = |error: std::io::Error| SinkError::Broken { sink: sink.name(), why: error.to_string() };
+pub async fn put_and_compare<S: Sink>(
+    sink: &S,
+    name: &SecretName,
+    owner: Option<Owner<'_>>,
+    secret: &Secret,
+) -> Result<(), SinkError> {
+    let failed =
+        |error: std::io::Error| SinkError::Broken { sink: sink.name(), why: error.to_string() };
     protocol::about_to(Point::SinkPut).map_err(failed)?;
     sink.put(name, owner, secret).await?;
     if !sink.readable() {
@@ -322,16 +395,19 @@ pub async fn put_and_compare<S: Sink>(sink: &S, name: &SecretName, owner: Option
     }
 }
 
-/// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost answer.
+/// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost
+/// answer.
 pub fn found(unknown: Unknown, live: LiveKeyset, current: Option<wire::KeyPrefix>) -> Stored {
     protocol::reached(Point::CreateFound);
     let secret = SecretRecord::Missing { why: LOST.into(), current, held: None };
     Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret, key: None }
 }
 
-/// A keyset whose answer tells of a key that is not its present one any more: whoever made another has that one.
+/// A keyset whose answer tells of a key that is not its present one any more: whoever made another
+/// has that one.
 pub fn outdated(opened: Opened) -> Stored {
-    let why = "the key that the create gave out is not the present one any more: somebody made another";
+    let why =
+        "the key that the create gave out is not the present one any more: somebody made another";
     let secret = SecretRecord::Missing { why: why.into(), current: opened.prefix(), held: None };
     Stored { intent: opened.intent, waits: false, made: opened.made, secret, key: None }
 }
@@ -340,10 +416,20 @@ pub fn outdated(opened: Opened) -> Stored {
 const LOST: &str = "the answer to the create was lost, and the API shows a secret only once";
 
 /// Records an app that turned out to be the intent's own.
-pub async fn found_app<L: Ledger>(ledger: &L, unknown: Unknown, app: LiveApp) -> Result<(), LedgerError> {
+pub async fn found_app<L: Ledger>(
+    ledger: &L,
+    unknown: Unknown,
+    app: LiveApp,
+) -> Result<(), LedgerError> {
     let Unknown(intent) = unknown;
     let recorded = RecordedApp { id: app.id, name: app.name, managed: true };
-    ledger.append(Entry::App { label: intent.what.label().clone(), app: recorded, intent: Some(intent.id) }).await
+    ledger
+        .append(Entry::App {
+            label: intent.what.label().clone(),
+            app: recorded,
+            intent: Some(intent.id),
+        })
+        .await
 }
 
 impl Stored {
@@ -355,12 +441,22 @@ impl Stored {
     }
 }
 
-/// Records the keyset; ends the intent, unless the sealed answer holds the only copy of its secret. `applied`: what was sent.
-pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) -> Result<RecordedKeyset, LedgerError> {
+/// Records the keyset; ends the intent, unless the sealed answer holds the only copy of its secret.
+/// `applied`: what was sent.
+pub async fn commit<L: Ledger>(
+    ledger: &L,
+    stored: Stored,
+    applied: Observed,
+) -> Result<RecordedKeyset, LedgerError> {
     let ends = stored.ends();
     let Stored { intent, made, secret, .. } = stored;
-    let (Creation::Keyset { label, app, app_id, protect, .. }, Made::Keyset(live)) = (intent.what, made) else {
-        return Err(LedgerError { what: "commit".into(), why: "the intent is for something else".into() });
+    let (Creation::Keyset { label, app, app_id, protect, .. }, Made::Keyset(live)) =
+        (intent.what, made)
+    else {
+        return Err(LedgerError {
+            what: "commit".into(),
+            why: "the intent is for something else".into(),
+        });
     };
     let keyset = RecordedKeyset {
         id: live.id,
@@ -383,7 +479,8 @@ pub async fn commit<L: Ledger>(ledger: &L, stored: Stored, applied: Observed) ->
     Ok(keyset)
 }
 
-/// Records the secret key of the keyset that is recorded as `keyset` under `label`: a new one, or the one of a sealed create.
+/// Records the secret key of the keyset that is recorded as `keyset` under `label`: a new one, or
+/// the one of a sealed create.
 pub async fn commit_rotation<L: Ledger>(
     ledger: &L,
     label: &Label,
@@ -402,13 +499,15 @@ pub async fn commit_rotation<L: Ledger>(
 /// What could not be stored took nothing out of the sink.
 fn still_holding(secret: SecretRecord, before: &RecordedKeyset) -> SecretRecord {
     match secret {
-        SecretRecord::Missing { why, current, held: None } => SecretRecord::Missing { why, current, held: before.secret.held().cloned() },
+        SecretRecord::Missing { why, current, held: None } => {
+            SecretRecord::Missing { why, current, held: before.secret.held().cloned() }
+        }
         other => other,
     }
 }
 
-/// A rotation of unknown fate after which the key that may be the current one is in no hand: `why` is recorded, and the next
-/// rotation may end it at once.
+/// A rotation of unknown fate after which the key that may be the current one is in no hand: `why`
+/// is recorded, and the next rotation may end it at once.
 pub async fn lost_rotation<L: Ledger>(
     ledger: &L,
     unknown: Unknown,
@@ -417,10 +516,13 @@ pub async fn lost_rotation<L: Ledger>(
 ) -> Result<RecordedKeyset, LedgerError> {
     let Unknown(intent) = unknown;
     let why = "the answer to the rotation was lost, and the API shows a secret only once";
-    let secret = still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset);
+    let secret =
+        still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset);
     let keyset = RecordedKeyset { secret, ..keyset.clone() };
     let label = intent.what.label().clone();
-    ledger.append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) }).await?;
+    ledger
+        .append(Entry::Keyset { label, keyset: Box::new(keyset.clone()), intent: Some(intent.id) })
+        .await?;
     Ok(keyset)
 }
 
@@ -432,7 +534,13 @@ pub async fn found_secret<L: Ledger>(
     secret: SecretRecord,
 ) -> Result<RecordedKeyset, LedgerError> {
     let keyset = RecordedKeyset { secret, secret_since: None, ..keyset.clone() };
-    ledger.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset.clone()), intent: None }).await?;
+    ledger
+        .append(Entry::Keyset {
+            label: label.clone(),
+            keyset: Box::new(keyset.clone()),
+            intent: None,
+        })
+        .await?;
     Ok(keyset)
 }
 
@@ -444,7 +552,13 @@ pub async fn no_longer<L: Ledger>(
     why: &str,
     current: Option<wire::KeyPrefix>,
 ) -> Result<RecordedKeyset, LedgerError> {
-    found_secret(ledger, label, keyset, still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset)).await
+    found_secret(
+        ledger,
+        label,
+        keyset,
+        still_holding(SecretRecord::Missing { why: why.into(), current, held: None }, keyset),
+    )
+    .await
 }
 
 /// What was begun led to nothing, or what it led to is of no use to anybody.
@@ -466,7 +580,8 @@ pub async fn escrow_key<S: Sink>(
     if let Some(key) = sink.0.get(name).await? {
         return Ok(key);
     }
-    let failed = |error: EscrowError| SinkError::Broken { sink: sink.name(), why: error.to_string() };
+    let failed =
+        |error: EscrowError| SinkError::Broken { sink: sink.name(), why: error.to_string() };
     put_and_compare(sink.0, name, None, &new().map_err(failed)?).await?;
     protocol::reached(Point::EscrowKey);
     // Of two runs that made one at the same time, one is left: its key is the key.

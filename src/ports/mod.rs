@@ -1,4 +1,5 @@
-//! The floor between the verbs and the effects: narrow traits that move plain data, and in `chain` the proofs made around them.
+//! The floor between the verbs and the effects: narrow traits that move plain data, and in `chain`
+//! the proofs made around them.
 
 mod chain;
 
@@ -15,14 +16,19 @@ use crate::audit::Ended;
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset};
 use crate::keyset::wire::{AppPage, BadAnswer, KeyPrefix, KeysetPage, ListedKey};
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, PushContent, RawAnswer, Secret};
+use crate::keyset::{
+    AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys,
+    PushContent, RawAnswer, Secret,
+};
 
-// ---------------------------------------------------------------------------------------------------------- Api
+// -------------------------------------------------------------------------------------------------
+// Api
 
 /// A JSON object to send.
 pub type Body = serde_json::Map<String, serde_json::Value>;
 
-/// The Admin API, one method per call. GET, PATCH and DELETE may be repeated by the adapter; a POST is sent at most once.
+/// The Admin API, one method per call. GET, PATCH and DELETE may be repeated by the adapter; a POST
+/// is sent at most once.
 pub trait Api: Send + Sync {
     /// `GET /v2/apps`; `page` from 1.
     fn apps_page(&self, page: u64) -> impl Future<Output = Result<AppPage, ApiError>> + Send;
@@ -33,20 +39,34 @@ pub trait Api: Send + Sync {
     /// `POST /v2/apps`
     fn post_app(&self, name: &str) -> impl Future<Output = Result<LiveApp, ApiError>> + Send;
     /// `PATCH /v2/apps/{id}`
-    fn patch_app(&self, id: &AppId, name: &str) -> impl Future<Output = Result<LiveApp, ApiError>> + Send;
+    fn patch_app(
+        &self,
+        id: &AppId,
+        name: &str,
+    ) -> impl Future<Output = Result<LiveApp, ApiError>> + Send;
     /// `POST /v2/keysets`
     fn post_keyset(&self, body: &Body) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
     /// `PATCH /v2/keysets/{id}`
-    fn patch_keyset(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<LiveKeyset, ApiError>> + Send;
-    /// `POST /v2/keysets/{id}/secret-keys`. `expires_at`: until when the key of before goes on working; `None`: it ends now.
+    fn patch_keyset(
+        &self,
+        id: &KeysetId,
+        body: &Body,
+    ) -> impl Future<Output = Result<LiveKeyset, ApiError>> + Send;
+    /// `POST /v2/keysets/{id}/secret-keys`. `expires_at`: until when the key of before goes on
+    /// working; `None`: it ends now.
     fn rotate_secret_key(
         &self,
         id: &KeysetId,
         expires_at: Option<jiff::Timestamp>,
     ) -> impl Future<Output = Result<RawAnswer, ApiError>> + Send;
-    /// `GET /v2/keysets/{id}/secret-keys?activeOnly=true`. Of each key no more than its public prefix.
-    fn secret_keys(&self, id: &KeysetId) -> impl Future<Output = Result<Vec<ListedKey>, ApiError>> + Send;
-    /// `PATCH /v2/keysets/{id}/secret-keys/{prefix}`: a key that waits for its end gets another one.
+    /// `GET /v2/keysets/{id}/secret-keys?activeOnly=true`. Of each key no more than its public
+    /// prefix.
+    fn secret_keys(
+        &self,
+        id: &KeysetId,
+    ) -> impl Future<Output = Result<Vec<ListedKey>, ApiError>> + Send;
+    /// `PATCH /v2/keysets/{id}/secret-keys/{prefix}`: a key that waits for its end gets another
+    /// one.
     fn expire_secret_key(
         &self,
         id: &KeysetId,
@@ -54,12 +74,17 @@ pub trait Api: Send + Sync {
         expires_at: jiff::Timestamp,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// `DELETE /v2/keysets/{id}/secret-keys/{prefix}`: a key that waits for its end ends now.
-    fn delete_secret_key(&self, id: &KeysetId, prefix: &KeyPrefix) -> impl Future<Output = Result<(), ApiError>> + Send;
+    fn delete_secret_key(
+        &self,
+        id: &KeysetId,
+        prefix: &KeyPrefix,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// `DELETE /v2/keysets/{id}`
     fn delete_keyset(&self, id: &KeysetId) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// `DELETE /v2/apps/{id}`
     fn delete_app(&self, id: &AppId) -> impl Future<Output = Result<(), ApiError>> + Send;
-    /// How many seconds the server's clock is ahead of ours, as it told with its last answer; `None`: it does not tell.
+    /// How many seconds the server's clock is ahead of ours, as it told with its last answer;
+    /// `None`: it does not tell.
     fn clock_offset(&self) -> Option<i64>;
     /// `POST /v2/keysets/{id}/config/{push}`: replaces what is there, so it may be repeated.
     fn upload_push(
@@ -70,7 +95,11 @@ pub trait Api: Send + Sync {
         content: &PushContent,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// `PATCH /v2/keysets/{id}/config`
-    fn patch_config(&self, id: &KeysetId, body: &Body) -> impl Future<Output = Result<Observed, ApiError>> + Send;
+    fn patch_config(
+        &self,
+        id: &KeysetId,
+        body: &Body,
+    ) -> impl Future<Output = Result<Observed, ApiError>> + Send;
 }
 
 /// A request that did not end well.
@@ -103,12 +132,16 @@ pub enum ApiErrorKind {
 }
 
 impl ApiError {
-    /// Whether a POST that ended like this certainly did nothing. Everything else may have been carried out.
+    /// Whether a POST that ended like this certainly did nothing. Everything else may have been
+    /// carried out.
     pub fn certainly_not_done(&self) -> bool {
         match &self.kind {
             ApiErrorKind::NotSent(_) => true,
-            // 408, 425 and 429 may come from something in front of the service, after it was reached.
-            ApiErrorKind::Status { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
+            // 408, 425 and 429 may come from something in front of the service, after it was
+            // reached.
+            ApiErrorKind::Status { status, .. } => {
+                (400..500).contains(status) && !matches!(status, 408 | 425 | 429)
+            }
             ApiErrorKind::NoAnswer(_)
             | ApiErrorKind::TooLarge { .. }
             | ApiErrorKind::BadAnswer(_)
@@ -123,14 +156,24 @@ impl ApiError {
     pub fn help(&self) -> Option<String> {
         let ApiErrorKind::Status { status, messages, .. } = &self.kind else { return None };
         let help = match status {
-            401 => "the API key is wrong, expired or revoked: make a new one under Service Integrations in the portal",
-            403 if self.method == "POST" && self.path == "/v2/keysets" => {
-                "creating a keyset needs the permissions `keyset:write` and `keyset-secret:read` on the app (documented); \
-                 permissions of a Service Integration cannot be edited: make a new one that has them"
+            401 => {
+                "the API key is wrong, expired or revoked: make a new one under Service \
+                 Integrations in the portal"
             }
-            403 => "the API key lacks a permission; those of a Service Integration cannot be edited: make a new one that has it",
+            403 if self.method == "POST" && self.path == "/v2/keysets" => {
+                "creating a keyset needs the permissions `keyset:write` and `keyset-secret:read` \
+                 on the app (documented); \
+                 permissions of a Service Integration cannot be edited: make a new one that has \
+                 them"
+            }
+            403 => {
+                "the API key lacks a permission; those of a Service Integration cannot be edited: \
+                 make a new one that has it"
+            }
             404 => "it is not in the account that the API key belongs to",
-            400 if messages.is_empty() => "the server gave no reason; `-v` shows the request's path and status",
+            400 if messages.is_empty() => {
+                "the server gave no reason; `-v` shows the request's path and status"
+            }
             _ => return None,
         };
         Some(help.to_owned())
@@ -152,7 +195,9 @@ impl fmt::Display for ApiError {
                     write!(f, ": {}", messages.join("; "))?;
                 }
             }
-            ApiErrorKind::TooLarge { limit } => write!(f, "the answer is longer than {} MiB", limit >> 20)?,
+            ApiErrorKind::TooLarge { limit } => {
+                write!(f, "the answer is longer than {} MiB", limit >> 20)?
+            }
             ApiErrorKind::BadAnswer(bad) => write!(f, "not an answer of the Admin API: {bad}")?,
             ApiErrorKind::Inconsistent(why) => write!(f, "the listing cannot be trusted: {why}")?,
             ApiErrorKind::NotDone(why) => write!(f, "not carried out: {why}")?,
@@ -165,7 +210,8 @@ impl fmt::Display for ApiError {
 }
 impl std::error::Error for ApiError {}
 
-// ------------------------------------------------------------------------------------------------------- Ledger
+// -------------------------------------------------------------------------------------------------
+// Ledger
 
 /// What is about to be created, written down before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +251,8 @@ pub enum Creation {
     SecretKey {
         label: Label,
         id: KeysetId,
-        /// Until when the key of before goes on working; `None`: nobody holds it, or it is to end at once.
+        /// Until when the key of before goes on working; `None`: nobody holds it, or it is to end
+        /// at once.
         expires_at: Option<jiff::Timestamp>,
         /// The key that was recorded when it began; `None`: none was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,7 +274,9 @@ pub struct Open {
 impl Creation {
     pub fn label(&self) -> &Label {
         match self {
-            Creation::App { label, .. } | Creation::Keyset { label, .. } | Creation::SecretKey { label, .. } => label,
+            Creation::App { label, .. }
+            | Creation::Keyset { label, .. }
+            | Creation::SecretKey { label, .. } => label,
         }
     }
 }
@@ -257,7 +306,8 @@ pub enum Entry {
         keyset: Box<RecordedKeyset>,
         intent: Option<uuid::Uuid>,
     },
-    /// Nothing is recorded under the label of an app or keyset any more. What it stood for is left alone.
+    /// Nothing is recorded under the label of an app or keyset any more. What it stood for is left
+    /// alone.
     Forgotten {
         label: Label,
         app: bool,
@@ -285,10 +335,11 @@ pub trait Notes: Send + Sync {
     fn answer(&self, request: u64, outcome: Ended, error: Option<String>);
 }
 
-// ------------------------------------------------------------------------------------------------------- Escrow
+// -------------------------------------------------------------------------------------------------
+// Escrow
 
-/// Seals raw answers to a key that only those hold who may read the secrets. Pure: where the sealed text is kept is the
-/// ledger's.
+/// Seals raw answers to a key that only those hold who may read the secrets. Pure: where the sealed
+/// text is kept is the ledger's.
 pub trait Escrow: Send + Sync {
     /// `None`: there is nobody to seal it to; it lives in memory only.
     fn seal(&self, raw: &RawAnswer) -> Result<Option<Box<str>>, EscrowError>;
@@ -306,9 +357,11 @@ pub enum EscrowError {
     Damaged,
 }
 
-// --------------------------------------------------------------------------------------------------------- Sink
+// -------------------------------------------------------------------------------------------------
+// Sink
 
-/// Which entry of the sink it is. `namespace` keeps a project's sandbox apart from its real account.
+/// Which entry of the sink it is. `namespace` keeps a project's sandbox apart from its real
+/// account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretName {
     pub namespace: Namespace,
@@ -346,13 +399,24 @@ pub trait Sink: Send + Sync {
     /// Whether what was written can be read back here. Known after the probe.
     fn readable(&self) -> bool;
     /// `owner`: of a keyset's secret key.
-    fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> impl Future<Output = Result<(), SinkError>> + Send;
+    fn put(
+        &self,
+        name: &SecretName,
+        owner: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> impl Future<Output = Result<(), SinkError>> + Send;
     /// `None`: there is no such entry.
-    fn get(&self, name: &SecretName) -> impl Future<Output = Result<Option<Secret>, SinkError>> + Send;
+    fn get(
+        &self,
+        name: &SecretName,
+    ) -> impl Future<Output = Result<Option<Secret>, SinkError>> + Send;
     /// Takes the entry away; `false`: there is none.
     fn remove(&self, name: &SecretName) -> impl Future<Output = Result<bool, SinkError>> + Send;
     /// Whether there is such an entry, also where it cannot be read. `None`: nobody can tell.
-    fn has(&self, name: &SecretName) -> impl Future<Output = Result<Option<bool>, SinkError>> + Send {
+    fn has(
+        &self,
+        name: &SecretName,
+    ) -> impl Future<Output = Result<Option<bool>, SinkError>> + Send {
         async move {
             match self.readable() {
                 true => self.get(name).await.map(|found| Some(found.is_some())),
@@ -375,7 +439,10 @@ pub enum Held {
 /// What would be overwritten.
 pub async fn held<S: Sink>(sink: &S, name: &SecretName) -> Result<Held, SinkError> {
     if sink.readable() {
-        return Ok(sink.get(name).await?.map_or(Held::Nothing, |secret| Held::Secret(secret.fingerprint())));
+        return Ok(sink
+            .get(name)
+            .await?
+            .map_or(Held::Nothing, |secret| Held::Secret(secret.fingerprint())));
     }
     Ok(match sink.has(name).await? {
         Some(true) => Held::Unread,
@@ -401,7 +468,8 @@ pub enum SinkError {
     Failed(String),
     #[error("the {sink} sink failed: {why}")]
     Broken { sink: &'static str, why: String },
-    /// `words` are the program's own, and go to people only: never into state or journal, which are committed and read by others.
+    /// `words` are the program's own, and go to people only: never into state or journal, which are
+    /// committed and read by others.
     #[error("the {sink} sink failed: {why}: {words}")]
     Complaint { sink: &'static str, why: String, words: String },
     /// It takes secrets and gives none back, here.
@@ -419,12 +487,17 @@ impl SinkError {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- Mirror
+// -------------------------------------------------------------------------------------------------
+// Mirror
 
 /// Takes copies of secrets that a sink has already. Gives none back.
 pub trait Mirror: Send + Sync {
     /// Puts it there, in the place of one that is there. May be repeated.
-    fn put(&self, to: &MirrorTarget, secret: &Secret) -> impl Future<Output = Result<(), CopyFailed>> + Send;
+    fn put(
+        &self,
+        to: &MirrorTarget,
+        secret: &Secret,
+    ) -> impl Future<Output = Result<(), CopyFailed>> + Send;
 }
 
 /// A copy was not taken. Never tells of the secret.
@@ -434,7 +507,8 @@ pub struct CopyFailed {
     pub help: Option<String>,
 }
 
-// -------------------------------------------------------------------------------------------------------- Clock
+// -------------------------------------------------------------------------------------------------
+// Clock
 
 /// The time, and waiting for it.
 pub trait Clock: Send + Sync {

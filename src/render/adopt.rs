@@ -31,8 +31,9 @@ pub struct Declaration {
     pub notes: Vec<String>,
 }
 
-/// Declares what differs from what the account shows of a keyset that nobody has configured: switches that are on, and values that
-/// are set. What all of several keysets share becomes a profile. The same account gives the same text.
+/// Declares what differs from what the account shows of a keyset that nobody has configured:
+/// switches that are on, and values that are set. What all of several keysets share becomes a
+/// profile. The same account gives the same text.
 pub fn declare(found: &Found<'_>) -> Declaration {
     let mut taken = found.taken.clone();
     let mut out = Declaration::default();
@@ -40,12 +41,17 @@ pub fn declare(found: &Found<'_>) -> Declaration {
     for app in &found.apps {
         let Some(label) = label(&app.name, "app", &mut taken) else { continue };
         // Two apps of one name can be told apart by their ids only.
-        let by = if found.ambiguous.contains(&*app.name) { ("id", app.id.as_str()) } else { ("name", &*app.name) };
+        let by = if found.ambiguous.contains(&*app.name) {
+            ("id", app.id.as_str())
+        } else {
+            ("name", &*app.name)
+        };
         let _ = write!(out.toml, "\n[app.{label}]\n{} = {}\n", by.0, text(by.1));
         out.apps.push((label.clone(), app.id.clone()));
         app_labels.insert(app.id.clone(), label);
     }
-    let settings: Vec<Declared> = found.keysets.iter().map(|keyset| settings(keyset, &mut out.notes)).collect();
+    let settings: Vec<Declared> =
+        found.keysets.iter().map(|keyset| settings(keyset, &mut out.notes)).collect();
     let shared = shared(&settings);
     let profile = if shared.is_empty() { None } else { label("adopted", "profile", &mut taken) };
     if let Some(profile) = &profile {
@@ -53,12 +59,16 @@ pub fn declare(found: &Found<'_>) -> Declaration {
         shared.iter().for_each(|(field, value)| line(&mut out.toml, *field, value));
     }
     for (keyset, settings) in found.keysets.iter().zip(&settings) {
-        let name = match FieldId::find("keyset", "name").and_then(|field| keyset.observed.get(field)) {
-            Some(Value::Text(name)) => name.clone(),
-            _ => keyset.id.as_str().into(),
-        };
+        let name =
+            match FieldId::find("keyset", "name").and_then(|field| keyset.observed.get(field)) {
+                Some(Value::Text(name)) => name.clone(),
+                _ => keyset.id.as_str().into(),
+            };
         let Some(app) = app_labels.get(&keyset.app_id) else {
-            out.notes.push(format!("keyset {}: its app {} is not shown by the account", keyset.id, keyset.app_id));
+            out.notes.push(format!(
+                "keyset {}: its app {} is not shown by the account",
+                keyset.id, keyset.app_id
+            ));
             continue;
         };
         let Some(label) = label(&name, "keyset", &mut taken) else { continue };
@@ -67,7 +77,8 @@ pub fn declare(found: &Found<'_>) -> Declaration {
             let _ = writeln!(out.toml, "profiles = [{}]", text(profile.as_str()));
         }
         for setting in settings.iter() {
-            let is_label = setting.value == Value::Text(label.as_str().into()) && setting.field.field().name == "name";
+            let is_label = setting.value == Value::Text(label.as_str().into())
+                && setting.field.field().name == "name";
             if shared.get(&setting.field) != Some(&setting.value) && !is_label {
                 line(&mut out.toml, setting.field, &setting.value);
             }
@@ -84,15 +95,26 @@ fn settings(keyset: &LiveKeyset, notes: &mut Vec<String>) -> Declared {
     for (field, value) in keyset.observed.iter() {
         let own = field.section().call == Call::Keyset;
         let unset = matches!(value, Value::Null | Value::Bool(false));
-        if field.field().life == Life::ReadOnly || field.field().life == Life::Fixed || (unset && !own) {
+        if field.field().life == Life::ReadOnly
+            || field.field().life == Life::Fixed
+            || (unset && !own)
+        {
             continue;
         }
         if declared.set(field, value.clone(), nowhere).is_err() {
-            notes.push(format!("keyset {}: {field} is {value} in the account, which cannot be declared; it is left alone", keyset.id));
+            notes.push(format!(
+                "keyset {}: {field} is {value} in the account, which cannot be \
+                                declared; it is left alone",
+                keyset.id
+            ));
         }
     }
     // A switch that is on asks for its companions; one without them could not be declared.
-    let on: Vec<FieldId> = declared.iter().filter(|setting| setting.value == Value::Bool(true)).map(|setting| setting.field).collect();
+    let on: Vec<FieldId> = declared
+        .iter()
+        .filter(|setting| setting.value == Value::Bool(true))
+        .map(|setting| setting.field)
+        .collect();
     for switch in on {
         for companion in switch.companions().collect::<Vec<_>>() {
             if declared.get(companion).is_some() {
@@ -100,7 +122,11 @@ fn settings(keyset: &LiveKeyset, notes: &mut Vec<String>) -> Declared {
             }
             let shown = keyset.observed.get(companion).filter(|value| **value != Value::Null);
             if shown.is_none_or(|value| declared.set(companion, value.clone(), nowhere).is_err()) {
-                notes.push(format!("keyset {}: {switch} is on, and {companion} is not shown; {switch} is left alone", keyset.id));
+                notes.push(format!(
+                    "keyset {}: {switch} is on, and {companion} is not shown; \
+                                    {switch} is left alone",
+                    keyset.id
+                ));
                 declared.unset(switch);
             }
         }
@@ -115,9 +141,16 @@ fn shared(all: &[Declared]) -> BTreeMap<FieldId, Value> {
         return BTreeMap::new();
     }
     let is_shared = |field: FieldId, value: &Value| {
-        field.section().call == Call::Config && others.iter().all(|other| other.get(field).is_some_and(|setting| setting.value == *value))
+        field.section().call == Call::Config
+            && others
+                .iter()
+                .all(|other| other.get(field).is_some_and(|setting| setting.value == *value))
     };
-    first.iter().filter(|s| is_shared(s.field, &s.value)).map(|s| (s.field, s.value.clone())).collect()
+    first
+        .iter()
+        .filter(|s| is_shared(s.field, &s.value))
+        .map(|s| (s.field, s.value.clone()))
+        .collect()
 }
 
 fn line(toml: &mut String, field: FieldId, value: &Value) {
@@ -147,7 +180,9 @@ fn label(name: &str, otherwise: &str, taken: &mut BTreeSet<String>) -> Option<La
     let slug = slug.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     // With room for a number behind it.
     let slug = if slug.is_empty() { otherwise } else { &slug[..slug.len().min(LABEL_MAX - 8)] };
-    let free = (1..MOST).map(|n| if n == 1 { slug.to_owned() } else { format!("{slug}-{n}") }).find(|label| !taken.contains(label))?;
+    let free = (1..MOST)
+        .map(|n| if n == 1 { slug.to_owned() } else { format!("{slug}-{n}") })
+        .find(|label| !taken.contains(label))?;
     let label = Label::parse(&free).ok()?;
     taken.insert(free);
     Some(label)

@@ -1,13 +1,15 @@
 //! Markdown that fits a comment, however much there is to say.
 //!
-//! GitHub takes 65,536 characters. Bytes are counted here: however characters are counted, there are never more of them. What does not
-//! fit is counted and said; so whatever matters most is put in first.
+//! GitHub takes 65,536 characters. Bytes are counted here: however characters are counted, there
+//! are never more of them. What does not fit is counted and said; so whatever matters most is put
+//! in first.
 
 use std::fmt::Write as _;
 
 use super::text::markdown;
 
-/// Bytes for what is shown. The rest of the 65,536 is for the last words, and for a line or two of whoever posts it.
+/// Bytes for what is shown. The rest of the 65,536 is for the last words, and for a line or two of
+/// whoever posts it.
 const ROOM: usize = 62_000;
 /// Bytes in which a section says what it left out; they are not taken from [`ROOM`].
 const LAST_WORDS: usize = 160;
@@ -24,18 +26,36 @@ impl Comment {
         Comment { left: ROOM.saturating_sub(text.len()), text }
     }
 
-    /// A table, with a line for each row as far as they fit. A row is its cells, which are safe already.
-    pub fn table(&mut self, title: &str, columns: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) {
+    /// A table, with a line for each row as far as they fit. A row is its cells, which are safe
+    /// already.
+    pub fn table(
+        &mut self,
+        title: &str,
+        columns: &[&str],
+        rows: impl ExactSizeIterator<Item = Vec<String>>,
+    ) {
         let all = rows.len();
         let rule = vec!["---"; columns.len()].join(" | ");
         let head = format!("{}| {} |\n| {rule} |\n", heading(title), columns.join(" | "));
-        self.section(title, &head, "", all, rows.map(|cells| format!("| {} |\n", cells.join(" | "))));
+        self.section(
+            title,
+            &head,
+            "",
+            all,
+            rows.map(|cells| format!("| {} |\n", cells.join(" | "))),
+        );
     }
 
-    /// Preformatted lines, in which nothing is interpreted; `+` and `-` at the start of a line are coloured.
+    /// Preformatted lines, in which nothing is interpreted; `+` and `-` at the start of a line are
+    /// coloured.
     pub fn block(&mut self, title: &str, entries: &[String]) {
         // No line in it can be the end of it.
-        let longest = entries.iter().flat_map(|entry| entry.split(|c| c != '`')).map(str::len).max().unwrap_or(0);
+        let longest = entries
+            .iter()
+            .flat_map(|entry| entry.split(|c| c != '`'))
+            .map(str::len)
+            .max()
+            .unwrap_or(0);
         let fence = "`".repeat(longest.max(2) + 1);
         let head = format!("{}{fence}diff\n", heading(title));
         self.section(title, &head, &format!("{fence}\n"), entries.len(), entries.iter().cloned());
@@ -47,7 +67,14 @@ impl Comment {
         self.section("", "\n", "", all, items.map(|item| format!("- {}\n", markdown(&item))));
     }
 
-    fn section(&mut self, title: &str, head: &str, tail: &str, all: usize, entries: impl Iterator<Item = String>) {
+    fn section(
+        &mut self,
+        title: &str,
+        head: &str,
+        tail: &str,
+        all: usize,
+        entries: impl Iterator<Item = String>,
+    ) {
         let mut shown = 0;
         let around = head.len() + tail.len();
         for entry in entries {
@@ -66,9 +93,14 @@ impl Comment {
             self.text.push_str(tail);
         }
         if shown < all {
-            let of = if shown == 0 && !title.is_empty() { format!("{title}: ") } else { String::new() };
+            let of =
+                if shown == 0 && !title.is_empty() { format!("{title}: ") } else { String::new() };
             let more = if shown == 0 { "" } else { " more" };
-            let _ = writeln!(self.text, "\n*{of}{}{more} not shown: a comment has no room for all of it.*", all - shown);
+            let _ = writeln!(
+                self.text,
+                "\n*{of}{}{more} not shown: a comment has no room for all of it.*",
+                all - shown
+            );
             debug_assert!(of.len() < LAST_WORDS / 2, "sections have short titles");
         }
     }
@@ -91,7 +123,11 @@ mod tests {
         let mut comment = Comment::new("Much.");
         let lines: Vec<String> = (0..9_000).map(|n| format!("+ ü`````` {n}\n")).collect();
         comment.block("First", &lines);
-        comment.table("Second", &["a"], (0..5).map(|n| vec![format!("` {n} `{}", " ".repeat(500))]));
+        comment.table(
+            "Second",
+            &["a"],
+            (0..5).map(|n| vec![format!("` {n} `{}", " ".repeat(500))]),
+        );
         let text = comment.finish();
         assert!(text.len() < ROOM + 2 * LAST_WORDS);
         let shown = text.matches("+ ü").count();

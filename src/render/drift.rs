@@ -1,4 +1,5 @@
-//! Drift for people, for programs, for a pull request or issue, and as annotations of GitHub Actions.
+//! Drift for people, for programs, for a pull request or issue, and as annotations of GitHub
+//! Actions.
 
 use std::fmt::Write as _;
 
@@ -25,16 +26,53 @@ struct Words {
 /// Every tag, with what it stands for.
 pub(super) const KINDS: &[(&str, &str, &str)] = &[
     ("field", "a field differs", "A declared field of a keyset has another value in the account."),
-    ("app_name", "an app's name differs", "The name of an app that keyform manages is another one in the account."),
-    ("gone", "a keyset is gone", "A keyset that keyform made or adopted is not in the account any more."),
-    ("app_gone", "an app is gone", "An app that keyform made or refers to is not in the account any more, or not visible to the API key."),
+    (
+        "app_name",
+        "an app's name differs",
+        "The name of an app that keyform manages is another one in the account.",
+    ),
+    (
+        "gone",
+        "a keyset is gone",
+        "A keyset that keyform made or adopted is not in the account any more.",
+    ),
+    (
+        "app_gone",
+        "an app is gone",
+        "An app that keyform made or refers to is not in the account any more, or not visible to \
+         the API key.",
+    ),
     ("moved", "a keyset is in another app", "A keyset is in another app than the state says."),
-    ("not_applied", "a keyset is not created yet", "The keyset is declared, and no apply has created it."),
-    ("app_not_applied", "an app is not created yet", "The app is declared, and no apply has created it."),
-    ("not_declared", "a keyset is not declared any more", "The keyset exists and is recorded, and no file declares it."),
-    ("app_not_declared", "an app is not declared any more", "The app exists and is recorded, and no file declares it."),
-    ("unmanaged", "a keyset is not managed", "The account has a keyset that keyform does not know."),
-    ("app_unmanaged", "an app is not managed", "The account has an app that keyform does not know."),
+    (
+        "not_applied",
+        "a keyset is not created yet",
+        "The keyset is declared, and no apply has created it.",
+    ),
+    (
+        "app_not_applied",
+        "an app is not created yet",
+        "The app is declared, and no apply has created it.",
+    ),
+    (
+        "not_declared",
+        "a keyset is not declared any more",
+        "The keyset exists and is recorded, and no file declares it.",
+    ),
+    (
+        "app_not_declared",
+        "an app is not declared any more",
+        "The app exists and is recorded, and no file declares it.",
+    ),
+    (
+        "unmanaged",
+        "a keyset is not managed",
+        "The account has a keyset that keyform does not know.",
+    ),
+    (
+        "app_unmanaged",
+        "an app is not managed",
+        "The account has an app that keyform does not know.",
+    ),
 ];
 
 /// One of [`KINDS`].
@@ -57,10 +95,16 @@ fn words(finding: &Finding) -> Words {
     match finding {
         Finding::Field { label, field, who: by, declared, applied, live, .. } => {
             let before = match applied {
-                Some(applied) if applied != declared && applied != live => format!(" (applied: {})", value(applied)),
+                Some(applied) if applied != declared && applied != live => {
+                    format!(" (applied: {})", value(applied))
+                }
                 _ => String::new(),
             };
-            let what = format!("{field}: declared {}, the account has {}{before}", value(declared), value(live));
+            let what = format!(
+                "{field}: declared {}, the account has {}{before}",
+                value(declared),
+                value(live)
+            );
             of("field", format!("keyset {label}"), what, who(*by))
         }
         Finding::Push { label, push, why, .. } => {
@@ -76,32 +120,60 @@ fn words(finding: &Finding) -> Words {
             format!("name: declared {}, the account has {}", quoted(declared), quoted(live)),
             who(*by),
         ),
-        Finding::Gone { label, id, .. } => of("gone", format!("keyset {label}"), format!("gone ({id})"), "deleted in the account"),
-        Finding::AppGone { label, id, .. } => {
-            of("app_gone", format!("app {label}"), format!("gone ({id})"), "deleted in the account, or not visible to this API key")
+        Finding::Gone { label, id, .. } => {
+            of("gone", format!("keyset {label}"), format!("gone ({id})"), "deleted in the account")
         }
-        Finding::Moved { label, from, to, .. } => {
-            of("moved", format!("keyset {label}"), format!("in app {to}, and was in app {from}"), "moved in the account")
-        }
-        Finding::NotApplied { label, .. } => {
-            of("not_applied", format!("keyset {label}"), "not created yet".into(), "declared since the last apply")
-        }
-        Finding::AppNotApplied { label, .. } => {
-            of("app_not_applied", format!("app {label}"), "not created yet".into(), "declared since the last apply")
-        }
-        Finding::NotDeclared { label, id } => {
-            of("not_declared", format!("keyset {label}"), format!("exists ({id}), and is not declared any more"), "taken out of the TOML")
-        }
-        Finding::AppNotDeclared { label, id } => {
-            of("app_not_declared", format!("app {label}"), format!("exists ({id}), and is not declared any more"), "taken out of the TOML")
-        }
+        Finding::AppGone { label, id, .. } => of(
+            "app_gone",
+            format!("app {label}"),
+            format!("gone ({id})"),
+            "deleted in the account, or not visible to this API key",
+        ),
+        Finding::Moved { label, from, to, .. } => of(
+            "moved",
+            format!("keyset {label}"),
+            format!("in app {to}, and was in app {from}"),
+            "moved in the account",
+        ),
+        Finding::NotApplied { label, .. } => of(
+            "not_applied",
+            format!("keyset {label}"),
+            "not created yet".into(),
+            "declared since the last apply",
+        ),
+        Finding::AppNotApplied { label, .. } => of(
+            "app_not_applied",
+            format!("app {label}"),
+            "not created yet".into(),
+            "declared since the last apply",
+        ),
+        Finding::NotDeclared { label, id } => of(
+            "not_declared",
+            format!("keyset {label}"),
+            format!("exists ({id}), and is not declared any more"),
+            "taken out of the TOML",
+        ),
+        Finding::AppNotDeclared { label, id } => of(
+            "app_not_declared",
+            format!("app {label}"),
+            format!("exists ({id}), and is not declared any more"),
+            "taken out of the TOML",
+        ),
         Finding::Unmanaged { id, name, app } => {
             let name = name.as_ref().map_or_else(String::new, |name| format!(" {}", quoted(name)));
-            of("unmanaged", format!("keyset {id}"), format!("not managed:{name} in app {app}"), "made outside keyform")
+            of(
+                "unmanaged",
+                format!("keyset {id}"),
+                format!("not managed:{name} in app {app}"),
+                "made outside keyform",
+            )
         }
-        Finding::AppUnmanaged { id, name } => {
-            of("app_unmanaged", format!("app {id}"), format!("not managed: {}", quoted(name)), "made outside keyform")
-        }
+        Finding::AppUnmanaged { id, name } => of(
+            "app_unmanaged",
+            format!("app {id}"),
+            format!("not managed: {}", quoted(name)),
+            "made outside keyform",
+        ),
     }
 }
 
@@ -149,7 +221,9 @@ pub fn human(drift: &Drift, sources: &Sources) -> String {
             last = about;
         }
         let _ = writeln!(out, "  {WARN}≠{WARN:#} {what}");
-        let at = place(finding, sources).map_or_else(String::new, |at| format!("; {}:{}:{}", terminal(at.path), at.line, at.column));
+        let at = place(finding, sources).map_or_else(String::new, |at| {
+            format!("; {}:{}:{}", terminal(at.path), at.line, at.column)
+        });
         let _ = writeln!(out, "    {DIM}{who}{at}{DIM:#}");
     }
     if !drift.is_empty() {
@@ -165,7 +239,8 @@ pub fn for_markdown(drift: &Drift, sources: &Sources) -> String {
     let mut comment = Comment::new(&summary(drift));
     let rows = drift.findings.iter().map(|finding| {
         let Words { about, what, who, .. } = words(finding);
-        let at = place(finding, sources).map_or_else(String::new, |at| markdown(&format!("{}:{}", at.path, at.line)));
+        let at = place(finding, sources)
+            .map_or_else(String::new, |at| markdown(&format!("{}:{}", at.path, at.line)));
         vec![markdown(&about), markdown(&what), who.to_owned(), at]
     });
     comment.table("", &["what", "difference", "who", "where"], rows);
@@ -176,7 +251,12 @@ pub fn for_markdown(drift: &Drift, sources: &Sources) -> String {
 pub fn for_github(drift: &Drift, sources: &Sources) -> String {
     let findings = drift.findings.iter().map(|finding| {
         let Words { about, what, who, .. } = words(finding);
-        annotation(Level::Warning, place(finding, sources).as_ref(), &format!("drift: {about}"), &[&format!("{what} ({who})")])
+        annotation(
+            Level::Warning,
+            place(finding, sources).as_ref(),
+            &format!("drift: {about}"),
+            &[&format!("{what} ({who})")],
+        )
     });
     bounded(findings) + &annotation(Level::Notice, None, "drift", &[&summary(drift)])
 }

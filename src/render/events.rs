@@ -27,8 +27,13 @@ pub fn begin(project: &str, version: &str) -> Json {
 
 /// Every action and refusal, then the counts.
 pub fn plan(plan: &Plan, sources: &Sources) -> Vec<Json> {
-    let actions = plan.actions.iter().map(|action| json!({ "event": "planned", "action": plan_json::action(action, sources) }));
-    let refusals = plan.refusals.iter().map(|refusal| json!({ "event": "refused", "refusal": plan_json::refusal(refusal, sources) }));
+    let actions = plan
+        .actions
+        .iter()
+        .map(|action| json!({ "event": "planned", "action": plan_json::action(action, sources) }));
+    let refusals = plan.refusals.iter().map(
+        |refusal| json!({ "event": "refused", "refusal": plan_json::refusal(refusal, sources) }),
+    );
     let end = json!({ "event": "plan", "refreshed": plan.refreshed, "summary": plan_json::summary(plan) });
     actions.chain(refusals).chain(std::iter::once(end)).collect()
 }

@@ -18,14 +18,22 @@ pub enum Level {
     Notice,
 }
 
-/// One workflow command; `message`: its lines. Text of others cannot begin another command, property or line.
-pub fn annotation(level: Level, place: Option<&Place<'_>>, title: &str, message: &[&str]) -> String {
+/// One workflow command; `message`: its lines. Text of others cannot begin another command,
+/// property or line.
+pub fn annotation(
+    level: Level,
+    place: Option<&Place<'_>>,
+    title: &str,
+    message: &[&str],
+) -> String {
     let level = match level {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Notice => "notice",
     };
-    let at = place.map_or_else(String::new, |at| format!("file={},line={},col={},", github(at.path, true), at.line, at.column));
+    let at = place.map_or_else(String::new, |at| {
+        format!("file={},line={},col={},", github(at.path, true), at.line, at.column)
+    });
     let message: Vec<String> = message.iter().map(|line| github(line, false)).collect();
     format!("::{level} {at}title={}::{}\n", github(title, true), message.join("%0A"))
 }
@@ -35,7 +43,12 @@ pub fn bounded(annotations: impl ExactSizeIterator<Item = String>) -> String {
     let all = annotations.len();
     let mut out: String = annotations.take(SHOWN).collect();
     if all > SHOWN {
-        out.push_str(&annotation(Level::Notice, None, "keyform", &[&format!("{} not shown", count(all - SHOWN, "more annotation"))]));
+        out.push_str(&annotation(
+            Level::Notice,
+            None,
+            "keyform",
+            &[&format!("{} not shown", count(all - SHOWN, "more annotation"))],
+        ));
     }
     out
 }
@@ -44,15 +57,19 @@ pub fn bounded(annotations: impl ExactSizeIterator<Item = String>) -> String {
 pub fn plan(plan: &Plan, sources: &Sources, summary: &str) -> String {
     let refusals = plan.refusals.iter().map(|refusal| {
         let said = words::refused(&refusal.why);
-        let about = refusal
-            .label
-            .as_ref()
-            .map_or_else(|| "plan".to_owned(), |label| format!("{} {label}", if refusal.why.is_app() { "app" } else { "keyset" }));
+        let about = refusal.label.as_ref().map_or_else(
+            || "plan".to_owned(),
+            |label| format!("{} {label}", if refusal.why.is_app() { "app" } else { "keyset" }),
+        );
         let place = refusal.origin.and_then(|origin| sources.place(origin));
-        let message: Vec<&str> = [said.what.as_str(), &said.why].into_iter().chain(said.instead.iter().map(String::as_str)).collect();
+        let message: Vec<&str> = [said.what.as_str(), &said.why]
+            .into_iter()
+            .chain(said.instead.iter().map(String::as_str))
+            .collect();
         annotation(Level::Error, place.as_ref(), &format!("refused: {about}"), &message)
     });
-    let finals: Vec<String> = plan.actions.iter().flat_map(|action| irreversible(action, sources)).collect();
+    let finals: Vec<String> =
+        plan.actions.iter().flat_map(|action| irreversible(action, sources)).collect();
     let all: Vec<String> = refusals.chain(finals).collect();
     bounded(all.into_iter()) + &annotation(Level::Notice, None, "plan", &[summary])
 }
@@ -62,17 +79,33 @@ fn irreversible(action: &Action, sources: &Sources) -> Vec<String> {
         Action::UpdateKeyset { label, changes, .. } => {
             let finals = changes.iter().filter(|change| change.is_irreversible());
             let told = finals.map(|change| {
-                let message = format!("{} becomes {}, and can never be changed again", change.field, words::value(&change.to));
-                annotation(Level::Warning, sources.place(change.origin).as_ref(), &format!("final: keyset {label}"), &[&message])
+                let message = format!(
+                    "{} becomes {}, and can never be changed again",
+                    change.field,
+                    words::value(&change.to)
+                );
+                annotation(
+                    Level::Warning,
+                    sources.place(change.origin).as_ref(),
+                    &format!("final: keyset {label}"),
+                    &[&message],
+                )
             });
             told.collect()
         }
         Action::DeleteKeyset { label, id, .. } => {
-            let message = format!("keyset {id} is deleted for ever: its keys stop working, and its data is gone");
+            let message = format!(
+                "keyset {id} is deleted for ever: its keys stop working, and its data is gone"
+            );
             vec![annotation(Level::Warning, None, &format!("delete: keyset {label}"), &[&message])]
         }
         Action::DeleteApp { label, id, .. } => {
-            vec![annotation(Level::Warning, None, &format!("delete: app {label}"), &[&format!("app {id} is deleted for ever")])]
+            vec![annotation(
+                Level::Warning,
+                None,
+                &format!("delete: app {label}"),
+                &[&format!("app {id} is deleted for ever")],
+            )]
         }
         Action::CreateApp { .. }
         | Action::RenameApp { .. }
@@ -103,7 +136,8 @@ pub fn problems(problems: &[Problem], sources: &Sources) -> String {
     }))
 }
 
-/// Lines for the file of `GITHUB_OUTPUT`. `mark` must be new and random: whoever wrote a value must not know the line that ends it.
+/// Lines for the file of `GITHUB_OUTPUT`. `mark` must be new and random: whoever wrote a value must
+/// not know the line that ends it.
 pub fn outputs(values: &[(String, String)], mark: &str) -> String {
     let mut out = String::new();
     for (name, value) in values {
@@ -127,7 +161,8 @@ mod tests {
 
     #[test]
     fn many_annotations_are_counted() {
-        let out = bounded((0..52).map(|n| annotation(Level::Warning, None, "t", &[&n.to_string()])));
+        let out =
+            bounded((0..52).map(|n| annotation(Level::Warning, None, "t", &[&n.to_string()])));
         assert_eq!(out.lines().count(), 51);
         assert!(out.ends_with("::notice title=keyform::2 more annotations not shown\n"), "{out}");
     }

@@ -21,8 +21,10 @@ pub fn problems(problems: &[Problem], sources: &Sources) -> Json {
         let Problem { code, severity, title, origin, label, help: _, fix: _ } = problem;
         let place = origin.and_then(|origin| sources.place(origin));
         // A problem of the whole project is shown at its first line: GitLab wants one.
-        let (path, line) = place.map_or((sources.main().unwrap_or(MAIN_FILE), 1), |place| (place.path, place.line));
-        // Not the line: what stands above may change. The same mistake twice in one file is told apart by its number.
+        let (path, line) = place
+            .map_or((sources.main().unwrap_or(MAIN_FILE), 1), |place| (place.path, place.line));
+        // Not the line: what stands above may change. The same mistake twice in one file is told
+        // apart by its number.
         let same: [u8; 32] = Sha256::digest([code, path, title, label].join("\0")).into();
         let nth = seen.entry(same).and_modify(|n| *n += 1).or_insert(0);
         let fingerprint: [u8; 32] = Sha256::digest([&same[..], &nth.to_be_bytes()].concat()).into();

@@ -34,7 +34,8 @@ fn minute(at: Option<jiff::Timestamp>) -> String {
 fn secret(keyset: &RecordedKeyset) -> String {
     match &keyset.secret {
         SecretRecord::Stored { sink, .. } => {
-            let since = keyset.secret_since.map_or_else(String::new, |at| format!(" since {}", day(at)));
+            let since =
+                keyset.secret_since.map_or_else(String::new, |at| format!(" since {}", day(at)));
             format!("{sink}{since}")
         }
         SecretRecord::Missing { .. } => "MISSING".to_owned(),
@@ -51,24 +52,44 @@ fn secret_style(keyset: &RecordedKeyset) -> Style {
 
 fn note(item: &KeysetItem<'_>) -> String {
     let notes = [(item.keyset.is_protected(), "protected"), (!item.declared, "not declared")];
-    notes.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
+    notes
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, word)| word)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn app_note(item: &AppItem<'_>) -> String {
     let notes = [(!item.app.managed, "not managed"), (!item.declared, "not declared")];
-    notes.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
+    notes
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, word)| word)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn summary(inventory: &Inventory<'_>) -> String {
-    let of = |wanted: fn(&SecretRecord) -> bool| inventory.keysets.iter().filter(|item| wanted(&item.keyset.secret)).count();
+    let of = |wanted: fn(&SecretRecord) -> bool| {
+        inventory.keysets.iter().filter(|item| wanted(&item.keyset.secret)).count()
+    };
     let stored = of(|secret| matches!(secret, SecretRecord::Stored { .. }));
     let missing = of(|secret| matches!(secret, SecretRecord::Missing { .. }));
     let unknown = of(|secret| matches!(secret, SecretRecord::Unknown));
-    let undeclared =
-        inventory.keysets.iter().filter(|item| !item.declared).count() + inventory.apps.iter().filter(|item| !item.declared).count();
-    let undeclared = if undeclared > 0 { format!("; {undeclared} not declared any more") } else { String::new() };
-    let (keysets, apps) = (count(inventory.keysets.len(), "keyset"), count(inventory.apps.len(), "app"));
-    format!("{keysets}, {apps}; secrets: {stored} stored, {missing} missing, {unknown} unknown{undeclared}.")
+    let undeclared = inventory.keysets.iter().filter(|item| !item.declared).count()
+        + inventory.apps.iter().filter(|item| !item.declared).count();
+    let undeclared = if undeclared > 0 {
+        format!("; {undeclared} not declared any more")
+    } else {
+        String::new()
+    };
+    let (keysets, apps) =
+        (count(inventory.keysets.len(), "keyset"), count(inventory.apps.len(), "app"));
+    format!(
+        "{keysets}, {apps}; secrets: {stored} stored, {missing} missing, {unknown} \
+         unknown{undeclared}."
+    )
 }
 
 /// A cell, and how it is shown on a terminal.
@@ -90,7 +111,11 @@ fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
     for row in std::iter::once(&head).chain(rows) {
         let used = row.iter().rposition(|(text, _)| !text.is_empty()).map_or(0, |last| last + 1);
         for (column, ((text, style), width)) in row.iter().zip(&widths).take(used).enumerate() {
-            let gap = if column + 1 < used { " ".repeat(width - text.chars().count() + 2) } else { String::new() };
+            let gap = if column + 1 < used {
+                " ".repeat(width - text.chars().count() + 2)
+            } else {
+                String::new()
+            };
             let _ = write!(out, "{style}{text}{style:#}{gap}");
         }
         out.push('\n');
@@ -106,14 +131,25 @@ pub fn human(inventory: &Inventory<'_>) -> String {
     let mut out = String::new();
     if !inventory.keysets.is_empty() {
         let rows: Vec<Vec<Cell>> = inventory.keysets.iter().map(keyset_row).collect();
-        out.push_str(&table(&["KEYSET", "ID", "APP", "TYPE", "SUBSCRIBE KEY", "SECRET", "LAST APPLY", ""], &rows));
+        out.push_str(&table(
+            &["KEYSET", "ID", "APP", "TYPE", "SUBSCRIBE KEY", "SECRET", "LAST APPLY", ""],
+            &rows,
+        ));
         out.push('\n');
     }
     if !inventory.apps.is_empty() {
         let row = |item: &AppItem<'_>| {
-            vec![plain(item.label.as_str()), plain(item.app.id.as_str()), plain(&format!("{:?}", item.app.name)), (app_note(item), DIM)]
+            vec![
+                plain(item.label.as_str()),
+                plain(item.app.id.as_str()),
+                plain(&format!("{:?}", item.app.name)),
+                (app_note(item), DIM),
+            ]
         };
-        out.push_str(&table(&["APP", "ID", "NAME", ""], &inventory.apps.iter().map(row).collect::<Vec<_>>()));
+        out.push_str(&table(
+            &["APP", "ID", "NAME", ""],
+            &inventory.apps.iter().map(row).collect::<Vec<_>>(),
+        ));
         out.push('\n');
     }
     let _ = writeln!(out, "{}", summary(inventory));
@@ -150,7 +186,8 @@ pub fn for_markdown(inventory: &Inventory<'_>) -> String {
         ];
         cells.into_iter().map(cell).chain([minute(keyset.applied_at), note(item)]).collect()
     });
-    let columns = ["keyset", "id", "app", "name", "type", "subscribe key", "secret", "last apply", "note"];
+    let columns =
+        ["keyset", "id", "app", "name", "type", "subscribe key", "secret", "last apply", "note"];
     comment.table("", &columns, keysets);
     let apps = inventory.apps.iter().map(|item| {
         let cells = [item.label.as_str(), item.app.id.as_str(), &item.app.name];

@@ -1,4 +1,5 @@
-//! Drift as JUnit XML: a test case for each declared app and keyset, and one for each that nobody declares.
+//! Drift as JUnit XML: a test case for each declared app and keyset, and one for each that nobody
+//! declares.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,11 @@ use crate::config::Sources;
 use crate::keyset::views::Desired;
 use crate::plan::{Drift, Finding};
 
-pub fn drift(found: &Drift, desired: &Desired, sources: &Sources) -> Result<String, quick_junit::SerializeError> {
+pub fn drift(
+    found: &Drift,
+    desired: &Desired,
+    sources: &Sources,
+) -> Result<String, quick_junit::SerializeError> {
     let mut cases: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
     cases.extend(desired.apps.keys().map(|label| (format!("app {label}"), Vec::new())));
     cases.extend(desired.keysets.keys().map(|label| (format!("keyset {label}"), Vec::new())));
@@ -30,9 +35,17 @@ fn case(about: &str, findings: &[&Finding], desired: &Desired, sources: &Sources
     let mut status = TestCaseStatus::success();
     if let Some(first) = findings.first() {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        let more = if findings.len() > 1 { format!(" (and {} more)", findings.len() - 1) } else { String::new() };
-        status.set_type(drift::tag(first)).set_message(format!("{}{more}", terminal(&drift::sentence(first))));
-        status.set_description(findings.iter().map(|finding| line(finding, sources)).collect::<String>());
+        let more = if findings.len() > 1 {
+            format!(" (and {} more)", findings.len() - 1)
+        } else {
+            String::new()
+        };
+        status
+            .set_type(drift::tag(first))
+            .set_message(format!("{}{more}", terminal(&drift::sentence(first))));
+        status.set_description(
+            findings.iter().map(|finding| line(finding, sources)).collect::<String>(),
+        );
     }
     let mut case = TestCase::new(terminal(about).into_owned(), status);
     case.set_classname(desired.project.as_str());
@@ -45,6 +58,8 @@ fn case(about: &str, findings: &[&Finding], desired: &Desired, sources: &Sources
 
 fn line(finding: &Finding, sources: &Sources) -> String {
     let at = finding.origin().and_then(|origin| sources.place(origin));
-    let at = at.map_or_else(String::new, |at| format!(" ({}:{}:{})", terminal(at.path), at.line, at.column));
+    let at = at.map_or_else(String::new, |at| {
+        format!(" ({}:{}:{})", terminal(at.path), at.line, at.column)
+    });
     format!("{}{at}\n", terminal(&drift::sentence(finding)))
 }

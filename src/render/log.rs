@@ -34,9 +34,14 @@ impl<'a> Runs<'a> {
         let mut shown: Vec<_> = order.iter().filter_map(|run| runs.remove(run)).collect();
         if !labels.is_empty() {
             shown.iter_mut().for_each(|run| only(run, labels, &ids));
-            shown.retain(|run| run.iter().any(|(_, record)| !matches!(record.what, What::Run { .. } | What::Plan { .. })));
+            shown.retain(|run| {
+                run.iter()
+                    .any(|(_, record)| !matches!(record.what, What::Run { .. } | What::Plan { .. }))
+            });
         }
-        let from = last.map_or(0, |last| shown.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX)));
+        let from = last.map_or(0, |last| {
+            shown.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX))
+        });
         Runs(shown.split_off(from))
     }
 
@@ -50,21 +55,28 @@ fn ids<'a>(chain: &'a Chain, labels: &[String]) -> BTreeSet<&'a str> {
     let records = chain.lines.iter().filter_map(|line| line.record.as_ref());
     records
         .filter_map(|record| match &record.what {
-            What::Recorded { label, id, .. } if labels.iter().any(|named| named == label.as_str()) => Some(&**id),
+            What::Recorded { label, id, .. }
+                if labels.iter().any(|named| named == label.as_str()) =>
+            {
+                Some(&**id)
+            }
             _ => None,
         })
         .collect()
 }
 
-/// A create has no id in its request: it is known by its name, which is the label where nothing else is declared.
+/// A create has no id in its request: it is known by its name, which is the label where nothing
+/// else is declared.
 fn only(run: &mut Vec<(&Line, &Record)>, labels: &[String], ids: &BTreeSet<&str>) {
     let named = |label: &str| labels.iter().any(|named| named == label);
     let requests: BTreeSet<u64> = run
         .iter()
         .filter_map(|(_, record)| match &record.what {
             What::Request { request, path, body, .. } => {
-                let name = body.as_ref().and_then(|body| body.get("name")).and_then(|name| name.as_str());
-                (path.split(['/', '?']).any(|part| ids.contains(part)) || name.is_some_and(named)).then_some(*request)
+                let name =
+                    body.as_ref().and_then(|body| body.get("name")).and_then(|name| name.as_str());
+                (path.split(['/', '?']).any(|part| ids.contains(part)) || name.is_some_and(named))
+                    .then_some(*request)
             }
             _ => None,
         })
@@ -82,7 +94,9 @@ pub fn human(chain: &Chain, runs: &Runs) -> String {
         let answers: BTreeMap<u64, (Ended, Option<&str>)> = run
             .iter()
             .filter_map(|(_, record)| match &record.what {
-                What::Answer { request, outcome, error } => Some((*request, (*outcome, error.as_deref()))),
+                What::Answer { request, outcome, error } => {
+                    Some((*request, (*outcome, error.as_deref())))
+                }
                 _ => None,
             })
             .collect();
@@ -103,7 +117,10 @@ pub fn human(chain: &Chain, runs: &Runs) -> String {
     } else if chain.flaws.is_empty() {
         let heads: Vec<String> = chain.heads.iter().map(ToString::to_string).collect();
         let what = count(chain.lines.len(), "record");
-        text.push_str(&format!("{GOOD}✓{GOOD:#} {what}, each follows from the one before. Head: {}\n", heads.join(", ")));
+        text.push_str(&format!(
+            "{GOOD}✓{GOOD:#} {what}, each follows from the one before. Head: {}\n",
+            heads.join(", ")
+        ));
     }
     text
 }
@@ -111,10 +128,22 @@ pub fn human(chain: &Chain, runs: &Runs) -> String {
 fn line(record: &Record, answers: &BTreeMap<u64, (Ended, Option<&str>)>) -> Option<String> {
     Some(match &record.what {
         What::Run { command, origin, .. } => {
-            let commit = origin.commit.as_ref().map(|commit| format!(", commit {}", short(commit))).unwrap_or_default();
-            let endpoint = origin.endpoint.as_ref().map(|endpoint| format!(", {}", terminal(endpoint))).unwrap_or_default();
-            let (actor, host, command) = (terminal(&origin.actor), terminal(&origin.host), terminal(command));
-            format!("{BOLD}{:.0}  {command}{BOLD:#}  {actor} on {host}{commit}{endpoint}", record.at)
+            let commit = origin
+                .commit
+                .as_ref()
+                .map(|commit| format!(", commit {}", short(commit)))
+                .unwrap_or_default();
+            let endpoint = origin
+                .endpoint
+                .as_ref()
+                .map(|endpoint| format!(", {}", terminal(endpoint)))
+                .unwrap_or_default();
+            let (actor, host, command) =
+                (terminal(&origin.actor), terminal(&origin.host), terminal(command));
+            format!(
+                "{BOLD}{:.0}  {command}{BOLD:#}  {actor} on {host}{commit}{endpoint}",
+                record.at
+            )
         }
         What::Plan { hash, consent } => {
             let consent = match &**consent {
@@ -127,11 +156,18 @@ fn line(record: &Record, answers: &BTreeMap<u64, (Ended, Option<&str>)>) -> Opti
             format!("  plan {}, {consent}", short(hash))
         }
         What::Request { request, method, path, body } => {
-            let body = body.as_ref().map(|body| format!(" {}", terminal(&json!(body).to_string()))).unwrap_or_default();
+            let body = body
+                .as_ref()
+                .map(|body| format!(" {}", terminal(&json!(body).to_string())))
+                .unwrap_or_default();
             let ended = match answers.get(request) {
                 Some((Ended::Done, _)) => format!("{GOOD}done{GOOD:#}"),
-                Some((Ended::Refused, error)) => format!("{BAD}not done{BAD:#}: {}", terminal(error.unwrap_or_default())),
-                Some((Ended::Unknown, error)) => format!("{WARN}perhaps done{WARN:#}: {}", terminal(error.unwrap_or_default())),
+                Some((Ended::Refused, error)) => {
+                    format!("{BAD}not done{BAD:#}: {}", terminal(error.unwrap_or_default()))
+                }
+                Some((Ended::Unknown, error)) => {
+                    format!("{WARN}perhaps done{WARN:#}: {}", terminal(error.unwrap_or_default()))
+                }
                 None => format!("{WARN}perhaps done{WARN:#}: the run ended before it was answered"),
             };
             format!("  {} {}{DIM}{body}{DIM:#}  {ended}", terminal(method), terminal(path))
@@ -139,7 +175,9 @@ fn line(record: &Record, answers: &BTreeMap<u64, (Ended, Option<&str>)>) -> Opti
         What::Answer { .. } => return None,
         What::Recorded { kind, label, id, sink, fingerprint } => {
             let secret = match (sink, fingerprint) {
-                (Some(sink), Some(fingerprint)) => format!(", secret in {} ({fingerprint})", terminal(sink)),
+                (Some(sink), Some(fingerprint)) => {
+                    format!(", secret in {} ({fingerprint})", terminal(sink))
+                }
                 _ => String::new(),
             };
             format!("  recorded: {} {label} ({}){secret}", terminal(kind), terminal(id))
@@ -154,15 +192,24 @@ fn short(hash: &str) -> String {
 
 /// What to say of a log that is not as it was written.
 pub fn flaws(chain: &Chain, path: &Path) -> String {
-    let mut text = format!("{BAD}error{BAD:#}{BOLD}: the log {} is not as it was written{BOLD:#}\n", path.display());
+    let mut text = format!(
+        "{BAD}error{BAD:#}{BOLD}: the log {} is not as it was written{BOLD:#}\n",
+        path.display()
+    );
     for flaw in chain.flaws.iter().take(MOST_FLAWS) {
         text.push_str(&format!("  {flaw}\n"));
     }
     if chain.flaws.len() > MOST_FLAWS {
         text.push_str(&format!("  and {} more\n", chain.flaws.len() - MOST_FLAWS));
     }
-    text.push_str(&format!("  help: version control has it as it was, and who changed it: git log -p -- {}\n", path.display()));
-    text.push_str("  help: if two branches were merged by hand, put back every line of both, each side's in its order");
+    text.push_str(&format!(
+        "  help: version control has it as it was, and who changed it: git log -p -- {}\n",
+        path.display()
+    ));
+    text.push_str(
+        "  help: if two branches were merged by hand, put back every line of both, each \
+                   side's in its order",
+    );
     text
 }
 

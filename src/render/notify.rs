@@ -39,14 +39,21 @@ impl Notice<'_> {
 
     /// `{"text": "..."}`: in names and values of others nothing is a link, a mention or a format.
     pub fn slack(&self) -> Json {
-        let mut text = format!("*keyform {}* of {}: {}\n", self.occasion.name(), code(self.project), escaped(&self.summary));
+        let mut text = format!(
+            "*keyform {}* of {}: {}\n",
+            self.occasion.name(),
+            code(self.project),
+            escaped(&self.summary)
+        );
         for entry in self.entries() {
             text.push_str(&format!("• {}\n", code(&entry)));
         }
         if self.left_out() > 0 {
             text.push_str(&format!("and {} more\n", self.left_out()));
         }
-        let commit = self.origin.commit.as_ref().map(|commit| format!(", commit {}", code(&commit.chars().take(12).collect::<String>())));
+        let commit = self.origin.commit.as_ref().map(|commit| {
+            format!(", commit {}", code(&commit.chars().take(12).collect::<String>()))
+        });
         text.push_str(&format!("by {}{}", code(&self.origin.actor), commit.unwrap_or_default()));
         if let Some(run) = self.run.filter(|run| is_link(run)) {
             text.push_str(&format!(" - <{run}|the run>"));
@@ -57,7 +64,11 @@ impl Notice<'_> {
     fn entries(&self) -> impl Iterator<Item = String> + '_ {
         self.entries.iter().take(MOST).map(|entry| {
             let text = terminal(entry);
-            if text.chars().count() <= LONGEST { text.into_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+            if text.chars().count() <= LONGEST {
+                text.into_owned()
+            } else {
+                text.chars().take(LONGEST).chain(['…']).collect()
+            }
         })
     }
 
@@ -77,13 +88,16 @@ fn code(text: &str) -> String {
 }
 
 fn is_link(text: &str) -> bool {
-    text.starts_with("https://") && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '`'))
+    text.starts_with("https://")
+        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '`'))
 }
 
 /// One line, and a line for each finding, of what `drift` prints as JSON.
 pub fn drift(document: &Json) -> (String, Vec<String>) {
     let findings = document["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let entries = findings.iter().map(|finding| format!("{} ({})", text(finding, "message"), text(finding, "who")));
+    let entries = findings
+        .iter()
+        .map(|finding| format!("{} ({})", text(finding, "message"), text(finding, "who")));
     (format!("{}.", count(findings.len(), "difference")), entries.collect())
 }
 

@@ -1,4 +1,5 @@
-//! Parity for people, for programs, for a pull request or issue, and as annotations of GitHub Actions.
+//! Parity for people, for programs, for a pull request or issue, and as annotations of GitHub
+//! Actions.
 
 use std::fmt::Write as _;
 
@@ -31,8 +32,13 @@ fn words(comparison: &Comparison, finding: &Disparity) -> Words {
             let [a, b] = comparison.between.sides();
             let (on, other) = if *side == 0 { (a, b) } else { (b, a) };
             let what = match on {
-                Side::App(_) => format!("only in {on}: keyset {label}; {other} has no keyset with the name {}", quoted(key)),
-                Side::Pattern { .. } | Side::Keyset(_) => format!("only in {on}: keyset {label}; {other} has none for {}", quoted(key)),
+                Side::App(_) => format!(
+                    "only in {on}: keyset {label}; {other} has no keyset with the name {}",
+                    quoted(key)
+                ),
+                Side::Pattern { .. } | Side::Keyset(_) => {
+                    format!("only in {on}: keyset {label}; {other} has none for {}", quoted(key))
+                }
             };
             Words { about: format!("{a} and {b}"), what }
         }
@@ -45,17 +51,25 @@ fn field_words(differs: &FieldDisparity) -> String {
         Some(declared) => format!("{label} declares {}", value(declared)),
         None => format!("{label} does not declare it"),
     };
-    let declared_words = declared.as_ref().map(|[x, y]| format!("{}, {}", declares(a, x), declares(b, y)));
+    let declared_words =
+        declared.as_ref().map(|[x, y]| format!("{}, {}", declares(a, x), declares(b, y)));
     let same = matches!((declared, live), (Some([Some(x), Some(y)]), Some([there_x, there_y])) if x == there_x && y == there_y);
-    let live_words = live.as_ref().filter(|_| !same).map(|[x, y]| format!("in the account {a} has {}, {b} has {}", value(x), value(y)));
+    let live_words = live
+        .as_ref()
+        .filter(|_| !same)
+        .map(|[x, y]| format!("in the account {a} has {}, {b} has {}", value(x), value(y)));
     let parts: Vec<String> = declared_words.into_iter().chain(live_words).collect();
     format!("{field}: {}", parts.join("; "))
 }
 
 fn note(note: &NotLive) -> String {
     match note {
-        NotLive::NotCreated { label } => format!("keyset {label} is not created yet: only what is declared was compared"),
-        NotLive::Gone { label } => format!("keyset {label} is gone in the account: only what is declared was compared"),
+        NotLive::NotCreated { label } => {
+            format!("keyset {label} is not created yet: only what is declared was compared")
+        }
+        NotLive::Gone { label } => {
+            format!("keyset {label} is gone in the account: only what is declared was compared")
+        }
     }
 }
 
@@ -65,14 +79,20 @@ fn places(finding: &Disparity, sources: &Sources) -> Vec<String> {
         Disparity::Field(differs) => differs.origins.into_iter().flatten().collect(),
         Disparity::OnlyOn { origin, .. } => vec![*origin],
     };
-    let mut places: Vec<String> =
-        origins.into_iter().filter_map(|origin| sources.place(origin)).map(|at| format!("{}:{}", at.path, at.line)).collect();
+    let mut places: Vec<String> = origins
+        .into_iter()
+        .filter_map(|origin| sources.place(origin))
+        .map(|at| format!("{}:{}", at.path, at.line))
+        .collect();
     places.dedup();
     places
 }
 
 fn findings(parity: &Parity) -> impl Iterator<Item = (&Comparison, &Disparity)> {
-    parity.comparisons.iter().flat_map(|comparison| comparison.findings.iter().map(move |finding| (comparison, finding)))
+    parity
+        .comparisons
+        .iter()
+        .flat_map(|comparison| comparison.findings.iter().map(move |finding| (comparison, finding)))
 }
 
 fn notes(parity: &Parity) -> impl Iterator<Item = String> {
@@ -81,12 +101,21 @@ fn notes(parity: &Parity) -> impl Iterator<Item = String> {
 
 fn summary(parity: &Parity) -> String {
     let sum = |of: fn(&Comparison) -> usize| parity.comparisons.iter().map(of).sum::<usize>();
-    let (alike, pairs, ignored) = (sum(Comparison::alike), sum(|c| c.pairs.len()), sum(|c| c.ignored.len()));
-    let ignored = if ignored > 0 { format!(", {} ignored", count(ignored, "difference")) } else { String::new() };
+    let (alike, pairs, ignored) =
+        (sum(Comparison::alike), sum(|c| c.pairs.len()), sum(|c| c.ignored.len()));
+    let ignored = if ignored > 0 {
+        format!(", {} ignored", count(ignored, "difference"))
+    } else {
+        String::new()
+    };
     let looked = if parity.live { "" } else { " (only what is declared was compared)" };
     match sum(|c| c.findings.len()) {
         0 => format!("Parity: {} alike{ignored}{looked}.", count(alike, "pair")),
-        n => format!("{}, {alike} of {} alike{ignored}{looked}.", count(n, "difference"), count(pairs, "pair")),
+        n => format!(
+            "{}, {alike} of {} alike{ignored}{looked}.",
+            count(n, "difference"),
+            count(pairs, "pair")
+        ),
     }
 }
 
@@ -123,7 +152,8 @@ pub fn for_markdown(parity: &Parity, sources: &Sources) -> String {
     let findings: Vec<_> = findings(parity).collect();
     let rows = findings.into_iter().map(|(comparison, finding)| {
         let Words { about, what } = words(comparison, finding);
-        let places: Vec<String> = places(finding, sources).iter().map(|place| markdown(place)).collect();
+        let places: Vec<String> =
+            places(finding, sources).iter().map(|place| markdown(place)).collect();
         vec![markdown(&about), markdown(&what), places.join(", ")]
     });
     comment.table("", &["what", "difference", "where"], rows);
@@ -131,7 +161,8 @@ pub fn for_markdown(parity: &Parity, sources: &Sources) -> String {
     comment.finish()
 }
 
-/// Workflow commands: an annotation for each finding, at the first place where a value of it is declared.
+/// Workflow commands: an annotation for each finding, at the first place where a value of it is
+/// declared.
 pub fn for_github(parity: &Parity, sources: &Sources) -> String {
     let findings = findings(parity).map(|(comparison, finding)| {
         let Words { about, what } = words(comparison, finding);
@@ -157,13 +188,18 @@ pub fn for_github(parity: &Parity, sources: &Sources) -> String {
 ///   notes[]        {what: "not_created" | "gone", label, message}: only what is declared was compared
 /// ```
 pub fn json(parity: &Parity, sources: &Sources, exit_code: u8) -> Json {
-    let comparisons: Vec<Json> = parity.comparisons.iter().map(|comparison| one(comparison, sources)).collect();
+    let comparisons: Vec<Json> =
+        parity.comparisons.iter().map(|comparison| one(comparison, sources)).collect();
     json!({ "format_version": 1, "kind": "parity", "exit_code": exit_code, "live": parity.live, "comparisons": comparisons })
 }
 
 fn one(comparison: &Comparison, sources: &Sources) -> Json {
     let sides = comparison.between.sides().each_ref().map(ToString::to_string);
-    let findings: Vec<Json> = comparison.findings.iter().map(|finding| finding_json(comparison, finding, &sides, sources)).collect();
+    let findings: Vec<Json> = comparison
+        .findings
+        .iter()
+        .map(|finding| finding_json(comparison, finding, &sides, sources))
+        .collect();
     let ignored = comparison.ignored.iter().map(|IgnoredDisparity { differs, reason }| {
         let mut json = field_json(differs);
         json["reason"] = json!(reason);
@@ -182,15 +218,27 @@ fn one(comparison: &Comparison, sources: &Sources) -> Json {
     })
 }
 
-fn finding_json(comparison: &Comparison, finding: &Disparity, sides: &[String; 2], sources: &Sources) -> Json {
+fn finding_json(
+    comparison: &Comparison,
+    finding: &Disparity,
+    sides: &[String; 2],
+    sources: &Sources,
+) -> Json {
     let (mut json, what, origins) = match finding {
-        Disparity::Field(differs) => (field_json(differs), "field", differs.origins.into_iter().flatten().collect::<Vec<_>>()),
-        Disparity::OnlyOn { label, side, key, origin } => {
-            (json!({ "label": label, "side": sides.get(*side), "key": key }), "only_on", vec![*origin])
-        }
+        Disparity::Field(differs) => (
+            field_json(differs),
+            "field",
+            differs.origins.into_iter().flatten().collect::<Vec<_>>(),
+        ),
+        Disparity::OnlyOn { label, side, key, origin } => (
+            json!({ "label": label, "side": sides.get(*side), "key": key }),
+            "only_on",
+            vec![*origin],
+        ),
     };
     let places = origins.into_iter().filter_map(|origin| sources.place(origin));
-    let places: Vec<Json> = places.map(|at| json!({ "path": at.path, "line": at.line, "column": at.column })).collect();
+    let places: Vec<Json> =
+        places.map(|at| json!({ "path": at.path, "line": at.line, "column": at.column })).collect();
     let Words { about, what: message } = words(comparison, finding);
     json["what"] = what.into();
     json["message"] = format!("{about}: {message}").into();
@@ -199,7 +247,10 @@ fn finding_json(comparison: &Comparison, finding: &Disparity, sides: &[String; 2
 }
 
 fn field_json(differs: &FieldDisparity) -> Json {
-    let declared = differs.declared.as_ref().map(|sides| sides.each_ref().map(|value| value.as_ref().map(to_json)));
+    let declared = differs
+        .declared
+        .as_ref()
+        .map(|sides| sides.each_ref().map(|value| value.as_ref().map(to_json)));
     let live = differs.live.as_ref().map(|sides| sides.each_ref().map(to_json));
     json!({ "pair": differs.pair, "field": differs.field.to_string(), "declared": declared, "live": live })
 }

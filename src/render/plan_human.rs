@@ -31,8 +31,9 @@ const UPDATE: Style = AnsiColor::Yellow.on_default();
 const FINAL: Style = AnsiColor::Magenta.on_default();
 const REFUSE: Style = AnsiColor::Red.on_default().bold();
 
-/// The whole text, ending with a newline, styled for a terminal; print it through `anstream`, which takes the styles out
-/// where they are not wanted. `sources`: the files that the plan's origins point into.
+/// The whole text, ending with a newline, styled for a terminal; print it through `anstream`, which
+/// takes the styles out where they are not wanted. `sources`: the files that the plan's origins
+/// point into.
 pub fn plan(plan: &Plan, sources: &Sources, options: Options) -> String {
     let mut out = String::new();
     for Group { title, entries, urgency: _ } in groups(plan, sources, options) {
@@ -67,13 +68,25 @@ pub(super) fn groups(plan: &Plan, sources: &Sources, options: Options) -> Vec<Gr
     for each in &plan.actions {
         actions.entry(Part::of(each)).or_default().push(action(each, compact));
     }
-    let mut groups: Vec<Group> =
-        actions.into_iter().map(|(part, entries)| Group { title: part.title(), entries, urgency: part.urgency() }).collect();
-    let orphan = |o: &crate::plan::Orphan| format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o));
+    let mut groups: Vec<Group> = actions
+        .into_iter()
+        .map(|(part, entries)| Group { title: part.title(), entries, urgency: part.urgency() })
+        .collect();
+    let orphan = |o: &crate::plan::Orphan| {
+        format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o))
+    };
     for (title, urgency, entries) in [
-        ("Refused", REFUSALS, plan.refusals.iter().map(|r| refusal(r, sources)).collect::<Vec<_>>()),
+        (
+            "Refused",
+            REFUSALS,
+            plan.refusals.iter().map(|r| refusal(r, sources)).collect::<Vec<_>>(),
+        ),
         ("No longer declared", ORDINARY, plan.orphans.iter().map(orphan).collect()),
-        ("Notes", ORDINARY, plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)).collect()),
+        (
+            "Notes",
+            ORDINARY,
+            plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)).collect(),
+        ),
     ] {
         if !entries.is_empty() {
             groups.push(Group { title, entries, urgency });
@@ -100,16 +113,19 @@ impl Part {
     fn of(action: &Action) -> Part {
         match action {
             Action::MoveApp { .. } | Action::MoveKeyset { .. } => Part::Moves,
-            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => Part::Apps,
+            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => {
+                Part::Apps
+            }
             Action::CreateKeyset { .. } => Part::Creates,
             Action::UpdateKeyset { .. } => Part::Updates,
             Action::UploadPush { .. } => Part::Uploads,
             Action::RotateSecret { .. } => Part::Rotations,
             Action::MirrorSecret { .. } => Part::Copies,
             Action::ProtectKeyset { .. } => Part::Protection,
-            Action::DeleteKeyset { .. } | Action::DeleteApp { .. } | Action::ForgetKeyset { .. } | Action::ForgetApp { .. } => {
-                Part::Removals
-            }
+            Action::DeleteKeyset { .. }
+            | Action::DeleteApp { .. }
+            | Action::ForgetKeyset { .. }
+            | Action::ForgetApp { .. } => Part::Removals,
         }
     }
     fn title(self) -> &'static str {
@@ -150,16 +166,27 @@ fn action(action: &Action, compact: bool) -> String {
         }
         Action::RenameApp { label, id, from, to, origin: _ } => {
             let values = change_of_text(&quoted(from), &quoted(to));
-            format!("{UPDATE}~{UPDATE:#} app {label} ({id})\n    {UPDATE}~{UPDATE:#} name: {values}\n")
+            format!(
+                "{UPDATE}~{UPDATE:#} app {label} ({id})\n    {UPDATE}~{UPDATE:#} name: {values}\n"
+            )
         }
         Action::AdoptApp { label, id, name, origin: _ } => {
-            let name = if **name == *id.as_str() { String::new() } else { format!(" {}", quoted(name)) };
-            format!("{CREATE}+{CREATE:#} app {label}:{name} ({id}) exists and becomes known to the state; nothing is sent\n")
+            let name =
+                if **name == *id.as_str() { String::new() } else { format!(" {}", quoted(name)) };
+            format!(
+                "{CREATE}+{CREATE:#} app {label}:{name} ({id}) exists and becomes known to the \
+                 state; nothing is sent\n"
+            )
         }
         Action::CreateKeyset { label, app, settings, reason, protect: _, origin: _ } => {
             let head = format!("{CREATE}+{CREATE:#} keyset {label} in app {app}");
             if compact {
-                format!("{head}: {}{}{}\n", count(settings.len(), "setting"), finals(settings), because(reason))
+                format!(
+                    "{head}: {}{}{}\n",
+                    count(settings.len(), "setting"),
+                    finals(settings),
+                    because(reason)
+                )
             } else {
                 create(&format!("{head}{}\n", because(reason)), settings)
             }
@@ -169,22 +196,47 @@ fn action(action: &Action, compact: bool) -> String {
             changes.iter().for_each(|change| out.push_str(&field(change)));
             out
         }
-        Action::UploadPush { label, id, app, push, file, texts, sha256, why, switch_off, origin: _ } => {
+        Action::UploadPush {
+            label,
+            id,
+            app,
+            push,
+            file,
+            texts,
+            sha256,
+            why,
+            switch_off,
+            origin: _,
+        } => {
             let id = id.as_ref().map_or_else(String::new, |id| format!(" ({id})"));
-            let mut out = format!("{UPDATE}^{UPDATE:#} {push} of keyset {label} in app {app}{id}: {}\n", words::upload(why));
-            let _ =
-                writeln!(out, "    {UPDATE}^{UPDATE:#} file: {} {DIM}(sha256 {}...){DIM:#}", quoted(file), &sha256[..16.min(sha256.len())]);
+            let mut out = format!(
+                "{UPDATE}^{UPDATE:#} {push} of keyset {label} in app {app}{id}: {}\n",
+                words::upload(why)
+            );
+            let _ = writeln!(
+                out,
+                "    {UPDATE}^{UPDATE:#} file: {} {DIM}(sha256 {}...){DIM:#}",
+                quoted(file),
+                &sha256[..16.min(sha256.len())]
+            );
             for (name, text) in texts.iter().filter(|(_, text)| !file.ends_with(&***text)) {
                 let _ = writeln!(out, "    {UPDATE}^{UPDATE:#} {name}: {}", quoted(text));
             }
             if let Some(switch) = Push::switch() {
-                let then = if *switch_off { "turned on by the upload, and off again afterwards" } else { "turned on by the upload" };
+                let then = if *switch_off {
+                    "turned on by the upload, and off again afterwards"
+                } else {
+                    "turned on by the upload"
+                };
                 let _ = writeln!(out, "      {DIM}{switch}: {then}{DIM:#}");
             }
             out
         }
         Action::RotateSecret { label, id, app, why, origin: _ } => {
-            format!("{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n", words::rotation(why))
+            format!(
+                "{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n",
+                words::rotation(why)
+            )
         }
         Action::MoveApp { label, from, id, origin: _ } => {
             format!("{UPDATE}>{UPDATE:#} app {from} becomes {label} ({id}); nothing is sent\n")
@@ -193,19 +245,40 @@ fn action(action: &Action, compact: bool) -> String {
             format!("{UPDATE}>{UPDATE:#} keyset {from} becomes {label} ({id}); nothing is sent\n")
         }
         Action::ProtectKeyset { label, id, protect, origin: _ } => {
-            let how = if *protect { "never to be deleted" } else { "may be deleted once it is not declared any more" };
+            let how = if *protect {
+                "never to be deleted"
+            } else {
+                "may be deleted once it is not declared any more"
+            };
             format!("{UPDATE}~{UPDATE:#} keyset {label} ({id}): {how}; nothing is sent\n")
         }
         Action::DeleteKeyset { label, id, app, keys } => {
-            let mut out = format!("{REFUSE}-{REFUSE:#} keyset {label} in app {app} ({id}): {REFUSE}for ever{REFUSE:#}\n");
-            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} publishKey: {}", terminal(&keys.publish_key));
-            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} subscribeKey: {}", terminal(&keys.subscribe_key));
+            let mut out = format!(
+                "{REFUSE}-{REFUSE:#} keyset {label} in app {app} ({id}): {REFUSE}for \
+                 ever{REFUSE:#}\n"
+            );
+            let _ = writeln!(
+                out,
+                "    {REFUSE}-{REFUSE:#} publishKey: {}",
+                terminal(&keys.publish_key)
+            );
+            let _ = writeln!(
+                out,
+                "    {REFUSE}-{REFUSE:#} subscribeKey: {}",
+                terminal(&keys.subscribe_key)
+            );
             let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} its secret key, and its data");
             out
         }
-        Action::DeleteApp { label, id, name } => format!("{REFUSE}-{REFUSE:#} app {label}: {} ({id})\n", quoted(name)),
-        Action::ForgetKeyset { label, id } => format!("{DIM}-{DIM:#} keyset {label} ({id}): gone at the server; its record goes too\n"),
-        Action::ForgetApp { label, id } => format!("{DIM}-{DIM:#} app {label} ({id}): gone at the server; its record goes too\n"),
+        Action::DeleteApp { label, id, name } => {
+            format!("{REFUSE}-{REFUSE:#} app {label}: {} ({id})\n", quoted(name))
+        }
+        Action::ForgetKeyset { label, id } => format!(
+            "{DIM}-{DIM:#} keyset {label} ({id}): gone at the server; its record goes too\n"
+        ),
+        Action::ForgetApp { label, id } => {
+            format!("{DIM}-{DIM:#} app {label} ({id}): gone at the server; its record goes too\n")
+        }
         Action::MirrorSecret { label, to, why, origin: _ } => {
             format!(
                 "{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n",
@@ -223,29 +296,60 @@ fn because(reason: &crate::plan::Reason) -> String {
 fn create(head: &str, settings: &[Change]) -> String {
     let mut out = head.to_owned();
     for setting in settings {
-        let last = if setting.is_irreversible() { format!(" {FINAL}(final: cannot be changed later){FINAL:#}") } else { String::new() };
-        let _ = writeln!(out, "    {CREATE}+{CREATE:#} {}: {}{last}", setting.field, with_unit(setting, &value(&setting.to)));
+        let last = if setting.is_irreversible() {
+            format!(" {FINAL}(final: cannot be changed later){FINAL:#}")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            out,
+            "    {CREATE}+{CREATE:#} {}: {}{last}",
+            setting.field,
+            with_unit(setting, &value(&setting.to))
+        );
     }
-    let _ = writeln!(out, "    {CREATE}+{CREATE:#} id, publishKey, subscribeKey: {DIM}(known after apply){DIM:#}");
-    let _ = writeln!(out, "    {CREATE}+{CREATE:#} secret key: {DIM}(known after apply; goes into the secret sink, never shown){DIM:#}");
+    let _ = writeln!(
+        out,
+        "    {CREATE}+{CREATE:#} id, publishKey, subscribeKey: {DIM}(known after apply){DIM:#}"
+    );
+    let _ = writeln!(
+        out,
+        "    {CREATE}+{CREATE:#} secret key: {DIM}(known after apply; goes into the secret sink, \
+         never shown){DIM:#}"
+    );
     out
 }
 
 /// Once-set values are shown however short the plan is: they are what a reviewer must not miss.
 fn finals(settings: &[Change]) -> String {
-    let finals: Vec<String> = settings.iter().filter(|s| s.is_irreversible()).map(|s| format!("{} {}", s.field, value(&s.to))).collect();
-    if finals.is_empty() { String::new() } else { format!("; {FINAL}final: {}{FINAL:#}", finals.join(", ")) }
+    let finals: Vec<String> = settings
+        .iter()
+        .filter(|s| s.is_irreversible())
+        .map(|s| format!("{} {}", s.field, value(&s.to)))
+        .collect();
+    if finals.is_empty() {
+        String::new()
+    } else {
+        format!("; {FINAL}final: {}{FINAL:#}", finals.join(", "))
+    }
 }
 
 /// One field of an update.
 fn field(change: &Change) -> String {
     if change.companion {
-        return format!("      {DIM}{}: {} (sent along){DIM:#}\n", change.field, with_unit(change, &value(&change.to)));
+        return format!(
+            "      {DIM}{}: {} (sent along){DIM:#}\n",
+            change.field,
+            with_unit(change, &value(&change.to))
+        );
     }
     let from = change.from.as_ref().map_or("(not known)".into(), value);
     let values = with_unit(change, &change_of_text(&from, &value(&change.to)));
     if change.is_irreversible() {
-        format!("    {FINAL}!{FINAL:#} {}: {values} {FINAL}(final: cannot be changed later){FINAL:#}\n", change.field)
+        format!(
+            "    {FINAL}!{FINAL:#} {}: {values} {FINAL}(final: cannot be changed later){FINAL:#}\n",
+            change.field
+        )
     } else {
         format!("    {UPDATE}~{UPDATE:#} {}: {values}\n", change.field)
     }
@@ -258,7 +362,9 @@ fn with_unit(change: &Change, values: &str) -> String {
     if let Some(unit) = field.unit {
         let _ = write!(text, " {unit}");
     }
-    let shown = |value: &Value| field.note.is_some_and(|note| note.split(' ').next() == Some(&value.to_string()));
+    let shown = |value: &Value| {
+        field.note.is_some_and(|note| note.split(' ').next() == Some(&value.to_string()))
+    };
     if let Some(note) = field.note
         && (shown(&change.to) || change.from.as_ref().is_some_and(shown))
     {
@@ -291,13 +397,21 @@ fn refusal(refusal: &Refusal, sources: &Sources) -> String {
     let Refusal { label, why, origin } = refusal;
     let words = words::refused(why);
     let who = |label: &Label| format!("{} {label}: ", if why.is_app() { "app" } else { "keyset" });
-    let mut out = format!("{REFUSE}!{REFUSE:#} {}{}\n", label.as_ref().map_or(String::new(), who), words.what);
+    let mut out = format!(
+        "{REFUSE}!{REFUSE:#} {}{}\n",
+        label.as_ref().map_or(String::new(), who),
+        words.what
+    );
     if let Some(place) = origin.and_then(|origin| sources.place(origin)) {
         let _ = writeln!(out, "    at {}:{}:{}", terminal(place.path), place.line, place.column);
     }
     let _ = writeln!(out, "    {DIM}why:{DIM:#} {}", words.why);
     for (n, instead) in words.instead.iter().enumerate() {
-        let _ = if n == 0 { writeln!(out, "    {DIM}do:{DIM:#}  {instead}") } else { writeln!(out, "         {instead}") };
+        let _ = if n == 0 {
+            writeln!(out, "    {DIM}do:{DIM:#}  {instead}")
+        } else {
+            writeln!(out, "         {instead}")
+        };
     }
     out
 }
@@ -305,8 +419,11 @@ fn refusal(refusal: &Refusal, sources: &Sources) -> String {
 fn summary(plan: &Plan) -> String {
     let sum = plan.summary();
     let mut parts = Vec::new();
-    let created: Vec<String> =
-        [(sum.create_apps, "app"), (sum.create, "keyset")].into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
+    let created: Vec<String> = [(sum.create_apps, "app"), (sum.create, "keyset")]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, noun)| count(n, noun))
+        .collect();
     if !created.is_empty() {
         parts.push(format!("{} to create", created.join(" and ")));
     }
@@ -317,9 +434,16 @@ fn summary(plan: &Plan) -> String {
         parts.push(format!("{} to note in the state", count(sum.adopt_apps, "app")));
     }
     if sum.update > 0 {
-        let noun =
-            if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 { sum.update.to_string() } else { count(sum.update, "keyset") };
-        let last = if sum.irreversible > 0 { format!(" ({} irreversible)", sum.irreversible) } else { String::new() };
+        let noun = if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 {
+            sum.update.to_string()
+        } else {
+            count(sum.update, "keyset")
+        };
+        let last = if sum.irreversible > 0 {
+            format!(" ({} irreversible)", sum.irreversible)
+        } else {
+            String::new()
+        };
         parts.push(format!("{noun} to update{last}"));
     }
     if sum.upload > 0 {
@@ -329,7 +453,10 @@ fn summary(plan: &Plan) -> String {
         parts.push(format!("{} to replace", count(sum.rotate, "secret key")));
     }
     if sum.mirror > 0 {
-        parts.push(format!("{} to send", if sum.mirror == 1 { "1 copy".to_owned() } else { format!("{} copies", sum.mirror) }));
+        parts.push(format!(
+            "{} to send",
+            if sum.mirror == 1 { "1 copy".to_owned() } else { format!("{} copies", sum.mirror) }
+        ));
     }
     if sum.moved > 0 {
         parts.push(format!("{} to move", count(sum.moved, "label")));

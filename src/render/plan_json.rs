@@ -4,11 +4,14 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
-use crate::plan::{Action, Change, Mirroring, Note, Plan, Reason, Refusal, Refused, Rotation, Summary, Upload};
+use crate::plan::{
+    Action, Change, Mirroring, Note, Plan, Reason, Refusal, Refused, Rotation, Summary, Upload,
+};
 
 use super::plan_words as words;
 
-/// Raised when something that was there changes its meaning or goes; new members alone do not raise it.
+/// Raised when something that was there changes its meaning or goes; new members alone do not raise
+/// it.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The plan as one object. It holds no secrets: neither does a [`Plan`].
@@ -34,8 +37,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// notes[]          {note: "sealed" | "orphan_app" | "changed_outside" | "unfinished" | "not_compared", label, message, ...}
 /// ```
 ///
-/// `from: null` with `from_known: true` is the API's null; with `false` the value before is not known. Values are data and
-/// come as they are; `message`, `reason` of a refusal and `instead` are for people and may be reworded.
+/// `from: null` with `from_known: true` is the API's null; with `false` the value before is not
+/// known. Values are data and come as they are; `message`, `reason` of a refusal and `instead` are
+/// for people and may be reworded.
 pub fn plan(plan: &Plan, sources: &Sources) -> Json {
     let Plan { refreshed, actions, refusals, orphans, notes, unchanged: _ } = plan;
     json!({
@@ -116,15 +120,18 @@ pub(super) fn refusal(Refusal { label, why, origin }: &Refusal, sources: &Source
 
 pub(super) fn action(action: &Action, sources: &Sources) -> Json {
     let (mut json, origin) = match action {
-        Action::CreateApp { label, name, reason: why, origin } => {
-            (json!({ "action": "create", "kind": "app", "label": label, "name": name, "reason": reason(why) }), origin)
-        }
-        Action::RenameApp { label, id, from, to, origin } => {
-            (json!({ "action": "rename", "kind": "app", "label": label, "id": id, "from": from, "to": to }), origin)
-        }
-        Action::AdoptApp { label, id, name, origin } => {
-            (json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }), origin)
-        }
+        Action::CreateApp { label, name, reason: why, origin } => (
+            json!({ "action": "create", "kind": "app", "label": label, "name": name, "reason": reason(why) }),
+            origin,
+        ),
+        Action::RenameApp { label, id, from, to, origin } => (
+            json!({ "action": "rename", "kind": "app", "label": label, "id": id, "from": from, "to": to }),
+            origin,
+        ),
+        Action::AdoptApp { label, id, name, origin } => (
+            json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }),
+            origin,
+        ),
         Action::CreateKeyset { label, app, settings, reason: why, protect, origin } => {
             let mut json = json!({
                 "action": "create", "kind": "keyset", "label": label, "app": app, "reason": reason(why), "changes": changes(settings),
@@ -134,15 +141,18 @@ pub(super) fn action(action: &Action, sources: &Sources) -> Json {
             }
             (json, origin)
         }
-        Action::MoveApp { label, from, id, origin } => {
-            (json!({ "action": "move", "kind": "app", "label": label, "from": from, "id": id }), origin)
-        }
-        Action::MoveKeyset { label, from, id, origin } => {
-            (json!({ "action": "move", "kind": "keyset", "label": label, "from": from, "id": id }), origin)
-        }
-        Action::ProtectKeyset { label, id, protect, origin } => {
-            (json!({ "action": "protect", "kind": "keyset", "label": label, "id": id, "protect": protect }), origin)
-        }
+        Action::MoveApp { label, from, id, origin } => (
+            json!({ "action": "move", "kind": "app", "label": label, "from": from, "id": id }),
+            origin,
+        ),
+        Action::MoveKeyset { label, from, id, origin } => (
+            json!({ "action": "move", "kind": "keyset", "label": label, "from": from, "id": id }),
+            origin,
+        ),
+        Action::ProtectKeyset { label, id, protect, origin } => (
+            json!({ "action": "protect", "kind": "keyset", "label": label, "id": id, "protect": protect }),
+            origin,
+        ),
         Action::DeleteKeyset { label, id, app, keys } => {
             let (publish, subscribe) = (&keys.publish_key, &keys.subscribe_key);
             return json!({
@@ -156,12 +166,25 @@ pub(super) fn action(action: &Action, sources: &Sources) -> Json {
         Action::ForgetKeyset { label, id } => {
             return json!({ "action": "forget", "kind": "keyset", "label": label, "id": id, "place": null });
         }
-        Action::ForgetApp { label, id } => return json!({ "action": "forget", "kind": "app", "label": label, "id": id, "place": null }),
+        Action::ForgetApp { label, id } => {
+            return json!({ "action": "forget", "kind": "app", "label": label, "id": id, "place": null });
+        }
         Action::UpdateKeyset { label, id, app, changes: all, origin } => {
             let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
             (json, origin)
         }
-        Action::UploadPush { label, id, app, push, file, texts, sha256, why, switch_off, origin } => {
+        Action::UploadPush {
+            label,
+            id,
+            app,
+            push,
+            file,
+            texts,
+            sha256,
+            why,
+            switch_off,
+            origin,
+        } => {
             let reason = match why {
                 Upload::New => json!({ "why": "new" }),
                 Upload::Changed => json!({ "why": "changed" }),
@@ -186,14 +209,20 @@ pub(super) fn action(action: &Action, sources: &Sources) -> Json {
                     json!({ "why": "due", "since": since, "every_seconds": every.as_secs(), "overlap_seconds": overlap.as_secs() })
                 }
             };
-            (json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }), origin)
+            (
+                json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }),
+                origin,
+            )
         }
         Action::MirrorSecret { label, to, why, origin } => {
             let why = match why {
                 Mirroring::New => "new",
                 Mirroring::Outdated => "outdated",
             };
-            (json!({ "action": "mirror", "kind": "secret_key", "label": label, "to": to, "reason": { "why": why } }), origin)
+            (
+                json!({ "action": "mirror", "kind": "secret_key", "label": label, "to": to, "reason": { "why": why } }),
+                origin,
+            )
         }
     };
     if let Json::Object(object) = &mut json {
@@ -228,8 +257,12 @@ fn reason(reason: &Reason) -> Json {
 /// What a refusal is about, beside its words.
 fn refused(why: &Refused) -> Json {
     match why {
-        Refused::Immutable { field, from, to } => json!({ "field": field.to_string(), "from": to_json(from), "to": to_json(to) }),
-        Refused::NeedsConsent { field, to } => json!({ "field": field.to_string(), "to": to_json(to) }),
+        Refused::Immutable { field, from, to } => {
+            json!({ "field": field.to_string(), "from": to_json(from), "to": to_json(to) })
+        }
+        Refused::NeedsConsent { field, to } => {
+            json!({ "field": field.to_string(), "to": to_json(to) })
+        }
         Refused::AppChanged { from, to } => json!({ "from": from, "to": to }),
         Refused::AppReplaced { app: _, from, to } => json!({ "from": from, "to": to }),
         Refused::AppNotVisible { id } => json!({ "id": id }),
@@ -239,10 +272,16 @@ fn refused(why: &Refused) -> Json {
         Refused::OverLimit { kind, planned, limit, budget } => {
             json!({ "limit_of": kind.name(), "planned": planned, "limit": limit, "budget": budget.to_string() })
         }
-        Refused::NoPushFile { push, file, why } => json!({ "push": push, "file": file, "error": why }),
+        Refused::NoPushFile { push, file, why } => {
+            json!({ "push": push, "file": file, "error": why })
+        }
         Refused::Frozen { reason, app: _ } => json!({ "freeze": reason }),
-        Refused::NameTaken { app, name, id, recorded_as } => json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as }),
-        Refused::AppNameTaken { name, id, recorded_as } => json!({ "name": name, "id": id, "recorded_as": recorded_as }),
+        Refused::NameTaken { app, name, id, recorded_as } => {
+            json!({ "app": app, "name": name, "id": id, "recorded_as": recorded_as })
+        }
+        Refused::AppNameTaken { name, id, recorded_as } => {
+            json!({ "name": name, "id": id, "recorded_as": recorded_as })
+        }
         Refused::UnknownLabel { label, nearest } => json!({ "asked": label, "nearest": nearest }),
     }
 }
@@ -261,7 +300,9 @@ fn note(note: &Note) -> Json {
 }
 
 fn place(origin: Origin, sources: &Sources) -> Json {
-    sources.place(origin).map_or(Json::Null, |p| json!({ "path": p.path, "line": p.line, "column": p.column }))
+    sources
+        .place(origin)
+        .map_or(Json::Null, |p| json!({ "path": p.path, "line": p.line, "column": p.column }))
 }
 
 /// The members of both objects.

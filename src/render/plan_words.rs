@@ -21,8 +21,8 @@ pub(super) struct Words {
 /// Most names listed in one sentence.
 const LISTED: usize = 5;
 
-const NEW_KEYSET: &str =
-    "or declare another keyset under a new label beside this one: it gets new keys, and the data stays with the old one";
+const NEW_KEYSET: &str = "or declare another keyset under a new label beside this one: it gets new \
+                          keys, and the data stays with the old one";
 
 pub(super) fn refused(why: &Refused) -> Words {
     match why {
@@ -30,18 +30,31 @@ pub(super) fn refused(why: &Refused) -> Words {
             tag: "immutable",
             what: format!("`{field}` is {} and cannot become {}", value(from), value(to)),
             why: match field.field().life {
-                Life::Fixed => format!("`{field}` is given at creation and never changes. ({})", field.field().source),
+                Life::Fixed => format!(
+                    "`{field}` is given at creation and never changes. ({})",
+                    field.field().source
+                ),
                 Life::OnceSet | Life::Mutable | Life::ReadOnly => {
-                    format!("Once set, `{field}` never changes. ({}: {})", field.field().certainty.name(), field.field().source)
+                    format!(
+                        "Once set, `{field}` never changes. ({}: {})",
+                        field.field().certainty.name(),
+                        field.field().source
+                    )
                 }
             },
-            instead: vec![format!("put the value back: {}", assign(*field, from)), NEW_KEYSET.into()],
+            instead: vec![
+                format!("put the value back: {}", assign(*field, from)),
+                NEW_KEYSET.into(),
+            ],
         },
         Refused::NeedsConsent { field, to } => Words {
             tag: "needs_consent",
             what: format!("`{field}` would become {}, and that is final", value(to)),
             why: format!("The keyset exists, and once set `{field}` never changes."),
-            instead: vec!["agree to it: --allow-irreversible".into(), "or take the line out: undeclared fields are left alone".into()],
+            instead: vec![
+                "agree to it: --allow-irreversible".into(),
+                "or take the line out: undeclared fields are left alone".into(),
+            ],
         },
         Refused::AppChanged { from, to } => Words {
             tag: "app_changed",
@@ -57,7 +70,10 @@ pub(super) fn refused(why: &Refused) -> Words {
                 } else {
                     format!("put it back: app = \"{from}\"")
                 },
-                format!("or, if only the label is new, let `[app.{to}]` refer to the app by its id: id = \"...\""),
+                format!(
+                    "or, if only the label is new, let `[app.{to}]` refer to the app by its \
+                         id: id = \"...\""
+                ),
                 NEW_KEYSET.into(),
             ],
         },
@@ -65,21 +81,33 @@ pub(super) fn refused(why: &Refused) -> Words {
             tag: "app_replaced",
             what: format!("`{app}` stood for app {from} and now stands for {to}"),
             why: "It has keysets, and the Admin API has no call that moves a keyset.".into(),
-            instead: vec![format!("put it back: id = \"{from}\""), format!("or declare app {to} under a label of its own")],
+            instead: vec![
+                format!("put it back: id = \"{from}\""),
+                format!("or declare app {to} under a label of its own"),
+            ],
         },
         Refused::AppNotVisible { id } => Words {
             tag: "app_not_visible",
             what: format!("the account does not show app {id}"),
-            why: "It was deleted, or the API key belongs to another account or may not see it.".into(),
+            why: "It was deleted, or the API key belongs to another account or may not see it."
+                .into(),
             instead: vec![
                 "check which account the API key belongs to, and its permissions".into(),
-                "or, if keyform made the app and it was deleted with its keysets: --recreate LABEL for each of these keysets".into(),
+                "or, if keyform made the app and it was deleted with its keysets: --recreate LABEL \
+                 for each of these keysets".into(),
             ],
         },
         Refused::Vanished { gone, recorded } => Words {
             tag: "vanished",
-            what: format!("{} of {} are gone at the server: {}", gone.len(), count(*recorded, "recorded keyset"), list(gone, "", ", ")),
-            why: "So many at once look like another account. Made again they have new keys, and the old data is gone.".into(),
+            what: format!(
+                "{} of {} are gone at the server: {}",
+                gone.len(),
+                count(*recorded, "recorded keyset"),
+                list(gone, "", ", ")
+            ),
+            why: "So many at once look like another account. Made again they have new keys, and \
+                  the old data is gone."
+                .into(),
             instead: vec![
                 "check which account the API key belongs to".into(),
                 format!("or insist, naming each: {}", list(gone, "--recreate ", " ")),
@@ -87,16 +115,27 @@ pub(super) fn refused(why: &Refused) -> Words {
         },
         Refused::MovedWhileSealed { from, since } => Words {
             tag: "moved_while_sealed",
-            what: format!("the answer to what was begun {since} for `{from}` is sealed in the journal"),
-            why: "It holds the only copy of a secret key, which belongs to the old label until it is stored.".into(),
-            instead: vec!["`keyform secrets recover`, where the private key is; then apply again".into()],
+            what: format!(
+                "the answer to what was begun {since} for `{from}` is sealed in the \
+                           journal"
+            ),
+            why: "It holds the only copy of a secret key, which belongs to the old label until it \
+                  is stored."
+                .into(),
+            instead: vec![
+                "`keyform secrets recover`, where the private key is; then apply again".into(),
+            ],
         },
         Refused::Protected { id } => Words {
             tag: "protected",
             what: format!("keyset {id} is protected and is not deleted"),
-            why: "It was declared as protected, which a production keyset is by default; deleted keys never work again.".into(),
+            why: "It was declared as protected, which a production keyset is by default; deleted \
+                  keys never work again."
+                .into(),
             instead: vec![
-                "put it back into the TOML; with `protect = false` and an apply it may be deleted afterwards".into(),
+                "put it back into the TOML; with `protect = false` and an apply it may be deleted \
+                 afterwards"
+                    .into(),
                 "or let keyform forget it and leave it alone: keyform state rm LABEL".into(),
                 "or delete the others only: --target LABEL".into(),
             ],
@@ -119,12 +158,21 @@ pub(super) fn refused(why: &Refused) -> Words {
             Words {
                 tag: "over_limit",
                 what: match kind {
-                    Bounded::Create | Bounded::Update => format!("{} to {name}, and the limit is {most}", count(*planned, "keyset")),
-                    Bounded::Irreversible => format!("{} to set for ever, and the limit is {most}", count(*planned, "field")),
+                    Bounded::Create | Bounded::Update => format!(
+                        "{} to {name}, and the limit is \
+                                                                  {most}",
+                        count(*planned, "keyset")
+                    ),
+                    Bounded::Irreversible => format!(
+                        "{} to set for ever, and the limit is {most}",
+                        count(*planned, "field")
+                    ),
                     Bounded::Delete => format!("{planned} to delete, and the limit is {most}"),
                 },
                 why: match kind {
-                    Bounded::Delete => "`[limits] delete` bounds what one apply may delete; it is 0 unless it says otherwise.".into(),
+                    Bounded::Delete => "`[limits] delete` bounds what one apply may delete; it is \
+                                        0 unless it says otherwise."
+                        .into(),
                     _ => format!("`[limits] {name}` bounds what one apply may do."),
                 },
                 instead: vec![
@@ -136,23 +184,40 @@ pub(super) fn refused(why: &Refused) -> Words {
         }
         Refused::NoPushFile { push, file, why } => Words {
             tag: "no_push_file",
-            what: format!("{push} has to be uploaded, and {} cannot be: {}", quoted(file), terminal(why)),
+            what: format!(
+                "{push} has to be uploaded, and {} cannot be: {}",
+                quoted(file),
+                terminal(why)
+            ),
             why: "The account was given none, or another one, and an upload needs the file.".into(),
-            instead: vec!["put the file there and plan again".into(), "or do the rest: --target LABEL".into()],
+            instead: vec![
+                "put the file there and plan again".into(),
+                "or do the rest: --target LABEL".into(),
+            ],
         },
         Refused::Frozen { reason, app: _ } => Words {
             tag: "frozen",
             what: format!("frozen: {}", quoted(reason)),
             why: "What is frozen is planned and never applied.".into(),
-            instead: vec!["take `freeze` out when the reason is gone".into(), "or do the rest: --target LABEL".into()],
+            instead: vec![
+                "take `freeze` out when the reason is gone".into(),
+                "or do the rest: --target LABEL".into(),
+            ],
         },
         Refused::NameTaken { app, name, id, recorded_as } => Words {
             tag: "name_taken",
-            what: format!("app `{app}` has a keyset named {} already: {id}{}", quoted(name), known_as(recorded_as)),
+            what: format!(
+                "app `{app}` has a keyset named {} already: {id}{}",
+                quoted(name),
+                known_as(recorded_as)
+            ),
             why: "A create would make a second one of the same name.".into(),
             instead: match recorded_as {
                 Some(old) => {
-                    vec![format!("if only the label is new: moved = {{ from = \"{old}\" }}"), "or give this keyset another `name`".into()]
+                    vec![
+                        format!("if only the label is new: moved = {{ from = \"{old}\" }}"),
+                        "or give this keyset another `name`".into(),
+                    ]
                 }
                 None => vec![
                     LOST_STATE.into(),
@@ -163,11 +228,18 @@ pub(super) fn refused(why: &Refused) -> Words {
         },
         Refused::AppNameTaken { name, id, recorded_as } => Words {
             tag: "app_name_taken",
-            what: format!("the account has an app named {} already: {id}{}", quoted(name), known_as(recorded_as)),
+            what: format!(
+                "the account has an app named {} already: {id}{}",
+                quoted(name),
+                known_as(recorded_as)
+            ),
             why: "A create would make a second one of the same name.".into(),
             instead: match recorded_as {
                 Some(old) => {
-                    vec![format!("if only the label is new: moved = {{ from = \"{old}\" }}"), "or give this app another `name`".into()]
+                    vec![
+                        format!("if only the label is new: moved = {{ from = \"{old}\" }}"),
+                        "or give this app another `name`".into(),
+                    ]
                 }
                 None => vec![
                     LOST_STATE.into(),
@@ -182,36 +254,48 @@ pub(super) fn refused(why: &Refused) -> Words {
             why: "It is neither declared nor in the state.".into(),
             instead: match nearest {
                 Some(nearest) => vec![format!("did you mean {nearest}?")],
-                None => vec!["give the label of a keyset: the LABEL of its `[keyset.LABEL]`".into()],
+                None => {
+                    vec!["give the label of a keyset: the LABEL of its `[keyset.LABEL]`".into()]
+                }
             },
         },
     }
 }
 
 /// What was made by keyform, and is not known any more.
-const LOST_STATE: &str = "if the state got lost or is an old one: bring it back, or rebuild it (keyform adopt --all)";
+const LOST_STATE: &str =
+    "if the state got lost or is an old one: bring it back, or rebuild it (keyform adopt --all)";
 
 pub(super) fn reason(reason: &Reason) -> Option<String> {
     match reason {
         Reason::New => None,
-        Reason::DeletedOutside { id } => Some(format!("deleted outside (was {}): new keys, old data gone", terminal(id))),
-        Reason::Unfinished { since } => {
-            Some(format!("begun {since}, end not known: looked for first, and created only if it is not there"))
+        Reason::DeletedOutside { id } => {
+            Some(format!("deleted outside (was {}): new keys, old data gone", terminal(id)))
         }
+        Reason::Unfinished { since } => Some(format!(
+            "begun {since}, end not known: looked for first, and created only if it is not there"
+        )),
     }
 }
 
 pub(super) fn rotation(why: &Rotation) -> String {
     match why {
         Rotation::Missing { why } => {
-            format!("its secret is in no sink, so nobody can be using it; it gets a new one: {}", terminal(why))
+            format!(
+                "its secret is in no sink, so nobody can be using it; it gets a new one: {}",
+                terminal(why)
+            )
         }
         Rotation::Unfinished { since } => {
-            format!("a rotation was begun {since}, its end is not known: found out first, and done again only if its key is lost")
+            format!(
+                "a rotation was begun {since}, its end is not known: found out first, and done \
+                 again only if its key is lost"
+            )
         }
         Rotation::Due { since, every, overlap } => {
             format!(
-                "the present one is of {since:.0}, and a new one is due every {}; it works on for {}",
+                "the present one is of {since:.0}, and a new one is due every {}; it works on for \
+                 {}",
                 duration::show(*every),
                 duration::show(*overlap)
             )
@@ -223,7 +307,9 @@ pub(super) fn upload(why: &Upload) -> String {
     match why {
         Upload::New => "not uploaded yet".to_owned(),
         Upload::Changed => "another one than was uploaded last".to_owned(),
-        Upload::ChangedOutside { field, live } => format!("the account has another one: {field} is {}", value(live)),
+        Upload::ChangedOutside { field, live } => {
+            format!("the account has another one: {field} is {}", value(live))
+        }
     }
 }
 
@@ -240,29 +326,48 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
         Note::Sealed { label, since } => (
             "sealed",
             format!(
-                "keyset {label}: the answer to what was begun {since} is sealed in the journal; `keyform apply` or \
+                "keyset {label}: the answer to what was begun {since} is sealed in the journal; \
+                 `keyform apply` or \
                  `keyform secrets recover` stores its secret and records it"
             ),
         ),
-        Note::OrphanApp { label, id, holds: 0 } => {
-            ("orphan_app", format!("app {label} ({id}) is not declared any more; it is left alone, and --delete would delete it"))
-        }
+        Note::OrphanApp { label, id, holds: 0 } => (
+            "orphan_app",
+            format!(
+                "app {label} ({id}) is not declared any more; it is left alone, and --delete would \
+                 delete it"
+            ),
+        ),
         Note::OrphanApp { label, id, holds } => (
             "orphan_app",
-            format!("app {label} ({id}) is not declared any more; it is left alone, for it holds {}", count(*holds, "keyset")),
+            format!(
+                "app {label} ({id}) is not declared any more; it is left alone, for it holds {}",
+                count(*holds, "keyset")
+            ),
         ),
         Note::NotCompared { label, file } => (
             "not_compared",
-            format!("keyset {label}: {} is not here, so it is not known whether it is what was uploaded from it", quoted(file)),
+            format!(
+                "keyset {label}: {} is not here, so it is not known whether it is what was \
+                 uploaded from it",
+                quoted(file)
+            ),
         ),
         Note::ChangedOutside { label, field, recorded, live } => {
             let now = live.as_ref().map_or("not shown".into(), value);
-            ("changed_outside", format!("keyset {label}: {field} was changed outside keyform, from {} to {now}", value(recorded)))
+            (
+                "changed_outside",
+                format!(
+                    "keyset {label}: {field} was changed outside keyform, from {} to {now}",
+                    value(recorded)
+                ),
+            )
         }
         Note::Unfinished { label, since } => (
             "unfinished",
             format!(
-                "keyset {label}: something was begun {since}, its end is not known, and the label is not declared any more: \
+                "keyset {label}: something was begun {since}, its end is not known, and the label \
+                 is not declared any more: \
                  the next apply finds out and records it"
             ),
         ),
@@ -272,7 +377,11 @@ pub(super) fn note(note: &Note) -> (&'static str, String) {
 pub(super) fn orphan(orphan: &Orphan) -> String {
     let text = match (&orphan.declared_as, orphan.live) {
         (Some(label), _) => {
-            return format!("recorded as {label} too, which is declared: keyform state rm {} --force drops this record", orphan.label);
+            return format!(
+                "recorded as {label} too, which is declared: keyform state rm {} --force drops \
+                 this record",
+                orphan.label
+            );
         }
         (None, Some(true)) => "not declared any more; it is left alone (--delete deletes it)",
         (None, Some(false)) => "not declared any more, and gone at the server",
@@ -299,7 +408,12 @@ fn known_as(label: &Option<Label>) -> String {
 }
 
 fn list<T: Display>(items: &[T], prefix: &str, separator: &str) -> String {
-    let mut text = items.iter().take(LISTED).map(|item| format!("{prefix}{item}")).collect::<Vec<_>>().join(separator);
+    let mut text = items
+        .iter()
+        .take(LISTED)
+        .map(|item| format!("{prefix}{item}"))
+        .collect::<Vec<_>>()
+        .join(separator);
     if items.len() > LISTED {
         text.push_str(&format!("{separator}... ({} more)", items.len() - LISTED));
     }

@@ -15,7 +15,8 @@ const SHOWN: usize = 100;
 /// Characters shown before and after a marked place in a long line.
 const AROUND: usize = 80;
 
-/// Every problem with its place, its line and, where one is certain, the edit that mends it. Ends with a newline.
+/// Every problem with its place, its line and, where one is certain, the edit that mends it. Ends
+/// with a newline.
 pub fn human(problems: &[Problem], sources: &Sources, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();
@@ -29,7 +30,8 @@ pub fn human(problems: &[Problem], sources: &Sources, color: bool) -> String {
     out
 }
 
-/// An array with one object a problem, all of them. `line` and `column` count from 1, in characters.
+/// An array with one object a problem, all of them. `line` and `column` count from 1, in
+/// characters.
 pub fn json(problems: &[Problem], sources: &Sources) -> serde_json::Value {
     problems.iter().map(|problem| one(problem, sources)).collect()
 }
@@ -63,16 +65,24 @@ fn one(problem: &Problem, sources: &Sources) -> serde_json::Value {
 /// For a comment: where, which, and what to do. Everything foreign is in code spans.
 pub fn for_markdown(problems: &[Problem], sources: &Sources, summary: &str) -> String {
     let mut comment = Comment::new(summary);
-    let rows = problems.iter().map(|Problem { code, severity, title, origin, label, help, fix: _ }| {
-        let place = origin.and_then(|origin| sources.place(origin));
-        let at = place.map_or_else(String::new, |at| markdown(&format!("{}:{}:{}", at.path, at.line, at.column)));
-        let severity = match severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let help = help.as_deref().map_or_else(String::new, markdown);
-        vec![format!("{severity} {code}"), at, format!("{}<br>{}", markdown(title), markdown(label)), help]
-    });
+    let rows =
+        problems.iter().map(|Problem { code, severity, title, origin, label, help, fix: _ }| {
+            let place = origin.and_then(|origin| sources.place(origin));
+            let at = place.map_or_else(String::new, |at| {
+                markdown(&format!("{}:{}:{}", at.path, at.line, at.column))
+            });
+            let severity = match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let help = help.as_deref().map_or_else(String::new, markdown);
+            vec![
+                format!("{severity} {code}"),
+                at,
+                format!("{}<br>{}", markdown(title), markdown(label)),
+                help,
+            ]
+        });
     comment.table("", &["", "where", "what", "help"], rows);
     comment.finish()
 }
@@ -88,7 +98,9 @@ fn groups<'a>(problem: &'a Problem, sources: &'a Sources) -> Vec<Group<'a>> {
     let Some((place, line)) = place.as_ref().zip(line) else {
         let mut group = Group::with_title(title);
         if let Some(place) = place {
-            group = group.element(Header::path(terminal(place.path)).line(place.line).char_column(place.column));
+            group = group.element(
+                Header::path(terminal(place.path)).line(place.line).char_column(place.column),
+            );
         }
         group = group.element(Level::NOTE.message(terminal(&problem.label)));
         if let Some(help) = &problem.help {
@@ -104,7 +116,9 @@ fn groups<'a>(problem: &'a Problem, sources: &'a Sources) -> Vec<Group<'a>> {
         title.element(snippet.path(terminal(place.path)))
     } else {
         // The renderer would count columns in what is left of the line.
-        title.element(Header::path(terminal(place.path)).line(place.line).char_column(place.column)).element(snippet)
+        title
+            .element(Header::path(terminal(place.path)).line(place.line).char_column(place.column))
+            .element(snippet)
     };
     let help = problem.help.as_deref().map(terminal);
     let Some((snippet, place)) = fix else {
@@ -121,10 +135,16 @@ fn groups<'a>(problem: &'a Problem, sources: &'a Sources) -> Vec<Group<'a>> {
 fn patch<'a>(fix: &'a Fix, sources: &'a Sources) -> Option<(Snippet<'a, Patch<'a>>, Place<'a>)> {
     let line = Line::of(sources, fix.at)?;
     let plain = line.verbatim && !fix.with.chars().any(hostile);
-    plain.then(|| Some((Snippet::source(line.text).patch(Patch::new(line.marked, fix.with.as_str())), sources.place(fix.at)?)))?
+    plain.then(|| {
+        Some((
+            Snippet::source(line.text).patch(Patch::new(line.marked, fix.with.as_str())),
+            sources.place(fix.at)?,
+        ))
+    })?
 }
 
-/// The line in which a place begins, safe to print: clipped around the place, and without characters that move others.
+/// The line in which a place begins, safe to print: clipped around the place, and without
+/// characters that move others.
 struct Line {
     text: String,
     /// The place in `text`, up to the end of the line.

@@ -16,7 +16,10 @@ use crate::keyset::views::SecretRecord;
 pub fn event(event: &Event) -> Option<String> {
     match event {
         Event::Started { .. } => None,
-        Event::Searching { step } => Some(format!("{WARN}?{WARN:#} {}: the answer was lost; looking for what it made", subject(step))),
+        Event::Searching { step } => Some(format!(
+            "{WARN}?{WARN:#} {}: the answer was lost; looking for what it made",
+            subject(step)
+        )),
         Event::Finished { step, outcome } => Some(line(step, outcome)),
     }
 }
@@ -37,14 +40,16 @@ pub fn human(report: &Report) -> String {
         let _ = writeln!(out, "{BAD}The journal could not be written{BAD:#}: {}", terminal(why));
         let _ = writeln!(
             out,
-            "Nothing new was begun after that. Mend the disk or folder and apply again: it looks for what is not recorded.\n"
+            "Nothing new was begun after that. Mend the disk or folder and apply again: it looks \
+             for what is not recorded.\n"
         );
     }
     let (style, word) = ending(report);
     let _ = writeln!(out, "{style}{word}{style:#}: {}.", counts(report));
     // Without a journal, what was done last may have to be looked for.
     if !report.all_good() && report.ledger_failed.is_none() {
-        let _ = writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
+        let _ =
+            writeln!(out, "Everything done is recorded. `keyform apply` goes on with the rest.");
     }
     out
 }
@@ -79,7 +84,13 @@ fn counts(report: &Report) -> String {
         (verb(Verb::AdoptApp), "app", "referenced"),
         (verb(Verb::CreateKeyset), "keyset", "created"),
         (verb(Verb::UpdateKeyset), "keyset", "updated"),
-        (report.count(|step, outcome| matches!(step.verb, Verb::UploadPush(_)) && outcome.is_done()), "push credential", "uploaded"),
+        (
+            report.count(|step, outcome| {
+                matches!(step.verb, Verb::UploadPush(_)) && outcome.is_done()
+            }),
+            "push credential",
+            "uploaded",
+        ),
         (verb(Verb::RotateSecret), "secret key", "replaced"),
         (verb(Verb::MirrorSecret), "secret", "mirrored"),
         (verb(Verb::MoveApp) + verb(Verb::MoveKeyset), "label", "moved"),
@@ -103,8 +114,18 @@ fn counts(report: &Report) -> String {
         (tell(|o| matches!(o, Outcome::Failed { .. })), "failed"),
         (tell(|o| matches!(o, Outcome::Unknown { .. })), "of unknown fate"),
         (tell(|o| matches!(o, Outcome::Skipped { .. })), "not begun"),
-        (tell(|o| o.secret().is_some_and(|(_, waits)| waits)), "with its secret sealed in the journal"),
-        (tell(|o| o.secret().is_some_and(|(secret, waits)| !waits && matches!(secret, SecretRecord::Missing { .. }))), "without secret"),
+        (
+            tell(|o| o.secret().is_some_and(|(_, waits)| waits)),
+            "with its secret sealed in the journal",
+        ),
+        (
+            tell(|o| {
+                o.secret().is_some_and(|(secret, waits)| {
+                    !waits && matches!(secret, SecretRecord::Missing { .. })
+                })
+            }),
+            "without secret",
+        ),
     ] {
         if n > 0 {
             parts.push(format!("{n} {what}"));
@@ -134,9 +155,18 @@ pub fn for_markdown(report: &Report) -> String {
     for (title, good) in [("To look at", false), ("Done", true)] {
         let entry = |(step, outcome): &(Step, Outcome)| {
             let notes = notes(step, outcome).into_iter().map(|note| format!("    {note}\n"));
-            plain(&std::iter::once(format!("{}\n", line(step, outcome))).chain(notes).collect::<String>())
+            plain(
+                &std::iter::once(format!("{}\n", line(step, outcome)))
+                    .chain(notes)
+                    .collect::<String>(),
+            )
         };
-        let entries: Vec<String> = report.steps.iter().filter(|(_, outcome)| outcome.is_good() == good).map(entry).collect();
+        let entries: Vec<String> = report
+            .steps
+            .iter()
+            .filter(|(_, outcome)| outcome.is_good() == good)
+            .map(entry)
+            .collect();
         comment.block(title, &entries);
     }
     comment.finish()
@@ -144,21 +174,34 @@ pub fn for_markdown(report: &Report) -> String {
 
 /// Workflow commands: an annotation for each step that somebody has to look at.
 pub fn for_github(report: &Report) -> String {
-    let bad = report.steps.iter().filter(|(_, outcome)| !outcome.is_good()).map(|(step, outcome)| {
-        let level = if outcome.is_done() || matches!(outcome, Outcome::Skipped { .. }) { Level::Warning } else { Level::Error };
-        let told: Vec<String> = std::iter::once(line(step, outcome)).chain(notes(step, outcome)).map(|line| plain(&line)).collect();
-        let told: Vec<&str> = told.iter().map(String::as_str).collect();
-        annotation(level, None, &format!("apply: {}", step.label), &told)
+    let bad =
+        report.steps.iter().filter(|(_, outcome)| !outcome.is_good()).map(|(step, outcome)| {
+            let level = if outcome.is_done() || matches!(outcome, Outcome::Skipped { .. }) {
+                Level::Warning
+            } else {
+                Level::Error
+            };
+            let told: Vec<String> = std::iter::once(line(step, outcome))
+                .chain(notes(step, outcome))
+                .map(|line| plain(&line))
+                .collect();
+            let told: Vec<&str> = told.iter().map(String::as_str).collect();
+            annotation(level, None, &format!("apply: {}", step.label), &told)
+        });
+    let journal = report.ledger_failed.iter().map(|why| {
+        annotation(
+            Level::Error,
+            None,
+            "apply",
+            &[&format!("the journal could not be written: {why}")],
+        )
     });
-    let journal = report
-        .ledger_failed
-        .iter()
-        .map(|why| annotation(Level::Error, None, "apply", &[&format!("the journal could not be written: {why}")]));
     let all: Vec<String> = journal.chain(bad).collect();
     bounded(all.into_iter()) + &annotation(Level::Notice, None, "apply", &[&summary(report)])
 }
 
-/// `{"format_version":1,"kind":"apply",...}`; one entry per step in the order of the plan. Holds no secret.
+/// `{"format_version":1,"kind":"apply",...}`; one entry per step in the order of the plan. Holds no
+/// secret.
 pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
     serde_json::json!({
         "format_version": 1,
@@ -190,15 +233,21 @@ pub(super) fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
             serde_json::json!({"outcome": "uploaded", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
         }
         Outcome::Mirrored { to } => serde_json::json!({"outcome": "mirrored", "to": to}),
-        Outcome::Moved { from, kept_under } => serde_json::json!({"outcome": "moved", "from": from, "secret_kept_under": kept_under}),
-        Outcome::Protected { protect } => serde_json::json!({"outcome": "noted", "protect": protect}),
+        Outcome::Moved { from, kept_under } => {
+            serde_json::json!({"outcome": "moved", "from": from, "secret_kept_under": kept_under})
+        }
+        Outcome::Protected { protect } => {
+            serde_json::json!({"outcome": "noted", "protect": protect})
+        }
         Outcome::Deleted { id, keys, secret } => serde_json::json!({
             "outcome": "deleted", "id": id, "publishKey": keys.as_ref().map(|keys| &keys.publish_key),
             "subscribeKey": keys.as_ref().map(|keys| &keys.subscribe_key), "secret_left": secret,
         }),
         Outcome::Forgotten { id } => serde_json::json!({"outcome": "forgotten", "id": id}),
         Outcome::Nothing => serde_json::json!({"outcome": "nothing"}),
-        Outcome::Failed { why, help } => serde_json::json!({"outcome": "failed", "message": why, "help": help}),
+        Outcome::Failed { why, help } => {
+            serde_json::json!({"outcome": "failed", "message": why, "help": help})
+        }
         Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
         Outcome::Skipped { why } => serde_json::json!({"outcome": "skipped", "message": why}),
     };
@@ -212,8 +261,12 @@ pub(super) fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
 
 fn secret_json(secret: &SecretRecord, waits: bool) -> serde_json::Value {
     match secret {
-        SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
-        SecretRecord::Missing { why, .. } if waits => serde_json::json!({"status": "sealed", "why": why}),
+        SecretRecord::Stored { sink, fingerprint } => {
+            serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
+        }
+        SecretRecord::Missing { why, .. } if waits => {
+            serde_json::json!({"status": "sealed", "why": why})
+        }
         SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
         SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     }
@@ -248,10 +301,18 @@ pub(super) fn verb_name(verb: Verb) -> &'static str {
 
 fn subject(step: &Step) -> String {
     let noun = match step.verb {
-        Verb::CreateApp | Verb::RenameApp | Verb::AdoptApp | Verb::MoveApp | Verb::DeleteApp | Verb::ForgetApp => "app",
-        Verb::CreateKeyset | Verb::UpdateKeyset | Verb::MoveKeyset | Verb::ProtectKeyset | Verb::DeleteKeyset | Verb::ForgetKeyset => {
-            "keyset"
-        }
+        Verb::CreateApp
+        | Verb::RenameApp
+        | Verb::AdoptApp
+        | Verb::MoveApp
+        | Verb::DeleteApp
+        | Verb::ForgetApp => "app",
+        Verb::CreateKeyset
+        | Verb::UpdateKeyset
+        | Verb::MoveKeyset
+        | Verb::ProtectKeyset
+        | Verb::DeleteKeyset
+        | Verb::ForgetKeyset => "keyset",
         Verb::UploadPush(push) => return format!("{push} of {BOLD}{}{BOLD:#}", step.label),
         Verb::RotateSecret => "secret key of",
         Verb::MirrorSecret => "copy of the secret key of",
@@ -291,53 +352,122 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
                 (_, true) => "found, with a new secret key",
                 (_, false) => "created",
             };
-            format!("{GOOD}✓{GOOD:#} {subject} {done}, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}")
+            format!(
+                "{GOOD}✓{GOOD:#} {subject} {done}, secret in {sink} {DIM}(id {id}, {keys}){DIM:#}"
+            )
         }
-        Outcome::Created { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, waits: true, .. } => {
-            format!("{BAD}!{BAD:#} {subject} created, and its secret {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
+        Outcome::Created {
+            id,
+            secret: SecretRecord::Missing { .. } | SecretRecord::Unknown,
+            waits: true,
+            ..
+        } => {
+            format!(
+                "{BAD}!{BAD:#} {subject} created, and its secret {BAD}waits in the journal{BAD:#}, \
+                 sealed {DIM}(id {id}){DIM:#}"
+            )
         }
         Outcome::Found { id } => {
-            format!("{GOOD}✓{GOOD:#} {subject}: it made keyset {id}, which is recorded now; its secret key is replaced, for nobody has it")
+            format!(
+                "{GOOD}✓{GOOD:#} {subject}: it made keyset {id}, which is recorded now; its secret \
+                 key is replaced, for nobody has it"
+            )
         }
         Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, found: true, .. } => {
-            format!("{GOOD}✓{GOOD:#} {subject} was there already and is recorded, secret in {sink} {DIM}(id {id}){DIM:#}")
+            format!(
+                "{GOOD}✓{GOOD:#} {subject} was there already and is recorded, secret in {sink} \
+                 {DIM}(id {id}){DIM:#}"
+            )
         }
         Outcome::Rotated { id, secret: SecretRecord::Stored { sink, .. }, .. } => {
             format!("{GOOD}✓{GOOD:#} {subject} replaced, secret in {sink} {DIM}(id {id}){DIM:#}")
         }
-        Outcome::Rotated { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, found: true, .. } => {
-            format!("{BAD}!{BAD:#} {subject} {BAD}waits in the journal{BAD:#}, sealed {DIM}(id {id}){DIM:#}")
+        Outcome::Rotated {
+            id,
+            secret: SecretRecord::Missing { .. } | SecretRecord::Unknown,
+            found: true,
+            ..
+        } => {
+            format!(
+                "{BAD}!{BAD:#} {subject} {BAD}waits in the journal{BAD:#}, sealed {DIM}(id \
+                 {id}){DIM:#}"
+            )
         }
-        Outcome::Rotated { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, waits, .. } => {
+        Outcome::Rotated {
+            id,
+            secret: SecretRecord::Missing { .. } | SecretRecord::Unknown,
+            waits,
+            ..
+        } => {
             let where_ = if *waits { "waits in the journal, sealed" } else { "IS NOT STORED" };
-            format!("{BAD}!{BAD:#} {subject} replaced, and the new one {BAD}{where_}{BAD:#} {DIM}(id {id}){DIM:#}")
+            format!(
+                "{BAD}!{BAD:#} {subject} replaced, and the new one {BAD}{where_}{BAD:#} {DIM}(id \
+                 {id}){DIM:#}"
+            )
         }
-        Outcome::Created { id, secret: SecretRecord::Missing { .. } | SecretRecord::Unknown, .. } => {
-            format!("{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} {DIM}(id {id}){DIM:#}")
+        Outcome::Created {
+            id,
+            secret: SecretRecord::Missing { .. } | SecretRecord::Unknown,
+            ..
+        } => {
+            format!(
+                "{BAD}!{BAD:#} {subject} created, and its {BAD}SECRET IS NOT STORED{BAD:#} \
+                 {DIM}(id {id}){DIM:#}"
+            )
         }
         Outcome::Updated { .. } => format!("{GOOD}✓{GOOD:#} {subject} updated"),
         Outcome::Uploaded { .. } => format!("{GOOD}✓{GOOD:#} {subject} uploaded"),
-        Outcome::Mirrored { to } => format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string())),
-        Outcome::Moved { from, kept_under: None } => format!("{GOOD}✓{GOOD:#} {subject} was {from}"),
-        Outcome::Moved { from, kept_under: Some(label) } => {
-            format!("{GOOD}✓{GOOD:#} {subject} was {from}; its secret cannot be read here and keeps its name in the sink: {label}")
+        Outcome::Mirrored { to } => {
+            format!("{GOOD}✓{GOOD:#} {subject} sent to {}", terminal(&to.to_string()))
         }
-        Outcome::Protected { protect: true } => format!("{GOOD}✓{GOOD:#} {subject} is never to be deleted"),
-        Outcome::Protected { protect: false } => format!("{GOOD}✓{GOOD:#} {subject} may be deleted once it is not declared any more"),
+        Outcome::Moved { from, kept_under: None } => {
+            format!("{GOOD}✓{GOOD:#} {subject} was {from}")
+        }
+        Outcome::Moved { from, kept_under: Some(label) } => {
+            format!(
+                "{GOOD}✓{GOOD:#} {subject} was {from}; its secret cannot be read here and keeps \
+                 its name in the sink: {label}"
+            )
+        }
+        Outcome::Protected { protect: true } => {
+            format!("{GOOD}✓{GOOD:#} {subject} is never to be deleted")
+        }
+        Outcome::Protected { protect: false } => {
+            format!("{GOOD}✓{GOOD:#} {subject} may be deleted once it is not declared any more")
+        }
         Outcome::Deleted { id, keys: Some(keys), secret } => {
             let (publish, subscribe) = (terminal(&keys.publish_key), terminal(&keys.subscribe_key));
             let left = secret.as_ref().map_or_else(String::new, |why| {
-                format!("; its secret key is of no more use, and an entry is still in the sink: {}", terminal(why))
+                format!(
+                    "; its secret key is of no more use, and an entry is still in the sink: {}",
+                    terminal(why)
+                )
             });
-            format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}, {publish}, {subscribe}){DIM:#}{left}")
+            format!(
+                "{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}, {publish}, \
+                 {subscribe}){DIM:#}{left}"
+            )
         }
-        Outcome::Deleted { id, keys: None, .. } => format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}){DIM:#}"),
-        Outcome::Forgotten { id } => format!("{GOOD}✓{GOOD:#} {subject} was gone, and is recorded no more {DIM}(id {id}){DIM:#}"),
-        Outcome::Nothing if step.verb == Verb::Recover => format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key"),
+        Outcome::Deleted { id, keys: None, .. } => {
+            format!("{GOOD}✓{GOOD:#} {subject} deleted {DIM}(id {id}){DIM:#}")
+        }
+        Outcome::Forgotten { id } => format!(
+            "{GOOD}✓{GOOD:#} {subject} was gone, and is recorded no more {DIM}(id {id}){DIM:#}"
+        ),
+        Outcome::Nothing if step.verb == Verb::Recover => {
+            format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key")
+        }
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
-        Outcome::Failed { why, .. } => format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why)),
-        Outcome::Unknown { why } => format!("{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}", terminal(why)),
-        Outcome::Skipped { why } => format!("{WARN}-{WARN:#} {subject} not begun: {}", terminal(why)),
+        Outcome::Failed { why, .. } => {
+            format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why))
+        }
+        Outcome::Unknown { why } => format!(
+            "{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}",
+            terminal(why)
+        ),
+        Outcome::Skipped { why } => {
+            format!("{WARN}-{WARN:#} {subject} not begun: {}", terminal(why))
+        }
     }
 }
 
@@ -368,10 +498,18 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
             notes.extend(differing.iter().map(differs));
         }
         Outcome::Rotated { secret, waits, .. } => notes.extend(without_secret(secret, *waits)),
-        Outcome::Updated { differing } | Outcome::Uploaded { differing } => notes.extend(differing.iter().map(differs)),
+        Outcome::Updated { differing } | Outcome::Uploaded { differing } => {
+            notes.extend(differing.iter().map(differs))
+        }
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
-        Outcome::Unknown { .. } if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) => {
-            notes.push("It is written down as begun: the next `keyform apply` looks for it before it makes anything.".to_owned());
+        Outcome::Unknown { .. }
+            if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) =>
+        {
+            notes.push(
+                "It is written down as begun: the next `keyform apply` looks for it before \
+                        it makes anything."
+                    .to_owned(),
+            );
         }
         _ => {}
     }
@@ -390,5 +528,10 @@ fn without_secret(secret: &SecretRecord, waits: bool) -> Vec<String> {
 
 fn differs(d: &Differing) -> String {
     let got = d.got.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    format!("the server did not take {} = {}: it answers {}", d.field, terminal(&d.asked.to_string()), terminal(&got))
+    format!(
+        "the server did not take {} = {}: it answers {}",
+        d.field,
+        terminal(&d.asked.to_string()),
+        terminal(&got)
+    )
 }

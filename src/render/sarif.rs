@@ -11,15 +11,24 @@ use crate::plan::Drift;
 /// GitHub refuses a file with more.
 const MOST: usize = 25_000;
 /// Where the format is described.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub fn problems(problems: &[Problem], sources: &Sources, version: &str) -> Json {
-    let rules = CODES.iter().map(|code| rule(code.code, code.title, code.explanation, level(code.severity)));
+    let rules = CODES
+        .iter()
+        .map(|code| rule(code.code, code.title, code.explanation, level(code.severity)));
     let results = problems.iter().map(|problem| {
         let Problem { code, severity, title, origin, label, help, fix } = problem;
         let help = help.as_ref().map_or_else(String::new, |help| format!(" Help: {help}."));
         let text = format!("{title}: {label}.{help}");
-        let mut result = result(code, level(*severity), &text, origin.and_then(|origin| sources.place(origin)), sources);
+        let mut result = result(
+            code,
+            level(*severity),
+            &text,
+            origin.and_then(|origin| sources.place(origin)),
+            sources,
+        );
         if let Some(fix) = fix.as_ref().and_then(|fix| replacement(fix, sources)) {
             result["fixes"] = json!([fix]);
         }
@@ -29,7 +38,9 @@ pub fn problems(problems: &[Problem], sources: &Sources, version: &str) -> Json 
 }
 
 pub fn of_drift(found: &Drift, sources: &Sources, version: &str) -> Json {
-    let rules = drift::KINDS.iter().map(|(tag, title, explanation)| rule(tag, title, explanation, "warning"));
+    let rules = drift::KINDS
+        .iter()
+        .map(|(tag, title, explanation)| rule(tag, title, explanation, "warning"));
     let results = found.findings.iter().map(|finding| {
         let place = finding.origin().and_then(|origin| sources.place(origin));
         result(drift::tag(finding), "warning", &drift::sentence(finding), place, sources)
@@ -53,7 +64,8 @@ fn log(rules: Vec<Json>, results: impl ExactSizeIterator<Item = Json>, version: 
     });
     if left_out > 0 {
         let said = json!({ "level": "warning", "message": { "text": format!("{} not shown", count(left_out, "more result")) } });
-        run["invocations"] = json!([{ "executionSuccessful": true, "toolExecutionNotifications": [said] }]);
+        run["invocations"] =
+            json!([{ "executionSuccessful": true, "toolExecutionNotifications": [said] }]);
     }
     json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] })
 }
@@ -67,9 +79,17 @@ fn rule(id: &str, title: &str, explanation: &str, level: &str) -> Json {
     })
 }
 
-fn result(rule: &str, level: &str, text: &str, place: Option<Place<'_>>, sources: &Sources) -> Json {
-    // What stands nowhere is shown at the top of the project: code scanning takes no result without a place.
-    let place = place.unwrap_or(Place { path: sources.main().unwrap_or(MAIN_FILE), line: 1, column: 1 });
+fn result(
+    rule: &str,
+    level: &str,
+    text: &str,
+    place: Option<Place<'_>>,
+    sources: &Sources,
+) -> Json {
+    // What stands nowhere is shown at the top of the project: code scanning takes no result without
+    // a place.
+    let place =
+        place.unwrap_or(Place { path: sources.main().unwrap_or(MAIN_FILE), line: 1, column: 1 });
     json!({
         "ruleId": rule,
         "level": level,

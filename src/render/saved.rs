@@ -1,5 +1,6 @@
-//! A plan as a file: what was reviewed, and all that it stands on. `apply FILE` makes the plan anew and carries it out only if it is
-//! this one; nothing of the file itself is carried out, so whoever edits one can make apply refuse and no more.
+//! A plan as a file: what was reviewed, and all that it stands on. `apply FILE` makes the plan anew
+//! and carries it out only if it is this one; nothing of the file itself is carried out, so whoever
+//! edits one can make apply refuse and no more.
 
 use std::fmt;
 
@@ -57,7 +58,8 @@ pub struct SavedState {
     pub checksum: String,
 }
 
-/// SHA-256 of a plan's actions, in hex: the same where the same would be done, wherever it stands in the TOML.
+/// SHA-256 of a plan's actions, in hex: the same where the same would be done, wherever it stands
+/// in the TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct PlanHash(Sha256Hash);
@@ -65,12 +67,18 @@ pub struct PlanHash(Sha256Hash);
 impl PlanHash {
     pub fn of(plan: &Plan, project: &ProjectName) -> PlanHash {
         let actions: Vec<Json> = plan.actions.iter().map(plan_json::canonical).collect();
-        let all = json!({ "keyform": env!("CARGO_PKG_VERSION"), "project": project, "actions": actions });
+        let all =
+            json!({ "keyform": env!("CARGO_PKG_VERSION"), "project": project, "actions": actions });
         PlanHash(Sha256Hash::of(all.to_string()))
     }
     /// 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<PlanHash, String> {
-        let bad = || format!("a plan's hash has 64 hexadecimal digits, and this has {} characters", text.chars().count());
+        let bad = || {
+            format!(
+                "a plan's hash has 64 hexadecimal digits, and this has {} characters",
+                text.chars().count()
+            )
+        };
         Sha256Hash::parse(text).map(PlanHash).ok_or_else(bad)
     }
 }
@@ -105,7 +113,14 @@ pub enum BadPlan {
 
 /// The files of a configuration as they are.
 pub fn files(sources: &Sources) -> Vec<SavedFile> {
-    sources.files.iter().map(|file| SavedFile { path: file.path.clone(), sha256: Sha256Hash::of(&file.text).to_string() }).collect()
+    sources
+        .files
+        .iter()
+        .map(|file| SavedFile {
+            path: file.path.clone(),
+            sha256: Sha256Hash::of(&file.text).to_string(),
+        })
+        .collect()
 }
 
 impl SavedPlan {
@@ -128,8 +143,13 @@ impl SavedPlan {
             })
         })?;
         if json["kind"] != KIND {
-            let told = json["kind"].as_str().filter(|kind| kind.len() < 40).map_or("something else", |kind| kind);
-            return Err(BadPlan::NotOne(format!("it says that it is {told:?}, and {KIND:?} was expected")));
+            let told = json["kind"]
+                .as_str()
+                .filter(|kind| kind.len() < 40)
+                .map_or("something else", |kind| kind);
+            return Err(BadPlan::NotOne(format!(
+                "it says that it is {told:?}, and {KIND:?} was expected"
+            )));
         }
         // What another version wrote may have another shape.
         let made_by = json["keyform"].as_str().unwrap_or("of an unknown version").to_owned();
@@ -149,13 +169,24 @@ fn checksum(json: &Json) -> String {
     format!("sha256:{}", Sha256Hash::of(json.to_string()))
 }
 
-/// What differs between the actions that were saved and those of now, a line each; at most `most` of them, and how many more.
+/// What differs between the actions that were saved and those of now, a line each; at most `most`
+/// of them, and how many more.
 pub fn changes(saved: &Json, now: &Plan, most: usize) -> Vec<String> {
-    let before: Vec<Json> = saved["actions"].as_array().into_iter().flatten().cloned().map(plan_json::without_place).collect();
+    let before: Vec<Json> = saved["actions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .cloned()
+        .map(plan_json::without_place)
+        .collect();
     let after: Vec<Json> = now.actions.iter().map(plan_json::canonical).collect();
     let name = |action: &Json| {
         let text = |member: &str| action[member].as_str().unwrap_or("?").to_owned();
-        let to = action["to"].as_str().filter(|_| text("action") == "mirror").map(|to| format!(" to {to}")).unwrap_or_default();
+        let to = action["to"]
+            .as_str()
+            .filter(|_| text("action") == "mirror")
+            .map(|to| format!(" to {to}"))
+            .unwrap_or_default();
         format!("{} {} {}{to}", text("action"), text("kind").replace('_', " "), text("label"))
     };
     let mut lines = Vec::new();
@@ -165,7 +196,9 @@ pub fn changes(saved: &Json, now: &Plan, most: usize) -> Vec<String> {
             None => format!("{}: not to be done any more", name(action)),
         });
     }
-    for action in after.iter().filter(|action| !before.iter().any(|other| name(other) == name(action))) {
+    for action in
+        after.iter().filter(|action| !before.iter().any(|other| name(other) == name(action)))
+    {
         lines.push(format!("{}: was not in the plan", name(action)));
     }
     let more = lines.len().saturating_sub(most);

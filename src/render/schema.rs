@@ -1,6 +1,8 @@
-//! JSON Schemas of what keyform prints as JSON: of everything that a command may print, errors included.
+//! JSON Schemas of what keyform prints as JSON: of everything that a command may print, errors
+//! included.
 //!
-//! New members may come without another `format_version`, so the schemas allow members that they do not name.
+//! New members may come without another `format_version`, so the schemas allow members that they do
+//! not name.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -56,7 +58,13 @@ fn definitions() -> Map<String, Json> {
 }
 
 fn plan() -> Json {
-    let orphan = [("label", text()), ("id", text()), ("live", nullable(&flag())), ("declared_as", nullable(&text())), ("message", text())];
+    let orphan = [
+        ("label", text()),
+        ("id", text()),
+        ("live", nullable(&flag())),
+        ("declared_as", nullable(&text())),
+        ("message", text()),
+    ];
     let members = [
         ("refreshed", flag()),
         ("summary", reference("summary")),
@@ -100,12 +108,25 @@ fn action() -> Json {
     let unfinished = object(&[("why", one("unfinished")), ("since", text())], &[]);
     let create = json!({ "oneOf": [new, deleted, unfinished.clone()] });
     let missing = object(&[("why", one("missing")), ("message", text())], &[]);
-    let due = object(&[("why", one("due")), ("since", text()), ("every_seconds", int()), ("overlap_seconds", int())], &[]);
+    let due = object(
+        &[
+            ("why", one("due")),
+            ("since", text()),
+            ("every_seconds", int()),
+            ("overlap_seconds", int()),
+        ],
+        &[],
+    );
     let rotate = json!({ "oneOf": [missing, unfinished, due] });
     let mirror = object(&[("why", any_of(&["new", "outdated"]))], &[]);
     let changes = list(&reference("change"));
     let is = |action: &str, kind: &str, members: &[(&str, Json)]| {
-        let common = [("action", one(action)), ("kind", one(kind)), ("label", text()), ("place", nullable(&reference("place")))];
+        let common = [
+            ("action", one(action)),
+            ("kind", one(kind)),
+            ("label", text()),
+            ("place", nullable(&reference("place"))),
+        ];
         object(&[&common, members].concat(), &[])
     };
     let id = || ("id", text());
@@ -131,8 +152,12 @@ fn action() -> Json {
 
 /// Its `id` is there where the keyset exists already.
 fn upload() -> Json {
-    let outside = object(&[("why", one("changed_outside")), ("field", text()), ("live", reference("value"))], &[]);
-    let reason = json!({ "oneOf": [object(&[("why", any_of(&["new", "changed"]))], &[]), outside] });
+    let outside = object(
+        &[("why", one("changed_outside")), ("field", text()), ("live", reference("value"))],
+        &[],
+    );
+    let reason =
+        json!({ "oneOf": [object(&[("why", any_of(&["new", "changed"]))], &[]), outside] });
     let texts = json!({ "type": "object", "additionalProperties": text() });
     let members = [
         ("action", one("upload")),
@@ -198,7 +223,10 @@ fn refusal() -> Json {
 
 fn note() -> Json {
     let is = |note: &str, members: &[(&str, Json)]| {
-        object(&[&[("note", one(note)), ("message", text()), ("label", text())], members].concat(), &[])
+        object(
+            &[&[("note", one(note)), ("message", text()), ("label", text())], members].concat(),
+            &[],
+        )
     };
     json!({ "oneOf": [
         is("sealed", &[("since", text())]),
@@ -210,13 +238,28 @@ fn note() -> Json {
 }
 
 fn apply() -> Json {
-    document("apply", &[("interrupted", flag()), ("journal_error", nullable(&text())), ("steps", list(&reference("step")))])
+    document(
+        "apply",
+        &[
+            ("interrupted", flag()),
+            ("journal_error", nullable(&text())),
+            ("steps", list(&reference("step"))),
+        ],
+    )
 }
 
 /// Everything a step may end with, each with these members too.
 fn outcomes(common: &[(&str, Json)]) -> Vec<Json> {
-    let is = |outcome: &str, members: &[(&str, Json)]| object(&[&[("outcome", one(outcome))], common, members].concat(), &[]);
-    let differing = ("differing", list(&object(&[("field", text()), ("asked", reference("value")), ("got", reference("value"))], &[])));
+    let is = |outcome: &str, members: &[(&str, Json)]| {
+        object(&[&[("outcome", one(outcome))], common, members].concat(), &[])
+    };
+    let differing = (
+        "differing",
+        list(&object(
+            &[("field", text()), ("asked", reference("value")), ("got", reference("value"))],
+            &[],
+        )),
+    );
     let id = || ("id", text());
     let secret = || ("secret", reference("secret"));
     let key = |name: &'static str| (name, nullable(&text()));
@@ -225,7 +268,17 @@ fn outcomes(common: &[(&str, Json)]) -> Vec<Json> {
         is("found", &[id()]),
         is("rotated", &[id(), secret()]),
         is("kept", &[id(), secret()]),
-        is("created", &[id(), ("publishKey", text()), ("subscribeKey", text()), secret(), ("found", flag()), differing.clone()]),
+        is(
+            "created",
+            &[
+                id(),
+                ("publishKey", text()),
+                ("subscribeKey", text()),
+                secret(),
+                ("found", flag()),
+                differing.clone(),
+            ],
+        ),
         is("updated", std::slice::from_ref(&differing)),
         is("uploaded", &[differing]),
         is("mirrored", &[("to", text())]),
@@ -250,9 +303,13 @@ fn secret() -> Json {
 
 fn event() -> Json {
     let common = [("format_version", version()), ("kind", one("event")), ("at", text())];
-    let is = |event: &str, members: &[(&str, Json)]| object(&[&[("event", one(event))], &common[..], members].concat(), &[]);
+    let is = |event: &str, members: &[(&str, Json)]| {
+        object(&[&[("event", one(event))], &common[..], members].concat(), &[])
+    };
     let counts = ["done", "failed", "unknown", "not_begun", "to_look_at"].map(|name| (name, int()));
-    let report = [[("interrupted", flag()), ("journal_error", nullable(&text()))].as_slice(), &counts].concat();
+    let report =
+        [[("interrupted", flag()), ("journal_error", nullable(&text()))].as_slice(), &counts]
+            .concat();
     let step = [("step", text()), ("label", text())];
     let finished = [&[("event", one("finished"))], &common[..], &step].concat();
     let mut all = vec![
@@ -272,12 +329,21 @@ fn event() -> Json {
 
 fn drift() -> Json {
     let is = |what: &str, members: &[(&str, Json)]| {
-        let common = [("what", one(what)), ("message", text()), ("who", text()), ("place", nullable(&reference("place")))];
+        let common = [
+            ("what", one(what)),
+            ("message", text()),
+            ("who", text()),
+            ("place", nullable(&reference("place"))),
+        ];
         object(&[&common, members].concat(), &[])
     };
     let (label, id) = (|| ("label", text()), || ("id", text()));
     let by = || ("by", any_of(&["toml", "account", "both", "server"]));
-    let values = [("declared", reference("value")), ("applied", reference("value")), ("live", reference("value"))];
+    let values = [
+        ("declared", reference("value")),
+        ("applied", reference("value")),
+        ("live", reference("value")),
+    ];
     let texts = [("declared", text()), ("applied", text()), ("live", text())];
     let finding = json!({ "oneOf": [
         is("field", &[&[label(), id(), ("field", text()), by()], &values[..]].concat()),
@@ -293,23 +359,40 @@ fn drift() -> Json {
         is("unmanaged", &[id(), ("name", nullable(&text())), ("app", text())]),
         is("app_unmanaged", &[id(), ("name", text())]),
     ] });
-    let ignored =
-        [label(), ("field", text()), ("declared", reference("value")), ("live", reference("value")), ("reason", nullable(&text()))];
-    document("drift", &[("in_order", int()), ("findings", list(&finding)), ("ignored", list(&object(&ignored, &[])))])
+    let ignored = [
+        label(),
+        ("field", text()),
+        ("declared", reference("value")),
+        ("live", reference("value")),
+        ("reason", nullable(&text())),
+    ];
+    document(
+        "drift",
+        &[
+            ("in_order", int()),
+            ("findings", list(&finding)),
+            ("ignored", list(&object(&ignored, &[]))),
+        ],
+    )
 }
 
 fn parity() -> Json {
     let both = |of: &Json| json!({ "type": "array", "items": of, "minItems": 2, "maxItems": 2 });
     let pair = both(&text());
     let values = nullable(&both(&reference("value")));
-    let field = [("pair", pair.clone()), ("field", text()), ("declared", values.clone()), ("live", values)];
-    let about = |what| [("what", one(what)), ("message", text()), ("places", list(&reference("place")))];
+    let field =
+        [("pair", pair.clone()), ("field", text()), ("declared", values.clone()), ("live", values)];
+    let about =
+        |what| [("what", one(what)), ("message", text()), ("places", list(&reference("place")))];
     let finding = json!({ "oneOf": [
         object(&[&about("field")[..], &field].concat(), &[]),
         object(&[&about("only_on")[..], &[("label", text()), ("side", text()), ("key", text())]].concat(), &[]),
     ] });
     let ignored = object(&[&field[..], &[("reason", nullable(&text()))]].concat(), &[]);
-    let note = object(&[("what", any_of(&["not_created", "gone"])), ("label", text()), ("message", text())], &[]);
+    let note = object(
+        &[("what", any_of(&["not_created", "gone"])), ("label", text()), ("message", text())],
+        &[],
+    );
     let comparison = [
         ("between", pair.clone()),
         ("pairs", list(&pair)),
@@ -322,7 +405,13 @@ fn parity() -> Json {
 }
 
 fn inventory() -> Json {
-    let app = [("label", text()), ("id", text()), ("name", text()), ("managed", flag()), ("declared", flag())];
+    let app = [
+        ("label", text()),
+        ("id", text()),
+        ("name", text()),
+        ("managed", flag()),
+        ("declared", flag()),
+    ];
     let secret = json!({ "oneOf": [
         object(&[("status", one("stored")), ("sink", text()), ("since", nullable(&text()))], &[]),
         object(&[("status", one("missing")), ("why", text())], &[]),
@@ -342,11 +431,17 @@ fn inventory() -> Json {
         ("lastApply", nullable(&text())),
         ("declared", flag()),
     ];
-    document("inventory", &[("apps", list(&object(&app, &[]))), ("keysets", list(&object(&keyset, &[])))])
+    document(
+        "inventory",
+        &[("apps", list(&object(&app, &[]))), ("keysets", list(&object(&keyset, &[])))],
+    )
 }
 
 fn validate() -> Json {
-    document("validate", &[("errors", int()), ("warnings", int()), ("problems", list(&reference("problem")))])
+    document(
+        "validate",
+        &[("errors", int()), ("warnings", int()), ("problems", list(&reference("problem")))],
+    )
 }
 
 fn problem() -> Json {
@@ -367,17 +462,30 @@ fn problem() -> Json {
 
 /// What every command prints when it ends with an error.
 fn error() -> Json {
-    let members =
-        [("format_version", version()), ("kind", one("error")), ("exit_code", int()), ("message", text()), ("help", list(&text()))];
+    let members = [
+        ("format_version", version()),
+        ("kind", one("error")),
+        ("exit_code", int()),
+        ("message", text()),
+        ("help", list(&text())),
+    ];
     object(&members, &[("problems", list(&reference("problem")))])
 }
 
 fn document(kind: &str, members: &[(&str, Json)]) -> Json {
-    object(&[&[("format_version", version()), ("kind", one(kind)), ("exit_code", int())], members].concat(), &[])
+    object(
+        &[&[("format_version", version()), ("kind", one(kind)), ("exit_code", int())], members]
+            .concat(),
+        &[],
+    )
 }
 
 fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
-    let properties: Map<String, Json> = required.iter().chain(optional).map(|(name, of)| ((*name).to_owned(), of.clone())).collect();
+    let properties: Map<String, Json> = required
+        .iter()
+        .chain(optional)
+        .map(|(name, of)| ((*name).to_owned(), of.clone()))
+        .collect();
     let required: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
     json!({ "type": "object", "required": required, "properties": properties })
 }

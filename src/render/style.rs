@@ -1,4 +1,5 @@
-//! The few styles there are. Texts carry them always; the printer strips them where they are not wanted.
+//! The few styles there are. Texts carry them always; the printer strips them where they are not
+//! wanted.
 
 use anstyle::{AnsiColor, Style};
 

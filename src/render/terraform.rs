@@ -1,8 +1,10 @@
-//! A plan as Terraform's documented JSON of one (`terraform show -json PLAN`), for tools that read that: summaries and policies.
+//! A plan as Terraform's documented JSON of one (`terraform show -json PLAN`), for tools that read
+//! that: summaries and policies.
 //!
-//! Types are `pubnub_app` and `pubnub_keyset`; values have the API's names. Only declared fields are in it, as everywhere. Nothing is
-//! ever replaced, so no action is `["delete", "create"]`. What is refused is shown as it is and stays, and `errored` is true. Keys that
-//! are secret are named as unknown and sensitive, and are in no value.
+//! Types are `pubnub_app` and `pubnub_keyset`; values have the API's names. Only declared fields
+//! are in it, as everywhere. Nothing is ever replaced, so no action is `["delete", "create"]`. What
+//! is refused is shown as it is and stays, and `errored` is true. Keys that are secret are named as
+//! unknown and sensitive, and are in no value.
 
 use std::collections::BTreeMap;
 
@@ -104,15 +106,18 @@ pub fn tally(picture: Picture<'_>) -> Tally {
 pub fn plan(picture: Picture<'_>, version: &str) -> Json {
     let resources = resources(picture);
     let terraform_version = format!("{WRITES_LIKE}+keyform.{version}");
-    let after = resources.iter().filter_map(|(id, resource)| Some(value(id, resource.after.as_ref()?)));
-    let before = resources.iter().filter_map(|(id, resource)| Some(value(id, resource.before.as_ref()?)));
-    let declared = resources.iter().filter(|(_, resource)| resource.after.is_some()).map(|(id, _)| {
-        let mut json = identity(id);
-        json["provider_config_key"] = "pubnub".into();
-        json["expressions"] = json!({});
-        json["schema_version"] = 0.into();
-        json
-    });
+    let after =
+        resources.iter().filter_map(|(id, resource)| Some(value(id, resource.after.as_ref()?)));
+    let before =
+        resources.iter().filter_map(|(id, resource)| Some(value(id, resource.before.as_ref()?)));
+    let declared =
+        resources.iter().filter(|(_, resource)| resource.after.is_some()).map(|(id, _)| {
+            let mut json = identity(id);
+            json["provider_config_key"] = "pubnub".into();
+            json["expressions"] = json!({});
+            json["schema_version"] = 0.into();
+            json
+        });
     let refused = !picture.plan.refusals.is_empty();
     json!({
         "format_version": FORMAT_VERSION,
@@ -138,12 +143,17 @@ pub fn plan(picture: Picture<'_>, version: &str) -> Json {
 
 /// A label with a dot is no name of Terraform's, and stands as an index.
 fn address((kind, label): &(Kind, Label)) -> String {
-    if label.as_str().contains('.') { format!("{}.this[{:?}]", kind.name(), label.as_str()) } else { format!("{}.{label}", kind.name()) }
+    if label.as_str().contains('.') {
+        format!("{}.this[{:?}]", kind.name(), label.as_str())
+    } else {
+        format!("{}.{label}", kind.name())
+    }
 }
 
 fn identity(id: &(Kind, Label)) -> Json {
     let (kind, label) = id;
-    let mut json = json!({ "address": address(id), "mode": "managed", "type": kind.name(), "name": label });
+    let mut json =
+        json!({ "address": address(id), "mode": "managed", "type": kind.name(), "name": label });
     if label.as_str().contains('.') {
         json["name"] = "this".into();
         json["index"] = label.as_str().into();
@@ -194,7 +204,9 @@ const SECRET: &str = "secretKey";
 fn resources(picture: Picture<'_>) -> Resources {
     let Picture { plan, desired, recorded, policy } = picture;
     let mut resources = Resources::new();
-    let in_scope = |label: &Label| policy.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()));
+    let in_scope = |label: &Label| {
+        policy.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
+    };
     let moves: BTreeMap<(Kind, &Label), &Label> = plan
         .actions
         .iter()
@@ -205,19 +217,28 @@ fn resources(picture: Picture<'_>) -> Resources {
         })
         .collect();
     for (label, keyset) in desired.keysets.iter().filter(|(label, _)| in_scope(label)) {
-        if let Some(known) = recorded.keysets.get(*moves.get(&(Kind::Keyset, label)).unwrap_or(&label)) {
-            resources.insert((Kind::Keyset, label.clone()), Resource::unchanged(declared_values(keyset, known)));
+        if let Some(known) =
+            recorded.keysets.get(*moves.get(&(Kind::Keyset, label)).unwrap_or(&label))
+        {
+            resources.insert(
+                (Kind::Keyset, label.clone()),
+                Resource::unchanged(declared_values(keyset, known)),
+            );
         }
     }
     for (label, app) in &desired.apps {
-        let wanted = policy.targets.is_none() || desired.keysets.iter().any(|(keyset, k)| k.app == *label && in_scope(keyset));
+        let wanted = policy.targets.is_none()
+            || desired.keysets.iter().any(|(keyset, k)| k.app == *label && in_scope(keyset));
         let known = recorded.apps.get(*moves.get(&(Kind::App, label)).unwrap_or(&label));
         let Some(known) = known.filter(|_| wanted) else { continue };
         let name = match &app.source {
             AppSource::Managed { name, .. } => name,
             AppSource::Existing { .. } => &known.name,
         };
-        resources.insert((Kind::App, label.clone()), Resource::unchanged(app_values(known.id.as_str(), name)));
+        resources.insert(
+            (Kind::App, label.clone()),
+            Resource::unchanged(app_values(known.id.as_str(), name)),
+        );
     }
     plan.actions.iter().for_each(|action| apply(action, picture, &mut resources));
     for refusal in &plan.refusals {
@@ -236,7 +257,8 @@ fn apply(action: &Action, picture: Picture<'_>, resources: &mut Resources) {
     match action {
         Action::CreateApp { name, .. } => {
             let values = Values::from_iter([("name".to_owned(), (**name).into())]);
-            *resource = Resource { after: Some(values), unknown: vec!["id"], ..Resource::default() };
+            *resource =
+                Resource { after: Some(values), unknown: vec!["id"], ..Resource::default() };
         }
         Action::RenameApp { id, from, to, .. } => {
             resource.before = Some(app_values(id.as_str(), from));
@@ -248,7 +270,10 @@ fn apply(action: &Action, picture: Picture<'_>, resources: &mut Resources) {
         }
         Action::CreateKeyset { label, app, settings, .. } => {
             let protect = desired.keysets.get(label).is_some_and(|keyset| keyset.protect);
-            let mut values = Values::from_iter([("app".to_owned(), app.as_str().into()), ("protect".to_owned(), protect.into())]);
+            let mut values = Values::from_iter([
+                ("app".to_owned(), app.as_str().into()),
+                ("protect".to_owned(), protect.into()),
+            ]);
             settings.iter().for_each(|change| put(&mut values, change.field, Some(&change.to)));
             let unknown = vec!["id", "publishKey", "subscribeKey", SECRET];
             *resource = Resource { after: Some(values), unknown, ..Resource::default() };
@@ -260,19 +285,33 @@ fn apply(action: &Action, picture: Picture<'_>, resources: &mut Resources) {
             }
         }
         Action::RotateSecret { .. } => resource.unknown.push(SECRET),
-        Action::UploadPush { .. } if resource.unknown.contains(&"push") || resource.before.is_none() => {}
+        Action::UploadPush { .. }
+            if resource.unknown.contains(&"push") || resource.before.is_none() => {}
         Action::UploadPush { .. } => resource.unknown.push("push"),
-        Action::MirrorSecret { .. } if resource.unknown.contains(&"secretCopies") || resource.before.is_none() => {}
+        Action::MirrorSecret { .. }
+            if resource.unknown.contains(&"secretCopies") || resource.before.is_none() => {}
         Action::MirrorSecret { .. } => resource.unknown.push("secretCopies"),
-        Action::MoveApp { from, .. } | Action::MoveKeyset { from, .. } => resource.moved = Some(from.clone()),
+        Action::MoveApp { from, .. } | Action::MoveKeyset { from, .. } => {
+            resource.moved = Some(from.clone())
+        }
         Action::ProtectKeyset { protect, .. } => {
-            for (values, protect) in [(&mut resource.before, !protect), (&mut resource.after, *protect)] {
-                values.iter_mut().for_each(|values| drop(values.insert("protect".to_owned(), protect.into())));
+            for (values, protect) in
+                [(&mut resource.before, !protect), (&mut resource.after, *protect)]
+            {
+                values
+                    .iter_mut()
+                    .for_each(|values| drop(values.insert("protect".to_owned(), protect.into())));
             }
         }
-        Action::DeleteKeyset { label, .. } => resource.before = recorded.keysets.get(label).map(recorded_values),
+        Action::DeleteKeyset { label, .. } => {
+            resource.before = recorded.keysets.get(label).map(recorded_values)
+        }
         Action::ForgetKeyset { label, .. } => {
-            *resource = Resource { before: recorded.keysets.get(label).map(recorded_values), forgotten: true, ..Resource::default() };
+            *resource = Resource {
+                before: recorded.keysets.get(label).map(recorded_values),
+                forgotten: true,
+                ..Resource::default()
+            };
         }
         Action::DeleteApp { id, name, .. } => resource.before = Some(app_values(id.as_str(), name)),
         Action::ForgetApp { label, .. } => {
@@ -287,9 +326,15 @@ fn refuse(label: &Label, why: &Refused, resources: &mut Resources) {
     let kind = if why.is_app() { Kind::App } else { Kind::Keyset };
     let Some(resource) = resources.get_mut(&(kind, label.clone())) else { return };
     match why {
-        Refused::Immutable { field, from, to: _ } => resource.stays(|values| put(values, *field, Some(from))),
-        Refused::NeedsConsent { field, to: _ } => resource.stays(|values| put(values, *field, None)),
-        Refused::AppChanged { from, to: _ } => resource.stays(|values| drop(values.insert("app".to_owned(), from.as_str().into()))),
+        Refused::Immutable { field, from, to: _ } => {
+            resource.stays(|values| put(values, *field, Some(from)))
+        }
+        Refused::NeedsConsent { field, to: _ } => {
+            resource.stays(|values| put(values, *field, None))
+        }
+        Refused::AppChanged { from, to: _ } => {
+            resource.stays(|values| drop(values.insert("app".to_owned(), from.as_str().into())))
+        }
         Refused::AppReplaced { app: _, from, to: _ } => {
             resource.stays(|values| drop(values.insert("id".to_owned(), from.as_str().into())));
         }
@@ -311,12 +356,14 @@ fn app_values(id: &str, name: &str) -> Values {
     Values::from_iter([("id".to_owned(), id.into()), ("name".to_owned(), name.into())])
 }
 
-/// What is declared, which is what is there wherever the plan has no change. Fields that are left to others are nobody's.
+/// What is declared, which is what is there wherever the plan has no change. Fields that are left
+/// to others are nobody's.
 fn declared_values(keyset: &DesiredKeyset, known: &RecordedKeyset) -> Values {
     let mut values = identifying(known);
     values.insert("app".to_owned(), keyset.app.as_str().into());
     values.insert("protect".to_owned(), keyset.protect.into());
-    for setting in keyset.settings.iter().filter(|setting| keyset.ignores(setting.field).is_none()) {
+    for setting in keyset.settings.iter().filter(|setting| keyset.ignores(setting.field).is_none())
+    {
         put(&mut values, setting.field, Some(&setting.value));
     }
     values
@@ -332,7 +379,11 @@ fn recorded_values(known: &RecordedKeyset) -> Values {
 }
 
 fn identifying(known: &RecordedKeyset) -> Values {
-    let keys = [("id", known.id.as_str()), ("publishKey", &known.keys.publish_key), ("subscribeKey", &known.keys.subscribe_key)];
+    let keys = [
+        ("id", known.id.as_str()),
+        ("publishKey", &known.keys.publish_key),
+        ("subscribeKey", &known.keys.subscribe_key),
+    ];
     keys.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect()
 }
 

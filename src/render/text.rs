@@ -1,11 +1,12 @@
-//! Foreign text made safe for its target, and small words. The one place where text from TOML or the API is escaped.
+//! Foreign text made safe for its target, and small words. The one place where text from TOML or
+//! the API is escaped.
 
 use std::borrow::Cow;
 
 use crate::keyset::settings::is_format;
 
-/// For a terminal or a log: control, bidirectional and invisible characters come out as `\u{..}`; newlines too, so that
-/// a message stays on its line. At most `MAX` characters, then an honest "…".
+/// For a terminal or a log: control, bidirectional and invisible characters come out as `\u{..}`;
+/// newlines too, so that a message stays on its line. At most `MAX` characters, then an honest "…".
 pub fn terminal(text: &str) -> Cow<'_, str> {
     const MAX: usize = 500;
     let hostile = |c: char| c.is_control() || is_format(c);
@@ -18,32 +19,42 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
             out.push('…');
             break;
         }
-        if hostile(c) || (c == '[' && out.ends_with("##")) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if hostile(c) || (c == '[' && out.ends_with("##")) {
+            out.extend(c.escape_unicode())
+        } else {
+            out.push(c)
+        }
     }
     Cow::Owned(out)
 }
 
-/// How a workflow command of GitHub Actions may begin anywhere in a line of the log, in the old way that its runners still read.
+/// How a workflow command of GitHub Actions may begin anywhere in a line of the log, in the old way
+/// that its runners still read.
 const OLD_COMMAND: &str = "##[";
 
-/// A code span of Markdown, fit for a table's cell: nothing in it is a link, a mention, HTML or the end of the cell.
+/// A code span of Markdown, fit for a table's cell: nothing in it is a link, a mention, HTML or the
+/// end of the cell.
 pub fn markdown(text: &str) -> String {
-    // A bar ends a cell unless a backslash is before it; readers do not agree on what a backslash before that one means.
+    // A bar ends a cell unless a backslash is before it; readers do not agree on what a backslash
+    // before that one means.
     let text = terminal(text).replace("\\|", "\\u{5c}|").replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    // A blank at each end is taken off again by whoever reads it, and keeps backticks apart from the fence.
+    // A blank at each end is taken off again by whoever reads it, and keeps backticks apart from
+    // the fence.
     format!("{fence} {text} {fence}")
 }
 
-/// A value in a workflow command of GitHub Actions; `property`: before the `::`, where more characters have a meaning.
+/// A value in a workflow command of GitHub Actions; `property`: before the `::`, where more
+/// characters have a meaning.
 pub fn github(text: &str, property: bool) -> String {
     let text = terminal(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     if property { text.replace(':', "%3A").replace(',', "%2C") } else { text }
 }
 
-/// JSON as it goes to stdout, which may lead into a log or to a terminal: the same JSON, without an old workflow command in one of its
-/// texts, and with what moves or hides text there written as `\uXXXX`.
+/// JSON as it goes to stdout, which may lead into a log or to a terminal: the same JSON, without an
+/// old workflow command in one of its texts, and with what moves or hides text there written as
+/// `\uXXXX`.
 pub fn json(text: &str) -> String {
     let text = text.replace(OLD_COMMAND, "##\\u005b");
     // Below U+0020 JSON has none of them in its texts; between its tokens there are newlines.
@@ -54,7 +65,9 @@ pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     for c in text.chars() {
         if hidden(c) {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            c.encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         } else {
             out.push(c);
         }

@@ -32,7 +32,11 @@ pub fn given(seed: Option<u64>, changes: u64) -> Result<Given, getrandom::Error>
                 chunk.copy_from_slice(&digest);
             }
             let start = Timestamp::constant(SEEDED_START, 0);
-            start.saturating_add(SignedDuration::from_secs(i64::try_from(changes).unwrap_or(i64::MAX))).unwrap_or(start)
+            start
+                .saturating_add(SignedDuration::from_secs(
+                    i64::try_from(changes).unwrap_or(i64::MAX),
+                ))
+                .unwrap_or(start)
         }
     };
     Ok(Given { now: Timestamp::from_second(now.as_second()).unwrap_or(now), random })

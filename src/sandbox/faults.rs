@@ -1,7 +1,8 @@
 //! What a network and a bad day do to answers, on request.
 //!
-//! `METHOD PATH[#N[-M]]=KIND`, for example `POST /v2/keysets$#2=cut-after`. The path is a prefix, or the whole path if it
-//! ends in `$`; the method may be `*`. `#N` is the Nth request that matches, from 1; without it, every one.
+//! `METHOD PATH[#N[-M]]=KIND`, for example `POST /v2/keysets$#2=cut-after`. The path is a prefix,
+//! or the whole path if it ends in `$`; the method may be `*`. `#N` is the Nth request that
+//! matches, from 1; without it, every one.
 
 use std::convert::Infallible;
 use std::io;
@@ -64,7 +65,10 @@ pub const KINDS: &[(&str, &str)] = &[
     ("truncate-after", "carried out, half of the body, then the connection is closed"),
     ("huge", "not carried out, success with a body of 100 MB"),
     ("delay:MILLISECONDS", "carried out and answered after that time"),
-    ("late:MILLISECONDS", "carried out at once, even if the caller goes away, and answered after that time"),
+    (
+        "late:MILLISECONDS",
+        "carried out at once, even if the caller goes away, and answered after that time",
+    ),
     ("ignore", "a change that is not carried out, and answered with what is there"),
     ("hang", "not carried out, no answer until the sandbox stops"),
     ("empty-list", "a list without items"),
@@ -72,8 +76,16 @@ pub const KINDS: &[(&str, &str)] = &[
     ("late-list", "a list that does not show its newest item yet, and a total that agrees"),
     ("repeat-page", "the items of page 1 on every page"),
     ("reverse-list", "the items of a page the other way round"),
-    ("reorder-list", "behind page 1 another order than before it: the last item of a page is on the next one again"),
-    ("grow-list", "as if an item had been made before this page was asked for: the items move on by one, the total is one more"),
+    (
+        "reorder-list",
+        "behind page 1 another order than before it: the last item of a page is on the next one \
+         again",
+    ),
+    (
+        "grow-list",
+        "as if an item had been made before this page was asked for: the items move on by one, the \
+         total is one more",
+    ),
     ("shrink-list", "as if an item of page 1 had been deleted before this page was asked for"),
     ("total-high", "a total that is one too many"),
     ("total-low", "a total that is one too few"),
@@ -81,7 +93,10 @@ pub const KINDS: &[(&str, &str)] = &[
 
 /// Why a text is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no fault: {why}; write METHOD PATH[#N]=KIND, such as \"POST /v2/keysets#2=cut-after\"")]
+#[error(
+    "{text:?} is no fault: {why}; write METHOD PATH[#N]=KIND, such as \"POST \
+     /v2/keysets#2=cut-after\""
+)]
 pub struct BadFault {
     text: String,
     why: &'static str,
@@ -93,7 +108,8 @@ impl Fault {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        (self.method == "*" || self.method == method) && if self.whole_path { path == self.path } else { path.starts_with(&self.path) }
+        (self.method == "*" || self.method == method)
+            && if self.whole_path { path == self.path } else { path.starts_with(&self.path) }
     }
 }
 
@@ -125,15 +141,26 @@ impl Armed {
 }
 
 /// Answers a request as the faults want it; the first that strikes decides.
-pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Reply, mut stopping: watch::Receiver<bool>) -> Response<Body> {
+pub async fn play(
+    armed: &[Armed],
+    mut asked: Asked,
+    act: impl Fn(&Asked) -> Reply,
+    mut stopping: watch::Receiver<bool>,
+) -> Response<Body> {
     // Not `find`: every fault counts every request.
-    let striking: Vec<Kind> = armed.iter().filter(|a| a.strikes(asked.method.as_str(), &asked.path)).map(|a| a.fault.kind).collect();
+    let striking: Vec<Kind> = armed
+        .iter()
+        .filter(|a| a.strikes(asked.method.as_str(), &asked.path))
+        .map(|a| a.fault.kind)
+        .collect();
     let Some(kind) = striking.first() else {
         return act(&asked).into_response();
     };
     match *kind {
         Kind::Status { status, retry_after } => {
-            let mut response = Reply::error(status.as_u16(), vec!["a fault of the sandbox".to_owned()]).into_response();
+            let mut response =
+                Reply::error(status.as_u16(), vec!["a fault of the sandbox".to_owned()])
+                    .into_response();
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
@@ -144,7 +171,11 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
             act(&asked);
             cut()
         }
-        Kind::Html => page(&asked, "text/html", Body::from("<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>\n")),
+        Kind::Html => page(
+            &asked,
+            "text/html",
+            Body::from("<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>\n"),
+        ),
         Kind::GarbageAfter => {
             let mut response = act(&asked).into_response();
             *response.body_mut() = Body::from("{\"keyset\": oops");
@@ -191,7 +222,9 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
             }
             list["total"] = Json::from(total.saturating_sub(1));
         }),
-        Kind::ReverseList => edited(act(&asked), |list| items(list).into_iter().for_each(|items| items.reverse())),
+        Kind::ReverseList => {
+            edited(act(&asked), |list| items(list).into_iter().for_each(|items| items.reverse()))
+        }
         Kind::ReorderList => moved_on(&mut asked, 0, act),
         Kind::GrowList => moved_on(&mut asked, 1, act),
         Kind::ShrinkList => moved_up(&mut asked, act),
@@ -204,14 +237,18 @@ pub async fn play(armed: &[Armed], mut asked: Asked, act: impl Fn(&Asked) -> Rep
     }
 }
 
-/// A response that fails before its head is sent: the client sees the connection end and not one byte.
+/// A response that fails before its head is sent: the client sees the connection end and not one
+/// byte.
 fn cut() -> Response<Body> {
-    Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(io::Error::other("cut")) })))
+    Response::new(Body::from_stream(stream::once(async {
+        Err::<Bytes, _>(io::Error::other("cut"))
+    })))
 }
 
 fn page(asked: &Asked, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.status_mut() = if asked.method == "POST" { StatusCode::CREATED } else { StatusCode::OK };
+    *response.status_mut() =
+        if asked.method == "POST" { StatusCode::CREATED } else { StatusCode::OK };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
@@ -222,14 +259,15 @@ fn truncated(reply: Reply) -> Response<Body> {
     let mut response = reply.into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     bytes.truncate(length / 2);
-    *response.body_mut() = Body::from_stream(stream::unfold(Some(Bytes::from(bytes)), async |half| match half {
-        Some(half) => Some((Ok(half), None)),
-        None => {
-            // The server has to send the half before it learns that there is no more.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Some((Err(io::Error::other("cut")), None))
-        }
-    }));
+    *response.body_mut() =
+        Body::from_stream(stream::unfold(Some(Bytes::from(bytes)), async |half| match half {
+            Some(half) => Some((Ok(half), None)),
+            None => {
+                // The server has to send the half before it learns that there is no more.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(io::Error::other("cut")), None))
+            }
+        }));
     response
 }
 
@@ -309,7 +347,12 @@ fn read(text: &str) -> Result<Fault, &'static str> {
     if !path.starts_with('/') {
         return Err("the path starts with `/`");
     }
-    let count = |text: &str| text.parse().ok().filter(|n: &u64| *n > 0).ok_or("after `#` comes a number from 1, or two with `-` between");
+    let count = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|n: &u64| *n > 0)
+            .ok_or("after `#` comes a number from 1, or two with `-` between")
+    };
     let (first, last) = match times.map(|t| t.split_once('-').unwrap_or((t, t))) {
         None => (1, u64::MAX),
         Some((first, last)) => (count(first)?, count(last)?),
@@ -319,7 +362,14 @@ fn read(text: &str) -> Result<Fault, &'static str> {
     }
     let whole_path = path.ends_with('$');
     let path = path.trim_end_matches('$').to_owned();
-    Ok(Fault { method: method.to_owned(), path, whole_path, first, last, kind: read_kind(kind.trim())? })
+    Ok(Fault {
+        method: method.to_owned(),
+        path,
+        whole_path,
+        first,
+        last,
+        kind: read_kind(kind.trim())?,
+    })
 }
 
 fn read_kind(text: &str) -> Result<Kind, &'static str> {
@@ -333,9 +383,17 @@ fn read_kind(text: &str) -> Result<Kind, &'static str> {
                 Some((code, retry)) => (code, Some(retry)),
                 None => (argument, None),
             };
-            let status = code.parse().ok().filter(|code| (200..600).contains(code)).and_then(|code| StatusCode::from_u16(code).ok());
+            let status = code
+                .parse()
+                .ok()
+                .filter(|code| (200..600).contains(code))
+                .and_then(|code| StatusCode::from_u16(code).ok());
             let retry_after = retry
-                .map(|r| r.strip_prefix("retry-after=").and_then(|s| s.parse().ok()).ok_or("after the status comes retry-after=SECONDS"))
+                .map(|r| {
+                    r.strip_prefix("retry-after=")
+                        .and_then(|s| s.parse().ok())
+                        .ok_or("after the status comes retry-after=SECONDS")
+                })
                 .transpose()?;
             Kind::Status { status: status.ok_or("a status is 200 to 599")?, retry_after }
         }
@@ -373,7 +431,8 @@ mod tests {
     #[test]
     fn every_documented_kind_can_be_written_and_nothing_else() {
         for (kind, _) in KINDS {
-            let kind = kind.replace("CODE", "503").replace("MILLISECONDS", "10").replace("SECONDS", "1");
+            let kind =
+                kind.replace("CODE", "503").replace("MILLISECONDS", "10").replace("SECONDS", "1");
             assert!(Fault::parse(&format!("GET /v2/apps={kind}")).is_ok(), "{kind}");
         }
         for bad in [
@@ -398,9 +457,18 @@ mod tests {
     fn a_fault_strikes_the_requests_it_names() {
         let strikes = |text: &str, requests: &[&str]| -> Vec<bool> {
             let armed = Armed::new(Fault::parse(text).unwrap());
-            requests.iter().map(|r| r.split_once(' ').unwrap()).map(|(m, p)| armed.strikes(m, p)).collect()
+            requests
+                .iter()
+                .map(|r| r.split_once(' ').unwrap())
+                .map(|(m, p)| armed.strikes(m, p))
+                .collect()
         };
-        let posts = ["POST /v2/keysets", "GET /v2/keysets", "POST /v2/keysets", "POST /v2/keysets/1/secret-keys"];
+        let posts = [
+            "POST /v2/keysets",
+            "GET /v2/keysets",
+            "POST /v2/keysets",
+            "POST /v2/keysets/1/secret-keys",
+        ];
         assert_eq!(strikes("POST /v2/keysets=hang", &posts), [true, false, true, true]);
         assert_eq!(strikes("POST /v2/keysets#2=hang", &posts), [false, false, true, false]);
         assert_eq!(strikes("POST /v2/keysets#2-3=hang", &posts), [false, false, true, true]);

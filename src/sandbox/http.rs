@@ -58,7 +58,16 @@ impl Server {
     pub fn new(setup: Setup, world: World, store: Option<Store>) -> Server {
         let Setup { api_key, seed, latency, faults, log, page_limit, stopping } = setup;
         let faults = faults.into_iter().map(Armed::new).collect();
-        Server { api_key, seed, latency, faults, log, page_limit, stopping, account: Mutex::new(Some(Account { world, store })) }
+        Server {
+            api_key,
+            seed,
+            latency,
+            faults,
+            log,
+            page_limit,
+            stopping,
+            account: Mutex::new(Some(Account { world, store })),
+        }
     }
 
     /// Lets go of the data file; requests that are still on their way are refused from now on.
@@ -80,18 +89,22 @@ impl Server {
             None => return Reply::error(404, vec!["there is no such path".to_owned()]),
         };
         if !place.methods().contains(&asked.method.as_str()) {
-            let mut reply = Reply::error(405, vec![format!("the path takes {}", place.methods().join(", "))]);
+            let mut reply =
+                Reply::error(405, vec![format!("the path takes {}", place.methods().join(", "))]);
             reply.allow = Some(place.methods());
             return reply;
         }
         let outcome = self.admit(asked).and_then(|()| {
             let mut account = self.account();
             let account = account.as_mut().ok_or_else(|| internal("the sandbox is stopping"))?;
-            let given = given(self.seed, account.world.counters().changes).map_err(|_| internal("there is no randomness"))?;
+            let given = given(self.seed, account.world.counters().changes)
+                .map_err(|_| internal("there is no randomness"))?;
             let mut answer = place.answer(&account.world, asked, &given)?;
             if let Some(change) = answer.change.take() {
                 if let Some(store) = &mut account.store {
-                    store.append(&change).map_err(|_| internal("the data file cannot be written; nothing was changed"))?;
+                    store.append(&change).map_err(|_| {
+                        internal("the data file cannot be written; nothing was changed")
+                    })?;
                 }
                 account.world.apply(change);
             }
@@ -106,20 +119,33 @@ impl Server {
     /// Key and version. The key comes first: who has none learns nothing.
     fn admit(&self, asked: &Asked) -> Result<(), Refused> {
         let text = |name| asked.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-        let key = text(header::AUTHORIZATION.as_str()).map(|text| text.strip_prefix("Bearer ").unwrap_or(text));
+        let key = text(header::AUTHORIZATION.as_str())
+            .map(|text| text.strip_prefix("Bearer ").unwrap_or(text));
         if key != Some(self.api_key.expose_secret()) {
-            return Err(Refused { status: 401, messages: vec!["the API key in the Authorization header is missing or wrong".to_owned()] });
+            return Err(Refused {
+                status: 401,
+                messages: vec![
+                    "the API key in the Authorization header is missing or wrong".to_owned(),
+                ],
+            });
         }
         match text("pubnub-version") {
             Some(version) if ApiVersion::KNOWN.contains(&version) => Ok(()),
-            Some(_) => Err(bad(vec![format!("PubNub-Version must be one of {}", ApiVersion::KNOWN.join(", "))])),
+            Some(_) => Err(bad(vec![format!(
+                "PubNub-Version must be one of {}",
+                ApiVersion::KNOWN.join(", ")
+            )])),
             None => Err(bad(vec!["the PubNub-Version header is required".to_owned()])),
         }
     }
 }
 
 /// Serves until `stopping` says so, or its sender is gone.
-pub async fn serve(listener: TcpListener, server: Arc<Server>, mut stopping: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    server: Arc<Server>,
+    mut stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
     let router = Router::new().fallback(handle).with_state(server);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {
@@ -132,7 +158,8 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let mut asked = Asked::read(request).await;
     asked.page.limit = asked.page.limit.min(server.page_limit);
     if let Some(mut log) = server.log.as_ref() {
-        // One write, so that lines of several requests do not mix. A log that fails is no reason to refuse a request.
+        // One write, so that lines of several requests do not mix. A log that fails is no reason to
+        // refuse a request.
         let _ = log.write_all(format!("{} {}\n", asked.method, asked.path).as_bytes());
     }
     if !server.latency.is_zero() {
@@ -170,8 +197,8 @@ impl Asked {
 
     /// Answers the names of the parameters.
     fn read_query(&mut self, uri: &Uri) -> Result<Vec<String>, Refused> {
-        let Query(pairs) =
-            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| bad(vec!["the query cannot be read".to_owned()]))?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| bad(vec!["the query cannot be read".to_owned()]))?;
         let mut names = Vec::new();
         for (name, value) in pairs {
             if names.contains(&name) {
@@ -181,7 +208,9 @@ impl Asked {
                 "page" => self.page.page = counting_number("page", &value)?,
                 "limit" => self.page.limit = counting_number("limit", &value)?,
                 "activeOnly" => {
-                    self.active_only = value.parse().map_err(|_| bad(vec!["activeOnly must be true or false".to_owned()]))?;
+                    self.active_only = value
+                        .parse()
+                        .map_err(|_| bad(vec!["activeOnly must be true or false".to_owned()]))?;
                 }
                 _ => {}
             }
@@ -200,7 +229,8 @@ impl Asked {
     }
 
     fn json(&self) -> Result<Json, Refused> {
-        let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let content_type =
+            self.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let essence = content_type.split(';').next().unwrap_or("").trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(bad(vec!["Content-Type must be application/json".to_owned()]));
@@ -229,7 +259,11 @@ impl Reply {
             500.. => "InternalError",
             _ => "BadRequest",
         };
-        Reply { status, body: json!({ "statusCode": status, "error": error, "message": messages }), allow: None }
+        Reply {
+            status,
+            body: json!({ "statusCode": status, "error": error, "message": messages }),
+            allow: None,
+        }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -238,9 +272,14 @@ impl Reply {
 
     pub fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.bytes()));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(allow) = self.allow.and_then(|methods| HeaderValue::from_str(&methods.join(", ")).ok()) {
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(allow) =
+            self.allow.and_then(|methods| HeaderValue::from_str(&methods.join(", ")).ok())
+        {
             response.headers_mut().insert(header::ALLOW, allow);
         }
         response
@@ -268,7 +307,9 @@ impl<'a> Place<'a> {
             ["keysets"] => Place::Keysets,
             ["keysets", id] => Place::Keyset(id),
             ["keysets", id, "config"] => Place::Config(id),
-            ["keysets", id, "config", what] if World::UPLOADS.contains(&what) => Place::Upload(id, what),
+            ["keysets", id, "config", what] if World::UPLOADS.contains(&what) => {
+                Place::Upload(id, what)
+            }
             ["keysets", id, "secret-keys"] => Place::Secrets(id),
             ["keysets", id, "secret-keys", prefix] => Place::Secret(id, prefix),
             _ => return None,
@@ -309,7 +350,9 @@ impl<'a> Place<'a> {
             (Place::Secrets(id), "GET") => world.list_secrets(id, asked.active_only, given),
             (Place::Secrets(id), _) => world.rotate(id, &asked.json()?, given),
             (Place::Secret(id, prefix), "DELETE") => world.delete_secret(id, prefix),
-            (Place::Secret(id, prefix), _) => world.change_expiry(id, prefix, &asked.json()?, given),
+            (Place::Secret(id, prefix), _) => {
+                world.change_expiry(id, prefix, &asked.json()?, given)
+            }
         }
     }
 }
@@ -326,12 +369,17 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Refused> {
             break;
         }
     }
-    if total <= BODY_MAX { Ok(bytes) } else { Err(bad(vec!["the body is longer than 1 MiB".to_owned()])) }
+    if total <= BODY_MAX {
+        Ok(bytes)
+    } else {
+        Err(bad(vec!["the body is longer than 1 MiB".to_owned()]))
+    }
 }
 
 /// Decimal digits without leading zero. What is too large to count means: past every end.
 fn counting_number(name: &str, text: &str) -> Result<u64, Refused> {
-    let digits = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     if !digits {
         return Err(bad(vec![format!("{name} must be a number from 1")]));
     }

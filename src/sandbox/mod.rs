@@ -1,19 +1,21 @@
 //! The Admin API as a server: for trying keyform, for tests, and for users' own CI.
 //!
-//! It reads the same table as the rest of keyform, so it would agree with keyform's mistakes; the fixtures and the
-//! contract under `tests/contract/` judge both.
+//! It reads the same table as the rest of keyform, so it would agree with keyform's mistakes; the
+//! fixtures and the contract under `tests/contract/` judge both.
 //!
 //! What it does not imitate:
 //! - permissions (403), accounts, users: there is one key, and it may do everything;
 //! - rate limits, outages, delays and half answers, unless they are asked for as [`Fault`]s;
 //! - limits of names and other texts: any text is taken, a name must not be empty;
-//! - the keys' use: nothing can be published with them, and a data file never holds a secret key, so the list of secret
-//!   keys shows prefixes only;
-//! - rules between sections that concern the data plane (such as one that needs Access Manager to be on);
+//! - the keys' use: nothing can be published with them, and a data file never holds a secret key,
+//!   so the list of secret keys shows prefixes only;
+//! - rules between sections that concern the data plane (such as one that needs Access Manager to
+//!   be on);
 //! - sorting, eventual consistency: lists are by id, and what was written is seen at once.
 //!
-//! Where the vendor's documentation is silent it decides, strictly where that finds mistakes: unknown sections and fields
-//! are refused, an app that holds keysets cannot be deleted, what a plan does not allow is a 400, a `limit` above 100 means 100.
+//! Where the vendor's documentation is silent it decides, strictly where that finds mistakes:
+//! unknown sections and fields are refused, an app that holds keysets cannot be deleted, what a
+//! plan does not allow is a 400, a `limit` above 100 means 100.
 
 mod chance;
 mod faults;
@@ -54,7 +56,8 @@ pub struct Options {
     pub api_key: Secret,
     /// The account's plan, whose limits are enforced.
     pub tier: Tier,
-    /// Makes keys and times repeat from run to run: time starts at 2026-01-01 and moves one second with every change.
+    /// Makes keys and times repeat from run to run: time starts at 2026-01-01 and moves one second
+    /// with every change.
     pub seed: Option<u64>,
     /// Waited before every answer.
     pub latency: Duration,
@@ -73,7 +76,8 @@ impl Default for Options {
             data: None,
             log: None,
             page_limit: u64::MAX,
-            api_key: Secret::parse(Zeroizing::new(Options::API_KEY.to_owned())).expect("the word is a key"),
+            api_key: Secret::parse(Zeroizing::new(Options::API_KEY.to_owned()))
+                .expect("the word is a key"),
             tier: Tier::Pro,
             seed: None,
             latency: Duration::ZERO,
@@ -85,7 +89,9 @@ impl Default for Options {
 /// Why a sandbox did not start or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("the sandbox cannot listen on 127.0.0.1:{port}: {why}; choose another port, or 0 for any")]
+    #[error(
+        "the sandbox cannot listen on 127.0.0.1:{port}: {why}; choose another port, or 0 for any"
+    )]
     Listen { port: u16, why: std::io::Error },
     #[error("{} is in use by another sandbox; stop that one or use another data file", path.display())]
     InUse { path: PathBuf },
@@ -136,7 +142,8 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// Takes no more requests, waits up to two seconds for those in flight, and lets go of the data file.
+    /// Takes no more requests, waits up to two seconds for those in flight, and lets go of the data
+    /// file.
     pub async fn stop(mut self) -> Result<(), SandboxError> {
         self.stop.send_replace(true);
         if tokio::time::timeout(STOP_WITHIN, &mut self.task).await.is_err() {

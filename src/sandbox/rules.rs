@@ -1,4 +1,5 @@
-//! What the API takes: JSON against the table. Every mistake is collected; messages name fields, never values.
+//! What the API takes: JSON against the table. Every mistake is collected; messages name fields,
+//! never values.
 
 use serde_json::Value as Json;
 
@@ -13,7 +14,8 @@ pub fn config(json: &Json, problems: &mut Vec<String>) -> Vec<(FieldId, Value)> 
         return accepted;
     };
     for (name, fields) in sections {
-        let Some(section) = SECTIONS.iter().position(|s| s.name == name && s.call == Call::Config) else {
+        let Some(section) = SECTIONS.iter().position(|s| s.name == name && s.call == Call::Config)
+        else {
             problems.push(format!("{} is not a section", short(name)));
             continue;
         };
@@ -34,8 +36,14 @@ pub fn config(json: &Json, problems: &mut Vec<String>) -> Vec<(FieldId, Value)> 
     accepted
 }
 
-/// Fields of the keyset's own section in `json`. `whole`: all of them, as a create needs; else any that may change.
-pub fn identity<'a>(section: &'static Section, json: &'a Json, whole: bool, problems: &mut Vec<String>) -> Vec<(&'static str, &'a str)> {
+/// Fields of the keyset's own section in `json`. `whole`: all of them, as a create needs; else any
+/// that may change.
+pub fn identity<'a>(
+    section: &'static Section,
+    json: &'a Json,
+    whole: bool,
+    problems: &mut Vec<String>,
+) -> Vec<(&'static str, &'a str)> {
     let mut accepted = Vec::new();
     let Some(object) = json.as_object() else {
         problems.push(format!("{} must be an object", section.name));
@@ -45,7 +53,9 @@ pub fn identity<'a>(section: &'static Section, json: &'a Json, whole: bool, prob
     for name in object.keys() {
         match section.fields.iter().find(|f| f.name == name) {
             None => problems.push(format!("{} is not a field", short(name))),
-            Some(field) if !may_be_sent(field) => problems.push(format!("{name} cannot be changed")),
+            Some(field) if !may_be_sent(field) => {
+                problems.push(format!("{name} cannot be changed"))
+            }
             Some(_) => {}
         }
     }
@@ -70,7 +80,9 @@ pub fn identity<'a>(section: &'static Section, json: &'a Json, whole: bool, prob
 /// Whether `wanted` may replace `stored`: a once-set field is free until it is set.
 pub fn once_set(stored: &Observed, wanted: &[(FieldId, Value)], problems: &mut Vec<String>) {
     for (id, value) in wanted {
-        if id.field().life == Life::OnceSet && stored.get(*id).is_some_and(|old| *old != Value::Null && old != value) {
+        if id.field().life == Life::OnceSet
+            && stored.get(*id).is_some_and(|old| *old != Value::Null && old != value)
+        {
             problems.push(format!("{id} cannot be changed after it was set"));
         }
     }
@@ -88,16 +100,27 @@ pub fn resulting(config: &Observed, problems: &mut Vec<String>) {
 }
 
 /// What the account's plan does not allow.
-pub fn plan<'a>(tier: Tier, wanted: impl IntoIterator<Item = (&'static Field, String, &'a Value)>, problems: &mut Vec<String>) {
+pub fn plan<'a>(
+    tier: Tier,
+    wanted: impl IntoIterator<Item = (&'static Field, String, &'a Value)>,
+    problems: &mut Vec<String>,
+) {
     for (field, path, value) in wanted {
         if let Some(needed) = field.tier_for(value).filter(|needed| *needed > tier) {
-            problems.push(format!("this {path} needs the {} plan; the account is on {}", needed.name(), tier.name()));
+            problems.push(format!(
+                "this {path} needs the {} plan; the account is on {}",
+                needed.name(),
+                tier.name()
+            ));
         }
     }
 }
 
 /// An object with exactly these members, each a text that is not empty.
-pub fn texts<const N: usize>(json: &Json, names: [&'static str; N]) -> Result<[String; N], Vec<String>> {
+pub fn texts<const N: usize>(
+    json: &Json,
+    names: [&'static str; N],
+) -> Result<[String; N], Vec<String>> {
     let Some(object) = json.as_object() else {
         return Err(vec!["the body must be an object".to_owned()]);
     };
@@ -123,7 +146,12 @@ pub fn texts<const N: usize>(json: &Json, names: [&'static str; N]) -> Result<[S
 
 /// Complains of members that are not among `names`.
 pub fn only(object: &serde_json::Map<String, Json>, names: &[&str], problems: &mut Vec<String>) {
-    problems.extend(object.keys().filter(|key| !names.contains(&key.as_str())).map(|key| format!("{} is not a field", short(key))));
+    problems.extend(
+        object
+            .keys()
+            .filter(|key| !names.contains(&key.as_str()))
+            .map(|key| format!("{} is not a field", short(key))),
+    );
 }
 
 fn value(field: &Field, path: &str, json: &Json, problems: &mut Vec<String>) -> Option<Value> {
@@ -131,9 +159,10 @@ fn value(field: &Field, path: &str, json: &Json, problems: &mut Vec<String>) -> 
         Json::Null => Some(Value::Null),
         Json::Bool(b) => Some(Value::Bool(*b)),
         // JSON has one kind of number: 80.0 is a whole one.
-        Json::Number(n) => {
-            n.as_i64().or_else(|| n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64)).map(Value::Int)
-        }
+        Json::Number(n) => n
+            .as_i64()
+            .or_else(|| n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64))
+            .map(Value::Int),
         Json::String(s) => Some(Value::Text(s.as_str().into())),
         Json::Array(_) | Json::Object(_) => None,
     };

@@ -67,12 +67,18 @@ impl<T> Shelf<T> {
 
     pub fn page(&self, Page { page, limit }: Page, name: &str, show: impl Fn(&T) -> Json) -> Json {
         let limit = limit.clamp(1, PAGE_MAX);
-        let start = usize::try_from(page.saturating_sub(1).saturating_mul(limit)).unwrap_or(usize::MAX).min(self.order.len());
+        let start = usize::try_from(page.saturating_sub(1).saturating_mul(limit))
+            .unwrap_or(usize::MAX)
+            .min(self.order.len());
         let end = start.saturating_add(limit as usize).min(self.order.len());
-        let items: Vec<Json> = match (self.order.get(start), end.checked_sub(1).and_then(|last| self.order.get(last))) {
-            (Some(first), Some(last)) => self.items.range(first..=last).map(|(_, item)| show(item)).collect(),
-            _ => Vec::new(),
-        };
+        let items: Vec<Json> =
+            match (self.order.get(start), end.checked_sub(1).and_then(|last| self.order.get(last)))
+            {
+                (Some(first), Some(last)) => {
+                    self.items.range(first..=last).map(|(_, item)| show(item)).collect()
+                }
+                _ => Vec::new(),
+            };
         json!({ name: items, "total": self.order.len(), "page": page, "limit": limit })
     }
 }

@@ -1,7 +1,8 @@
 //! The data file: JSON lines, one per change, after a line of counters. Never a secret key.
 //!
-//! A change is written before it is answered, so a killed sandbox has forgotten nothing that it said; a power cut may take
-//! the last changes with it. Rewritten at the start when more than half of it is history.
+//! A change is written before it is answered, so a killed sandbox has forgotten nothing that it
+//! said; a power cut may take the last changes with it. Rewritten at the start when more than half
+//! of it is history.
 
 #![expect(clippy::disallowed_methods, reason = "the sandbox owns its data file")]
 
@@ -28,7 +29,8 @@ pub struct Store {
 struct Lock(File);
 
 impl Drop for Lock {
-    /// Closing is not enough: a child process that is just being started holds the same open file until it runs.
+    /// Closing is not enough: a child process that is just being started holds the same open file
+    /// until it runs.
     fn drop(&mut self) {
         if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the lock goes with its process");
@@ -68,7 +70,10 @@ pub fn open(path: PathBuf, tier: Tier) -> Result<(Store, World), SandboxError> {
         Some(length) => length,
         None => rewrite(&path, &world).map_err(|error| fail("cannot be written", error))?,
     };
-    let file = OpenOptions::new().append(true).open(&path).map_err(|error| fail("cannot be opened for writing", error))?;
+    let file = OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .map_err(|error| fail("cannot be opened for writing", error))?;
     Ok((Store { path, file, length, _lock: lock }, world))
 }
 
@@ -88,7 +93,11 @@ impl Store {
 
     /// Lets go of the file, with everything on the disk.
     pub fn close(self) -> Result<(), SandboxError> {
-        self.file.sync_all().map_err(|why| SandboxError::Io { path: self.path, what: "cannot be written", why })
+        self.file.sync_all().map_err(|why| SandboxError::Io {
+            path: self.path,
+            what: "cannot be written",
+            why,
+        })
     }
 }
 
@@ -102,7 +111,10 @@ fn lock(path: &Path) -> Result<Lock, SandboxError> {
     }
     // Nobody's file is made where a link leads.
     if fs::symlink_metadata(&lock_path).is_ok_and(|meta| meta.is_symlink()) {
-        return Err(fail("cannot be opened for writing", io::Error::other("it is a symbolic link; remove it")));
+        return Err(fail(
+            "cannot be opened for writing",
+            io::Error::other("it is a symbolic link; remove it"),
+        ));
     }
     let file = OpenOptions::new()
         .create(true)
@@ -127,12 +139,11 @@ fn read(path: &Path, mut file: impl BufRead, world: &mut World) -> Result<ReadSo
     let mut so_far = ReadSoFar { lines: 0, length: 0, torn: false };
     let mut line = Vec::new();
     loop {
-        let bad = |why| SandboxError::BadData { path: path.to_owned(), line: so_far.lines + 1, why };
+        let bad =
+            |why| SandboxError::BadData { path: path.to_owned(), line: so_far.lines + 1, why };
         line.clear();
-        let n = (&mut file).take(LINE_MAX).read_until(b'\n', &mut line).map_err(|why| SandboxError::Io {
-            path: path.to_owned(),
-            what: "cannot be read",
-            why,
+        let n = (&mut file).take(LINE_MAX).read_until(b'\n', &mut line).map_err(|why| {
+            SandboxError::Io { path: path.to_owned(), what: "cannot be read", why }
         })?;
         if n == 0 {
             break;
@@ -145,7 +156,8 @@ fn read(path: &Path, mut file: impl BufRead, world: &mut World) -> Result<ReadSo
             break;
         }
         if so_far.lines == 0 {
-            let head: Head = serde_json::from_slice(&line).map_err(|_| bad("this is not a sandbox's data file"))?;
+            let head: Head = serde_json::from_slice(&line)
+                .map_err(|_| bad("this is not a sandbox's data file"))?;
             if head.keyform_sandbox != FORMAT {
                 return Err(bad("the file was written by a newer keyform"));
             }

@@ -1,7 +1,8 @@
 //! The account: what every call answers, and what it changes. Pure: time and randomness are given.
 //!
-//! A call looks at the world and answers; what it would change is part of the answer. Who carries the world writes the
-//! [`Change`] down and then lets [`World::apply`] make it true, so a restart takes the same path as the first time.
+//! A call looks at the world and answers; what it would change is part of the answer. Who carries
+//! the world writes the [`Change`] down and then lets [`World::apply`] make it true, so a restart
+//! takes the same path as the first time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -90,8 +91,9 @@ pub struct Refused {
 
 type Outcome = Result<Answer, Refused>;
 
-/// Values of the test fixture of the vendor's client; what the real defaults are is not documented. The regions are null
-/// and their sections off, so that a fresh keyset can still choose. What is not here follows from the kind of the field.
+/// Values of the test fixture of the vendor's client; what the real defaults are is not documented.
+/// The regions are null and their sections off, so that a fresh keyset can still choose. What is
+/// not here follows from the kind of the field.
 const DEFAULTS: &str = r#"{
     "accessManager": { "enabled": false, "tokenRevoke": null },
     "messagePersistence": { "enabled": true, "retention": 7, "includePresenceEvents": false, "deleteFromHistory": false },
@@ -111,11 +113,21 @@ const EXPIRING_KEYS: usize = 5;
 
 impl World {
     pub fn new(tier: Tier) -> World {
-        World { tier, defaults: defaults(), apps: Shelf::from_id(101), keysets: Shelf::from_id(1001), changes: 0 }
+        World {
+            tier,
+            defaults: defaults(),
+            apps: Shelf::from_id(101),
+            keysets: Shelf::from_id(1001),
+            changes: 0,
+        }
     }
 
     pub fn counters(&self) -> Counters {
-        Counters { changes: self.changes, next_app: self.apps.next_id(), next_keyset: self.keysets.next_id() }
+        Counters {
+            changes: self.changes,
+            next_app: self.apps.next_id(),
+            next_keyset: self.keysets.next_id(),
+        }
     }
 
     /// Makes an empty world continue where another one was.
@@ -152,7 +164,8 @@ impl World {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------------ apps
+    // ---------------------------------------------------------------------------------------------
+    // apps
 
     pub fn list_apps(&self, page: Page) -> Outcome {
         Ok(ok(self.apps.page(page, "apps", App::json)))
@@ -160,7 +173,12 @@ impl World {
 
     pub fn create_app(&self, body: &Json, given: &Given) -> Outcome {
         let [name] = rules::texts(body, ["name"]).map_err(bad)?;
-        let app = App { id: self.apps.next_id(), name: name.into(), created: given.now, updated: given.now };
+        let app = App {
+            id: self.apps.next_id(),
+            name: name.into(),
+            created: given.now,
+            updated: given.now,
+        };
         Ok(Answer { status: 201, body: app.json(), change: Some(Change::App(app)) })
     }
 
@@ -178,12 +196,17 @@ impl World {
     pub fn delete_app(&self, id: &str) -> Outcome {
         let app = self.find_app(id)?;
         match self.keysets.iter().filter(|k| k.app == app.id).count() {
-            0 => Ok(Answer { status: 200, body: json!({ "success": true }), change: Some(Change::AppGone(app.id)) }),
+            0 => Ok(Answer {
+                status: 200,
+                body: json!({ "success": true }),
+                change: Some(Change::AppGone(app.id)),
+            }),
             n => Err(bad(vec![format!("the app holds {n} keyset(s); delete them first")])),
         }
     }
 
-    // --------------------------------------------------------------------------------------------------- keysets
+    // ---------------------------------------------------------------------------------------------
+    // keysets
 
     pub fn list_keysets(&self, page: Page) -> Outcome {
         Ok(ok(self.keysets.page(page, "keysets", Keyset::json)))
@@ -197,7 +220,10 @@ impl World {
         rules::only(object, &["keyset", "config"], &mut problems);
         let own = object.get("keyset").unwrap_or(&Json::Null);
         let own = rules::identity(identity_section(), own, true, &mut problems);
-        let wanted = object.get("config").map(|config| rules::config(config, &mut problems)).unwrap_or_default();
+        let wanted = object
+            .get("config")
+            .map(|config| rules::config(config, &mut problems))
+            .unwrap_or_default();
         let mut config = self.defaults.clone();
         config.absorb(&observed_of(wanted.iter().map(|(f, v)| (*f, v))));
         rules::resulting(&config, &mut problems);
@@ -257,10 +283,15 @@ impl World {
 
     pub fn delete_keyset(&self, id: &str) -> Outcome {
         let id = self.find_keyset(id)?.id;
-        Ok(Answer { status: 200, body: json!({ "success": true }), change: Some(Change::KeysetGone(id)) })
+        Ok(Answer {
+            status: 200,
+            body: json!({ "success": true }),
+            change: Some(Change::KeysetGone(id)),
+        })
     }
 
-    // ---------------------------------------------------------------------------------------------------- config
+    // ---------------------------------------------------------------------------------------------
+    // config
 
     pub fn config(&self, id: &str) -> Outcome {
         Ok(ok(json!(self.find_keyset(id)?.config)))
@@ -284,12 +315,15 @@ impl World {
     /// What can be uploaded: the last segment of the path.
     pub const UPLOADS: [&str; 2] = ["apns", "fcm"];
 
-    /// Keeps what describes the token or key; its content is dropped. Every upload turns APNs on, FCM's too: documented.
+    /// Keeps what describes the token or key; its content is dropped. Every upload turns APNs on,
+    /// FCM's too: documented.
     pub fn upload(&self, id: &str, what: &str, body: &Json, given: &Given) -> Outcome {
         let mut keyset = self.find_keyset(id)?.clone();
         let mut shown = match what {
             "apns" => {
-                let [team, key, filename, _token] = rules::texts(body, ["teamId", "authKeyId", "filename", "token"]).map_err(bad)?;
+                let [team, key, filename, _token] =
+                    rules::texts(body, ["teamId", "authKeyId", "filename", "token"])
+                        .map_err(bad)?;
                 json!({ "apns": { "teamId": team, "authKeyId": key, "filename": filename } })
             }
             _ => {
@@ -305,11 +339,15 @@ impl World {
         Ok(changed(201, shown[what].take(), keyset))
     }
 
-    // ----------------------------------------------------------------------------------------------- secret keys
+    // ---------------------------------------------------------------------------------------------
+    // secret keys
 
     pub fn list_secrets(&self, id: &str, active_only: bool, given: &Given) -> Outcome {
         let keyset = self.find_numeric_keyset(id)?;
-        let rows = keyset.secrets.iter().filter(|row| !active_only || row.expires.is_none_or(|at| at > given.now));
+        let rows = keyset
+            .secrets
+            .iter()
+            .filter(|row| !active_only || row.expires.is_none_or(|at| at > given.now));
         Ok(ok(json!({ "secretKeys": rows.map(SecretRow::json).collect::<Vec<_>>() })))
     }
 
@@ -326,11 +364,22 @@ impl World {
         match object.get("expiresAt") {
             Some(at) => {
                 let at = self.expiry(at, given)?;
-                let waiting = keyset.secrets.iter().filter(|row| row.expires.is_some_and(|at| at > given.now)).count();
+                let waiting = keyset
+                    .secrets
+                    .iter()
+                    .filter(|row| row.expires.is_some_and(|at| at > given.now))
+                    .count();
                 if waiting >= EXPIRING_KEYS {
-                    return Err(bad(vec![format!("the keyset has {EXPIRING_KEYS} expiring secret keys already; delete one first")]));
+                    return Err(bad(vec![format!(
+                        "the keyset has {EXPIRING_KEYS} expiring secret keys already; delete one \
+                         first"
+                    )]));
                 }
-                keyset.secrets.iter_mut().filter(|row| row.expires.is_none()).for_each(|row| row.expires = Some(at));
+                keyset
+                    .secrets
+                    .iter_mut()
+                    .filter(|row| row.expires.is_none())
+                    .for_each(|row| row.expires = Some(at));
             }
             None => keyset.secrets.retain(|row| row.expires.is_some()),
         }
@@ -354,7 +403,9 @@ impl World {
         };
         let expiry = self.expiry(expiry, given)?;
         let Some(row) = keyset.secrets.get_mut(at).filter(|row| row.expires.is_some()) else {
-            return Err(bad(vec!["the permanent secret key has no expiry that could be changed".to_owned()]));
+            return Err(bad(vec![
+                "the permanent secret key has no expiry that could be changed".to_owned(),
+            ]));
         };
         row.expires = Some(expiry);
         let shown = json!({ "secretKey": row.json() });
@@ -365,12 +416,15 @@ impl World {
         let mut keyset = self.find_numeric_keyset(id)?.clone();
         let at = find_secret(&keyset, prefix)?;
         if keyset.secrets.remove(at).expires.is_none() {
-            return Err(bad(vec!["the permanent secret key cannot be deleted; rotate it".to_owned()]));
+            return Err(bad(vec![
+                "the permanent secret key cannot be deleted; rotate it".to_owned(),
+            ]));
         }
         Ok(changed(200, json!({ "success": true }), keyset))
     }
 
-    // --------------------------------------------------------------------------------------------------- helpers
+    // ---------------------------------------------------------------------------------------------
+    // helpers
 
     fn find_app(&self, id: &str) -> Result<&App, Refused> {
         self.apps.find(id).ok_or_else(|| not_found("no such app"))
@@ -388,12 +442,26 @@ impl World {
         self.find_keyset(id)
     }
 
-    fn check_plan(&self, own: &[(&'static str, &str)], wanted: &[(FieldId, Value)], problems: &mut Vec<String>) {
-        let own: Vec<(&'static str, Value)> = own.iter().map(|(name, text)| (*name, Value::Text((*text).into()))).collect();
+    fn check_plan(
+        &self,
+        own: &[(&'static str, &str)],
+        wanted: &[(FieldId, Value)],
+        problems: &mut Vec<String>,
+    ) {
+        let own: Vec<(&'static str, Value)> =
+            own.iter().map(|(name, text)| (*name, Value::Text((*text).into()))).collect();
         let own = own.iter().filter_map(|(name, value)| {
-            identity_section().fields.iter().find(|f| f.name == *name).map(|field| (field, (*name).to_owned(), value))
+            identity_section()
+                .fields
+                .iter()
+                .find(|f| f.name == *name)
+                .map(|field| (field, (*name).to_owned(), value))
         });
-        rules::plan(self.tier, own.chain(wanted.iter().map(|(id, value)| (id.field(), id.to_string(), value))), problems);
+        rules::plan(
+            self.tier,
+            own.chain(wanted.iter().map(|(id, value)| (id.field(), id.to_string(), value))),
+            problems,
+        );
     }
 
     fn expiry(&self, json: &Json, given: &Given) -> Result<Timestamp, Refused> {
@@ -401,9 +469,13 @@ impl World {
             .as_str()
             .filter(|text| is_expiry(text))
             .and_then(|text| text.parse::<Timestamp>().ok())
-            .ok_or_else(|| bad(vec!["expiresAt must be a time such as 2026-12-31T23:59:59Z".to_owned()]))?;
+            .ok_or_else(|| {
+                bad(vec!["expiresAt must be a time such as 2026-12-31T23:59:59Z".to_owned()])
+            })?;
         if self.tier == Tier::Free {
-            return Err(bad(vec!["secret keys that overlap need the starter plan; the account is on free".to_owned()]));
+            return Err(bad(vec![
+                "secret keys that overlap need the starter plan; the account is on free".to_owned(),
+            ]));
         }
         let ahead = at.duration_since(given.now);
         if ahead < SignedDuration::from_secs(60) || ahead > SignedDuration::from_hours(366 * 24) {
@@ -436,7 +508,9 @@ impl Keyset {
 
 impl SecretRow {
     fn json(&self) -> Json {
-        let expires = self.expires.map(|at| if at.subsec_nanosecond() == 0 { at.to_string() } else { format!("{at:.3}") });
+        let expires = self.expires.map(|at| {
+            if at.subsec_nanosecond() == 0 { at.to_string() } else { format!("{at:.3}") }
+        });
         json!({ "secretKey": format!("{}{}", self.prefix, "*".repeat(SECRET_LENGTH - 5)), "expiresAt": expires })
     }
 }
@@ -450,7 +524,9 @@ fn defaults() -> Observed {
                 Kind::Flag => Value::Bool(false),
                 Kind::Int { min, .. } => Value::Int(min),
                 Kind::OneOf(values) => values.first().map_or(Value::Null, |v| Value::Int(*v)),
-                Kind::Choice(words) => words.first().map_or(Value::Null, |w| Value::Text((*w).into())),
+                Kind::Choice(words) => {
+                    words.first().map_or(Value::Null, |w| Value::Text((*w).into()))
+                }
                 Kind::Text { .. } => Value::Text("".into()),
             };
             (id, value)
@@ -484,7 +560,11 @@ fn mint(given: &Given) -> Result<(Secret, SecretRow), Refused> {
     const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut text = Zeroizing::new(String::with_capacity(64));
     text.push_str("sec-c-");
-    text.extend(given.random[32..32 + SECRET_LENGTH].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])));
+    text.extend(
+        given.random[32..32 + SECRET_LENGTH]
+            .iter()
+            .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])),
+    );
     let prefix = text[..PREFIX_LENGTH].into();
     let secret = Secret::parse(text).map_err(|_| internal())?;
     let row = SecretRow { prefix, fingerprint: secret.fingerprint(), expires: None };
@@ -497,9 +577,16 @@ const PREFIX_LENGTH: usize = 11;
 fn find_secret(keyset: &Keyset, prefix: &str) -> Result<usize, Refused> {
     let letters = prefix.strip_prefix("sec-c-").unwrap_or("");
     if letters.len() != 5 || !letters.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(bad(vec!["secretKeyPrefix must be sec-c- and five letters or digits, never the whole key".to_owned()]));
+        return Err(bad(vec![
+            "secretKeyPrefix must be sec-c- and five letters or digits, never the whole key"
+                .to_owned(),
+        ]));
     }
-    keyset.secrets.iter().position(|row| *row.prefix == *prefix).ok_or_else(|| not_found("no such secret key"))
+    keyset
+        .secrets
+        .iter()
+        .position(|row| *row.prefix == *prefix)
+        .ok_or_else(|| not_found("no such secret key"))
 }
 
 /// `2026-12-31T23:59:59Z`, or with three digits of a second's fraction.
@@ -538,7 +625,11 @@ mod tests {
         assert_eq!(defaults.unknown().count(), 0);
         let mut problems = Vec::new();
         rules::resulting(&defaults, &mut problems);
-        rules::plan(Tier::Free, defaults.iter().map(|(id, v)| (id.field(), id.to_string(), v)), &mut problems);
+        rules::plan(
+            Tier::Free,
+            defaults.iter().map(|(id, v)| (id.field(), id.to_string(), v)),
+            &mut problems,
+        );
         assert_eq!(problems, Vec::<String>::new());
     }
 }

@@ -1,5 +1,5 @@
-//! The sink `age`: one armored file per keyset, sealed for the readers that the project names. Safe to commit; who writes
-//! needs public keys only.
+//! The sink `age`: one armored file per keyset, sealed for the readers that the project names. Safe
+//! to commit; who writes needs public keys only.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,11 @@ impl Readers {
     }
 
     /// Seals what `write` writes into `out`.
-    pub(super) fn seal<W: Write>(&self, out: W, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<W> {
+    pub(super) fn seal<W: Write>(
+        &self,
+        out: W,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<W> {
         let recipients = self.0.iter().map(|reader| match reader {
             Reader::X25519(one) => one as &dyn age::Recipient,
             Reader::Ssh(one) => &**one,
@@ -91,13 +95,18 @@ impl Unseal {
     pub fn parse(text: &str) -> Result<Vec<Unseal>, BadIdentity> {
         if text.trim_start().starts_with("-----BEGIN") {
             return match ssh::Identity::from_buffer(text.as_bytes(), None) {
-                Ok(identity @ ssh::Identity::Unencrypted(_)) => Ok(vec![Unseal::Ssh(Box::new(identity))]),
+                Ok(identity @ ssh::Identity::Unencrypted(_)) => {
+                    Ok(vec![Unseal::Ssh(Box::new(identity))])
+                }
                 Ok(ssh::Identity::Encrypted(_)) => Err(BadIdentity::Passphrase),
                 _ => Err(BadIdentity::None),
             };
         }
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let keys = lines.map(|line| x25519::Identity::from_str(line).map(Unseal::X25519)).collect::<Result<Vec<_>, _>>();
+        let lines =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let keys = lines
+            .map(|line| x25519::Identity::from_str(line).map(Unseal::X25519))
+            .collect::<Result<Vec<_>, _>>();
         keys.ok().filter(|keys| !keys.is_empty()).ok_or(BadIdentity::None)
     }
 
@@ -118,7 +127,8 @@ pub struct AgeSink {
     readable: AtomicBool,
 }
 
-/// What is sealed. Label and project are compared on reading: otherwise two files that are exchanged exchange two secrets.
+/// What is sealed. Label and project are compared on reading: otherwise two files that are
+/// exchanged exchange two secrets.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
@@ -175,12 +185,17 @@ fn ready(dir: &Path) -> Result<(), SinkError> {
     if std::fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_symlink()) {
         return Err(failed(format!("{} is a symbolic link; remove it", dir.display())));
     }
-    std::fs::create_dir_all(dir).map_err(|error| failed(format!("cannot make the folder {}: {error}", dir.display())))
+    std::fs::create_dir_all(dir)
+        .map_err(|error| failed(format!("cannot make the folder {}: {error}", dir.display())))
 }
 
 /// Off the thread that everybody shares: a sync takes milliseconds.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, SinkError> + Send + 'static) -> Result<T, SinkError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(failed("its thread ended unexpectedly; run the command again")))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(failed("its thread ended unexpectedly; run the command again")))
 }
 
 impl Sink for AgeSink {
@@ -203,7 +218,12 @@ impl Sink for AgeSink {
         self.readable.load(Ordering::Relaxed)
     }
 
-    async fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        name: &SecretName,
+        owner: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> Result<(), SinkError> {
         let label = keyset(name)?;
         let content = Content {
             keyform: 1,
@@ -231,7 +251,10 @@ impl Sink for AgeSink {
     /// It takes no key to see that there is a file.
     async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {
         let path = self.file(keyset(name)?);
-        blocking(move || disk::read_at_most(&path, FILE_MAX).map_err(failed).map(|found| Some(found.is_some()))).await
+        blocking(move || {
+            disk::read_at_most(&path, FILE_MAX).map_err(failed).map(|found| Some(found.is_some()))
+        })
+        .await
     }
 
     async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {
@@ -241,28 +264,46 @@ impl Sink for AgeSink {
 
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         let label = keyset(name)?.clone();
-        let (path, project, with) = (self.file(&label), name.project.to_string(), self.with.clone());
+        let (path, project, with) =
+            (self.file(&label), name.project.to_string(), self.with.clone());
         blocking(move || {
-            let Some(sealed) = disk::read_at_most(&path, FILE_MAX).map_err(failed)? else { return Ok(None) };
+            let Some(sealed) = disk::read_at_most(&path, FILE_MAX).map_err(failed)? else {
+                return Ok(None);
+            };
             if with.is_empty() {
-                let why = "it takes a private key: set KEYFORM_AGE_IDENTITY_FILE to a file that holds one".to_owned();
+                let why = "it takes a private key: set KEYFORM_AGE_IDENTITY_FILE to a file that \
+                           holds one"
+                    .to_owned();
                 return Err(SinkError::WriteOnly { sink: NAME, why });
             }
-            let damaged = || failed(format!("{} is damaged; restore it from version control", path.display()));
-            let decryptor = Decryptor::new_buffered(ArmoredReader::new(&*sealed)).map_err(|_| damaged())?;
-            let reader = decryptor.decrypt(with.iter().map(Unseal::identity)).map_err(|error| match error {
-                age::DecryptError::NoMatchingKeys => SinkError::WriteOnly {
-                    sink: NAME,
-                    why: format!("{} is not sealed for the private key that is at hand", path.display()),
-                },
-                _ => damaged(),
-            })?;
+            let damaged = || {
+                failed(format!("{} is damaged; restore it from version control", path.display()))
+            };
+            let decryptor =
+                Decryptor::new_buffered(ArmoredReader::new(&*sealed)).map_err(|_| damaged())?;
+            let reader =
+                decryptor.decrypt(with.iter().map(Unseal::identity)).map_err(
+                    |error| match error {
+                        age::DecryptError::NoMatchingKeys => SinkError::WriteOnly {
+                            sink: NAME,
+                            why: format!(
+                                "{} is not sealed for the private key that is at hand",
+                                path.display()
+                            ),
+                        },
+                        _ => damaged(),
+                    },
+                )?;
             let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
             reader.take(FILE_MAX).read_to_end(&mut plain).map_err(|_| damaged())?;
             let mut content: Content = serde_json::from_slice(&plain).map_err(|_| damaged())?;
             if content.label != label || content.project != project {
                 let whose = format!("{} of project {}", content.label, content.project);
-                return Err(failed(format!("{} holds the secret of {whose}: was it renamed or copied?", path.display())));
+                return Err(failed(format!(
+                    "{} holds the secret of {whose}: was it renamed or \
+                                           copied?",
+                    path.display()
+                )));
             }
             let text = Zeroizing::new(std::mem::take(&mut content.secret_key));
             Secret::parse(text).map(Some).map_err(|_| damaged())

@@ -35,7 +35,12 @@ impl Sink for AnySink {
     fn readable(&self) -> bool {
         each!(self, sink => sink.readable())
     }
-    async fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        name: &SecretName,
+        owner: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> Result<(), SinkError> {
         each!(self, sink => sink.put(name, owner, secret).await)
     }
     async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {

@@ -1,4 +1,5 @@
-//! The API key of `keyform login`, one an endpoint, so that a key never goes to another server than it was given for.
+//! The API key of `keyform login`, one an endpoint, so that a key never goes to another server than
+//! it was given for.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use crate::keyset::Secret;
 use crate::keyset::secret::BadSecret;
 use crate::ports::SinkError;
 
-/// API keys in the keyring: service `keyform`, user = host of the endpoint (with its port, where it has one).
+/// API keys in the keyring: service `keyform`, user = host of the endpoint (with its port, where it
+/// has one).
 pub struct ApiKeyStore {
     worker: Worker,
 }
@@ -70,7 +72,9 @@ mod tests {
 
     #[test]
     fn a_key_file_may_end_with_one_line_end() {
-        let parse = |text: &str| parse_key_file(Zeroizing::new(text.into())).map(|key| key.expose_secret().to_owned());
+        let parse = |text: &str| {
+            parse_key_file(Zeroizing::new(text.into())).map(|key| key.expose_secret().to_owned())
+        };
         for good in ["si_abc", "si_abc\n", "si_abc\r\n"] {
             assert_eq!(parse(good), Ok("si_abc".to_owned()), "{good:?}");
         }

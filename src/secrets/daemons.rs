@@ -1,6 +1,7 @@
-//! One keyring file, two services: each has the whole file in its memory, and what one of them writes the other one overwrites
-//! without an error. So whoever writes through a service leaves its name beside the keyring, and nobody writes through another
-//! one that is alive, or that has read the file before it was written last.
+//! One keyring file, two services: each has the whole file in its memory, and what one of them
+//! writes the other one overwrites without an error. So whoever writes through a service leaves its
+//! name beside the keyring, and nobody writes through another one that is alive, or that has read
+//! the file before it was written last.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -21,7 +22,8 @@ const SLACK: Duration = Duration::from_secs(2);
 pub(super) struct Daemon {
     pub host: String,
     pub pid: u32,
-    /// In ticks since the machine was started: with the process id it is unique for as long as the machine runs.
+    /// In ticks since the machine was started: with the process id it is unique for as long as the
+    /// machine runs.
     pub started: u64,
 }
 
@@ -35,13 +37,15 @@ impl Claim {
     /// Says that something was written just now.
     #[expect(clippy::disallowed_methods, reason = "file times are compared with each other")]
     pub(super) fn wrote(&self) {
-        // Without it, a service that is older than this write is not told from one that knows of it.
+        // Without it, a service that is older than this write is not told from one that knows of
+        // it.
         let _ = self.file.set_modified(SystemTime::now());
     }
 }
 
-/// Claims the keyring for writing through `daemon`; `note`: the file beside the keyring. `started`: when the daemon did, by the
-/// clock of files. Several processes may claim it through one and the same service.
+/// Claims the keyring for writing through `daemon`; `note`: the file beside the keyring. `started`:
+/// when the daemon did, by the clock of files. Several processes may claim it through one and the
+/// same service.
 pub(super) fn claim(note: &Path, daemon: &Daemon, started: SystemTime) -> Result<Claim, SinkError> {
     let failed = |error: std::io::Error| SinkError::Failed(format!("{}: {error}", note.display()));
     if let Some(folder) = note.parent() {
@@ -69,7 +73,10 @@ pub(super) fn claim(note: &Path, daemon: &Daemon, started: SystemTime) -> Result
         _ if !alone => return Err(SinkError::Failed(BUSY.to_owned())),
         _ => {
             let json = serde_json::to_string(daemon).unwrap_or_default();
-            let put = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(json.as_bytes()));
+            let put = file
+                .set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(json.as_bytes()));
             put.map_err(failed)?;
         }
     }
@@ -78,19 +85,23 @@ pub(super) fn claim(note: &Path, daemon: &Daemon, started: SystemTime) -> Result
     Ok(Claim { file })
 }
 
-const STALE: &str = "another service has written to this keyring since this one read it, and would be overwritten; end this session's \
+const STALE: &str = "another service has written to this keyring since this one read it, and would \
+                     be overwritten; end this session's \
                      keyring service and start it anew (log out and in)";
 const BUSY: &str = "another run is about to write to this keyring; run again";
 
 fn two(other: &Daemon) -> String {
     format!(
-        "two services have one keyring file, and overwrite each other's entries without an error; another one is at work (process {} on \
-         {}): end it, run one job after the other, give each a keyring of its own (`with-keyring DIR COMMAND`), or use the sink `age`",
+        "two services have one keyring file, and overwrite each other's entries without an error; \
+         another one is at work (process {} on \
+         {}): end it, run one job after the other, give each a keyring of its own (`with-keyring \
+         DIR COMMAND`), or use the sink `age`",
         other.pid, other.host
     )
 }
 
-/// Whether that very process is still there. One on another machine is not seen, and counts as gone.
+/// Whether that very process is still there. One on another machine is not seen, and counts as
+/// gone.
 fn is_alive(daemon: &Daemon) -> bool {
     daemon.host == host() && started(daemon.pid) == Some(daemon.started)
 }
@@ -133,7 +144,11 @@ fn ticks_per_second() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "the owner of what the kernel tells of processes")]
 fn proc(name: &str) -> Option<String> {
     let mut text = String::new();
-    File::open(PathBuf::from("/proc").join(name)).ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
+    File::open(PathBuf::from("/proc").join(name))
+        .ok()?
+        .take(1 << 20)
+        .read_to_string(&mut text)
+        .ok()?;
     Some(text)
 }
 
@@ -158,15 +173,19 @@ mod tests {
         assert!(error.to_string().contains("two services"), "{error}");
         second.wrote();
         drop((first, second));
-        let error = claim(&note, &ours, now - Duration::from_secs(60)).expect_err("it has read the file before");
+        let error = claim(&note, &ours, now - Duration::from_secs(60))
+            .expect_err("it has read the file before");
         assert!(error.to_string().contains("since this one read it"), "{error}");
-        let ours = claim(&note, &ours, SystemTime::now() + Duration::from_secs(5)).expect("it was started after that");
+        let ours = claim(&note, &ours, SystemTime::now() + Duration::from_secs(5))
+            .expect("it was started after that");
         drop(ours);
         // Ours is alive: this very test is it.
-        let error = claim(&note, &dead, SystemTime::now() + Duration::from_secs(9)).expect_err("two are alive");
+        let error = claim(&note, &dead, SystemTime::now() + Duration::from_secs(9))
+            .expect_err("two are alive");
         assert!(error.to_string().contains("two services"), "{error}");
         std::fs::write(&note, "nonsense").expect("written");
-        claim(&note, &dead, SystemTime::now() + Duration::from_secs(9)).expect("what nobody understands says nothing");
+        claim(&note, &dead, SystemTime::now() + Duration::from_secs(9))
+            .expect("what nobody understands says nothing");
     }
 
     #[test]

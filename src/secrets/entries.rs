@@ -1,7 +1,7 @@
 //! The keyring's blocking calls, and their errors in keyform's words.
 //!
-//! An error of the keyring crates may hold the bytes of an entry (`BadEncoding`, `BadDataFormat`), so none of them is
-//! ever formatted: they are told apart by variant, here, and dropped.
+//! An error of the keyring crates may hold the bytes of an entry (`BadEncoding`, `BadDataFormat`),
+//! so none of them is ever formatted: they are told apart by variant, here, and dropped.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,8 @@ impl Entries {
         Entries { note, ..Entries::default() }
     }
 
-    /// Finds out whether what is written can be read back and survives a restart. Writes, reads and deletes a canary.
+    /// Finds out whether what is written can be read back and survives a restart. Writes, reads and
+    /// deletes a canary.
     pub(super) fn probe(&mut self) -> Result<(), SinkError> {
         self.open()?;
         // With a blank, which neither a label nor a host has, so it is nobody's entry.
@@ -58,14 +59,20 @@ impl Entries {
     }
 
     /// `None`: there is no such entry.
-    pub(super) fn get(&mut self, service: &str, user: &str) -> Result<Option<Zeroizing<String>>, SinkError> {
+    pub(super) fn get(
+        &mut self,
+        service: &str,
+        user: &str,
+    ) -> Result<Option<Zeroizing<String>>, SinkError> {
         self.call(|| some_entry(Entry::new(service, user)?.get_password().map(Zeroizing::new)))
     }
 
     /// Whether there was such an entry.
     pub(super) fn delete(&mut self, service: &str, user: &str) -> Result<bool, SinkError> {
         self.claim()?;
-        self.call(|| some_entry(Entry::new(service, user)?.delete_credential()).map(|found| found.is_some()))
+        self.call(|| {
+            some_entry(Entry::new(service, user)?.delete_credential()).map(|found| found.is_some())
+        })
     }
 
     /// Nothing is written through a service beside which another one writes to the same keyring.
@@ -85,7 +92,8 @@ impl Entries {
             self.open()?;
         }
         match call() {
-            // A service that was restarted does not know the session of before. All calls may be repeated.
+            // A service that was restarted does not know the session of before. All calls may be
+            // repeated.
             Err(Error::PlatformFailure(_)) if opened_before => {
                 self.open()?;
                 call().map_err(in_our_words)
@@ -120,12 +128,19 @@ fn in_our_words(error: Error) -> SinkError {
         Error::NoStorageAccess(_) => SinkError::Locked(probe::UNLOCK.to_owned()),
         Error::PlatformFailure(cause) => probe::platform_failure(cause.as_ref()),
         Error::NoDefaultStore => SinkError::Unavailable(probe::NO_STORE.to_owned()),
-        Error::TooLong(_, limit) => SinkError::Failed(format!("it takes at most {limit} characters, and this is longer")),
-        Error::Ambiguous(entries) => {
-            SinkError::Failed(format!("{} entries have the same name; delete the surplus ones with the keyring's own tool", entries.len()))
+        Error::TooLong(_, limit) => {
+            SinkError::Failed(format!("it takes at most {limit} characters, and this is longer"))
         }
-        Error::BadEncoding(_) | Error::BadDataFormat(..) => failed("the entry holds something that keyform did not write"),
-        Error::BadStoreFormat(_) => failed("its file is damaged; repair it with the keyring's own tool"),
+        Error::Ambiguous(entries) => SinkError::Failed(format!(
+            "{} entries have the same name; delete the surplus ones with the keyring's own tool",
+            entries.len()
+        )),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) => {
+            failed("the entry holds something that keyform did not write")
+        }
+        Error::BadStoreFormat(_) => {
+            failed("its file is damaged; repair it with the keyring's own tool")
+        }
         Error::Invalid(..) => failed("it does not take such a name or value"),
         Error::NotSupportedByStore(_) => failed("it cannot do this"),
         Error::NoEntry => failed("the entry disappeared meanwhile"),
@@ -140,10 +155,17 @@ mod tests {
     #[test]
     fn an_error_that_carries_the_entry_is_put_in_words_without_it() {
         let bytes = || b"sec-c-canary".to_vec();
-        for error in [Error::BadEncoding(bytes()), Error::BadDataFormat(bytes(), "sec-c-canary".into())] {
+        for error in
+            [Error::BadEncoding(bytes()), Error::BadDataFormat(bytes(), "sec-c-canary".into())]
+        {
             let ours = in_our_words(error);
             let text = format!("{ours} {ours:?}");
-            assert!(text.contains("did not write") && !text.contains("canary") && !text.contains("115, 101"), "{text}");
+            assert!(
+                text.contains("did not write")
+                    && !text.contains("canary")
+                    && !text.contains("115, 101"),
+                "{text}"
+            );
         }
     }
 }

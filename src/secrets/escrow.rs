@@ -1,4 +1,5 @@
-//! The escrow: raw answers sealed with age, to the key that the sink keeps for the project or to the readers of its secrets.
+//! The escrow: raw answers sealed with age, to the key that the sink keeps for the project or to
+//! the readers of its secrets.
 
 use std::io::Read;
 use std::str::FromStr;
@@ -54,13 +55,15 @@ impl Envelope {
     pub fn new_key() -> Result<Secret, EscrowError> {
         use age::secrecy::ExposeSecret as _;
         let text = x25519::Identity::generate().to_string();
-        Secret::parse(Zeroizing::new(text.expose_secret().to_owned())).map_err(|_| EscrowError::NoKey)
+        Secret::parse(Zeroizing::new(text.expose_secret().to_owned()))
+            .map_err(|_| EscrowError::NoKey)
     }
 }
 
 /// Both halves of a key that [`Envelope::new_key`] made.
 pub(super) fn key_pair(key: &Secret) -> Result<(Readers, Unseal), EscrowError> {
-    let identity = x25519::Identity::from_str(key.expose_secret()).map_err(|_| EscrowError::NoKey)?;
+    let identity =
+        x25519::Identity::from_str(key.expose_secret()).map_err(|_| EscrowError::NoKey)?;
     Ok((Readers::one(identity.to_public()), Unseal::own(identity)))
 }
 
@@ -79,10 +82,12 @@ impl Escrow for Envelope {
         }
         let bytes = STANDARD.decode(sealed).map_err(|_| EscrowError::Damaged)?;
         let decryptor = age::Decryptor::new_buffered(&*bytes).map_err(|_| EscrowError::Damaged)?;
-        let reader = decryptor.decrypt(self.with.iter().map(Unseal::identity)).map_err(|error| match error {
-            age::DecryptError::NoMatchingKeys => EscrowError::OtherKey,
-            _ => EscrowError::Damaged,
-        })?;
+        let reader = decryptor.decrypt(self.with.iter().map(Unseal::identity)).map_err(
+            |error| match error {
+                age::DecryptError::NoMatchingKeys => EscrowError::OtherKey,
+                _ => EscrowError::Damaged,
+            },
+        )?;
         // Enough at once, so that no half-grown copy is left behind unwiped.
         let mut raw = Zeroizing::new(Vec::with_capacity(bytes.len()));
         reader.take(MAX).read_to_end(&mut raw).map_err(|_| EscrowError::Damaged)?;
@@ -98,7 +103,10 @@ mod tests {
     fn what_is_sealed_is_opened_by_its_key_and_by_no_other() {
         let key = Envelope::new_key().expect("a key");
         let envelope = || Envelope::own(&key).expect("an envelope");
-        let sealed = envelope().seal(&RawAnswer::new(b"sec-c-canary".to_vec().into())).expect("sealed").expect("to somebody");
+        let sealed = envelope()
+            .seal(&RawAnswer::new(b"sec-c-canary".to_vec().into()))
+            .expect("sealed")
+            .expect("to somebody");
         assert!(!sealed.contains("canary"));
         assert_eq!(envelope().open(&sealed).expect("opened").expose_bytes(), b"sec-c-canary");
 

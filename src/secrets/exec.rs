@@ -1,5 +1,6 @@
-//! The sink `exec`: a program of the user's. One process an operation, one JSON object in, one out; `examples/sinks` has the
-//! contract and adapters that follow it. No shell; a secret is never in an argument or variable.
+//! The sink `exec`: a program of the user's. One process an operation, one JSON object in, one out;
+//! `examples/sinks` has the contract and adapters that follow it. No shell; a secret is never in an
+//! argument or variable.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -23,8 +24,13 @@ const WORDS_MAX: usize = 500;
 const NOT_FOUND: i32 = 3;
 
 /// Variables that keyform gets and a sink needs none of.
-const NOT_ITS_BUSINESS: [&str; 5] =
-    ["PUBNUB_API_KEY", "PUBNUB_API_KEY_FILE", "KEYFORM_AGE_IDENTITY", "KEYFORM_AGE_IDENTITY_FILE", "KEYFORM_GITHUB_TOKEN"];
+const NOT_ITS_BUSINESS: [&str; 5] = [
+    "PUBNUB_API_KEY",
+    "PUBNUB_API_KEY_FILE",
+    "KEYFORM_AGE_IDENTITY",
+    "KEYFORM_AGE_IDENTITY_FILE",
+    "KEYFORM_GITHUB_TOKEN",
+];
 
 /// Hands secrets to a program.
 pub struct ExecSink {
@@ -83,8 +89,15 @@ fn failed(why: impl Into<String>) -> SinkError {
 }
 
 impl ExecSink {
-    /// `command`: the program and its arguments; a program with a `/` is looked for below `dir`, any other on the path.
-    pub fn new(command: Vec<String>, dir: PathBuf, timeout: Duration, project: String, namespace: Namespace) -> ExecSink {
+    /// `command`: the program and its arguments; a program with a `/` is looked for below `dir`,
+    /// any other on the path.
+    pub fn new(
+        command: Vec<String>,
+        dir: PathBuf,
+        timeout: Duration,
+        project: String,
+        namespace: Namespace,
+    ) -> ExecSink {
         ExecSink { command, dir, timeout, project, namespace, readable: AtomicBool::new(true) }
     }
 
@@ -125,8 +138,11 @@ impl ExecSink {
     }
 
     async fn run(&self, question: &Question<'_>) -> Result<Option<Answer>, SinkError> {
-        let Some((program, arguments)) = self.command.split_first() else { return Err(failed("there is no command")) };
-        let path = if program.contains('/') { self.dir.join(program) } else { PathBuf::from(program) };
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(failed("there is no command"));
+        };
+        let path =
+            if program.contains('/') { self.dir.join(program) } else { PathBuf::from(program) };
         let mut command = Command::new(&path);
         NOT_ITS_BUSINESS.iter().for_each(|name| _ = command.env_remove(name));
         let mut child = command
@@ -140,7 +156,8 @@ impl ExecSink {
             .map_err(|error| failed(format!("`{program}` cannot be started: {error}")))?;
         let mut input = Zeroizing::new(Vec::with_capacity(4096));
         serde_json::to_writer(&mut *input, question).map_err(|error| failed(error.to_string()))?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
                 // A program that answers without reading has closed its end: its answer counts.
@@ -171,11 +188,15 @@ impl ExecSink {
         let answer: Option<Answer> = serde_json::from_slice(&out).ok();
         match answer {
             Some(answer) if answer.ok && status.success() => Ok(Some(answer)),
-            Some(answer) if !answer.error.is_empty() => Err(complaint_of(format!("`{program}` refused"), &answer.error, question)),
+            Some(answer) if !answer.error.is_empty() => {
+                Err(complaint_of(format!("`{program}` refused"), &answer.error, question))
+            }
             _ => {
                 let last = String::from_utf8_lossy(&complaint);
                 let last = last.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
-                let why = format!("`{program}` ended with {status} and no answer that could be understood");
+                let why = format!(
+                    "`{program}` ended with {status} and no answer that could be understood"
+                );
                 Err(if last.is_empty() { failed(why) } else { complaint_of(why, last, question) })
             }
         }
@@ -192,7 +213,9 @@ const PIECE: usize = 8;
 /// What the program says, unless it repeats the secret or a piece of it.
 fn harmless(text: &str, question: &Question<'_>) -> String {
     let secret = question.secret.unwrap_or_default().as_bytes();
-    let repeats = secret.windows(PIECE).any(|piece| text.as_bytes().windows(PIECE).any(|window| window == piece));
+    let repeats = secret
+        .windows(PIECE)
+        .any(|piece| text.as_bytes().windows(PIECE).any(|window| window == piece));
     if repeats || text.contains("sec-c-") || text.contains("AGE-SECRET-KEY-") {
         return "(withheld: it repeats a secret)".to_owned();
     }
@@ -205,7 +228,10 @@ impl Sink for ExecSink {
     }
 
     async fn probe(&self) -> Result<(), SinkError> {
-        let answer = self.ask(&self.question("probe")).await?.ok_or_else(|| failed("it does not know the operation `probe`"))?;
+        let answer = self
+            .ask(&self.question("probe"))
+            .await?
+            .ok_or_else(|| failed("it does not know the operation `probe`"))?;
         if !answer.persistent {
             return Err(failed("it says that it does not keep what it is given"));
         }
@@ -215,7 +241,8 @@ impl Sink for ExecSink {
         }
         let label = format!("canary-{}", uuid::Uuid::new_v4());
         let value = uuid::Uuid::new_v4().to_string();
-        let about = |op| Question { item: Some("canary"), label: Some(&label), ..self.question(op) };
+        let about =
+            |op| Question { item: Some("canary"), label: Some(&label), ..self.question(op) };
         self.ask(&Question { secret: Some(&value), ..about("put") }).await?;
         let back = self.ask(&about("get")).await;
         // Also after a failure: a canary that stays behind is litter in somebody's vault.
@@ -234,7 +261,12 @@ impl Sink for ExecSink {
         self.readable.load(Ordering::Relaxed)
     }
 
-    async fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        name: &SecretName,
+        owner: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> Result<(), SinkError> {
         let question = Question {
             keyset_id: owner.map(|owner| owner.id.as_str()),
             publish_key: owner.map(|owner| &*owner.keys.publish_key),
@@ -242,7 +274,10 @@ impl Sink for ExecSink {
             secret: Some(secret.expose_secret()),
             ..self.about("put", name)
         };
-        self.ask(&question).await?.map(drop).ok_or_else(|| failed("it says that it found nothing to write to"))
+        self.ask(&question)
+            .await?
+            .map(drop)
+            .ok_or_else(|| failed("it says that it found nothing to write to"))
     }
 
     async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {

@@ -1,7 +1,8 @@
 //! Copies of secrets at GitHub: secrets of Actions, in a repository or in one of its environments.
 //!
-//! GitHub takes a secret only sealed for a public key of that repository or environment, and never gives it back. The answers'
-//! shapes are those of its REST documentation (Actions, Secrets; version 2022-11-28).
+//! GitHub takes a secret only sealed for a public key of that repository or environment, and never
+//! gives it back. The answers' shapes are those of its REST documentation (Actions, Secrets;
+//! version 2022-11-28).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Method, Response, StatusCode, Url};
 use zeroize::Zeroizing;
 
@@ -26,7 +29,8 @@ const BODY_MAX: usize = 1 << 20;
 const MESSAGE_MAX: usize = 300;
 /// Longest wait that is granted; GitHub's hourly limit asks for up to an hour.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Times a request is sent at most. All of them may be repeated: to put a secret again changes nothing.
+/// Times a request is sent at most. All of them may be repeated: to put a secret again changes
+/// nothing.
 const TRIES: usize = 5;
 
 /// What GitHub's API is asked with. It connects to nothing until the first [`Github::put`].
@@ -40,8 +44,8 @@ pub struct Github {
     keys: Mutex<BTreeMap<String, SealKey>>,
 }
 
-/// A secret could not be put. Texts come from keyform and, shortened and without control characters, from GitHub; never the
-/// token or a secret.
+/// A secret could not be put. Texts come from keyform and, shortened and without control
+/// characters, from GitHub; never the token or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MirrorError {
     #[error("the address of GitHub's API is not https://HOST (or http on this machine)")]
@@ -64,8 +68,13 @@ impl MirrorError {
     pub fn help(&self) -> Option<&'static str> {
         let MirrorError::Refused { status, environment, limited, .. } = self else {
             return match self {
-                MirrorError::BadAddress => Some("GITHUB_API_URL is https://api.github.com, or https://HOST/api/v3 of a server of your own"),
-                MirrorError::NoAnswer { .. } => Some("check the network and the proxy, and try again: nothing is lost"),
+                MirrorError::BadAddress => Some(
+                    "GITHUB_API_URL is https://api.github.com, or https://HOST/api/v3 of a server \
+                     of your own",
+                ),
+                MirrorError::NoAnswer { .. } => {
+                    Some("check the network and the proxy, and try again: nothing is lost")
+                }
                 _ => None,
             };
         };
@@ -73,21 +82,28 @@ impl MirrorError {
             return Some("too many requests for this token: try again later, nothing is lost");
         }
         match (status, environment) {
-            (301 | 302 | 307 | 308, _) => {
-                Some("the repository was renamed or moved: write its present name; no redirect is followed with a token")
-            }
+            (301 | 302 | 307 | 308, _) => Some(
+                "the repository was renamed or moved: write its present name; no redirect is \
+                 followed with a token",
+            ),
             (401, _) => Some("the token is wrong, revoked or expired: make a new one"),
             (403, false) => Some(
-                "a fine-grained token needs the repository permission Secrets: write, a classic one the scope repo; the GITHUB_TOKEN of \
+                "a fine-grained token needs the repository permission Secrets: write, a classic \
+                 one the scope repo; the GITHUB_TOKEN of \
                  a workflow cannot write secrets",
             ),
             (403, true) => Some(
-                "a fine-grained token needs the repository permissions Secrets: write and Environments: write, a classic one the scope \
+                "a fine-grained token needs the repository permissions Secrets: write and \
+                 Environments: write, a classic one the scope \
                  repo; the GITHUB_TOKEN of a workflow cannot write secrets",
             ),
-            (404, false) => Some("there is no such repository, or the token may not see it: GitHub answers the same to both"),
+            (404, false) => Some(
+                "there is no such repository, or the token may not see it: GitHub answers the same \
+                 to both",
+            ),
             (404, true) => Some(
-                "there is no such repository or environment, or the token may not see it: GitHub answers the same to both. keyform makes \
+                "there is no such repository or environment, or the token may not see it: GitHub \
+                 answers the same to both. keyform makes \
                  no environments",
             ),
             (500.., _) => Some("GitHub has a problem of its own: try again later, nothing is lost"),
@@ -122,7 +138,10 @@ struct ErrorBody {
 
 impl Mirror for Github {
     async fn put(&self, to: &MirrorTarget, secret: &Secret) -> Result<(), CopyFailed> {
-        Github::put(self, to, secret).await.map_err(|error| CopyFailed { why: error.to_string(), help: error.help().map(Into::into) })
+        Github::put(self, to, secret).await.map_err(|error| CopyFailed {
+            why: error.to_string(),
+            help: error.help().map(Into::into),
+        })
     }
 }
 
@@ -131,17 +150,24 @@ impl Github {
     pub fn new(base_url: &str, token: Secret) -> Result<Github, MirrorError> {
         let base = Url::parse(base_url).map_err(|_| MirrorError::BadAddress)?;
         let secure = base.scheme() == "https" || (base.scheme() == "http" && is_loopback(&base));
-        let bare = base.query().is_none() && base.fragment().is_none() && base.username().is_empty() && base.password().is_none();
+        let bare = base.query().is_none()
+            && base.fragment().is_none()
+            && base.username().is_empty()
+            && base.password().is_none();
         if !secure || !bare || !base.has_host() {
             return Err(MirrorError::BadAddress);
         }
         let bearer = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
-        let mut bearer = HeaderValue::from_str(&bearer).map_err(|error| MirrorError::Setup(error.to_string()))?;
+        let mut bearer = HeaderValue::from_str(&bearer)
+            .map_err(|error| MirrorError::Setup(error.to_string()))?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, bearer),
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
-            (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28")),
+            (
+                HeaderName::from_static("x-github-api-version"),
+                HeaderValue::from_static("2022-11-28"),
+            ),
         ]);
         let mut builder = reqwest::Client::builder()
             .default_headers(headers)
@@ -155,16 +181,24 @@ impl Github {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| MirrorError::Setup(plain(&error)))?;
-        Ok(Github { http, base, token, first_pause: Duration::from_millis(500), keys: Mutex::default() })
+        Ok(Github {
+            http,
+            base,
+            token,
+            first_pause: Duration::from_millis(500),
+            keys: Mutex::default(),
+        })
     }
 
-    /// The pause before the second try of a request; it doubles from try to try, with jitter. Default: half a second.
+    /// The pause before the second try of a request; it doubles from try to try, with jitter.
+    /// Default: half a second.
     pub fn first_pause(mut self, pause: Duration) -> Github {
         self.first_pause = pause;
         self
     }
 
-    /// Finds out whether secrets can be put there at all, as far as GitHub tells: asks for the key they are sealed for.
+    /// Finds out whether secrets can be put there at all, as far as GitHub tells: asks for the key
+    /// they are sealed for.
     pub async fn reach(&self, target: &MirrorTarget) -> Result<(), MirrorError> {
         let ask = Ask::new(&self.base, target)?;
         if self.known(&ask).is_some() {
@@ -191,7 +225,11 @@ impl Github {
             return Err(refused);
         }
         let renewed = self.fetch(&ask, Some(secret)).await?;
-        if renewed.id == key.id { Err(refused) } else { self.put_sealed(&ask, &renewed, secret).await }
+        if renewed.id == key.id {
+            Err(refused)
+        } else {
+            self.put_sealed(&ask, &renewed, secret).await
+        }
     }
 
     fn known(&self, ask: &Ask) -> Option<SealKey> {
@@ -202,23 +240,41 @@ impl Github {
         let what = format!("for the public key of {}", ask.scope);
         let body = self.repeat(Method::GET, &ask.key, None, &what, ask.environment, secret).await?;
         let bad = |why| MirrorError::BadAnswer { what: what.clone(), why };
-        let parsed: KeyBody = serde_json::from_slice(&body).map_err(|_| bad("it has no `key_id` and `key`"))?;
-        let bytes = STANDARD.decode(parsed.key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let key = SealKey { id: parsed.key_id, key: bytes.ok_or_else(|| bad("`key` is not 32 bytes in base64"))?.into() };
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(ask.key.to_string(), key.clone());
+        let parsed: KeyBody =
+            serde_json::from_slice(&body).map_err(|_| bad("it has no `key_id` and `key`"))?;
+        let bytes =
+            STANDARD.decode(parsed.key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let key = SealKey {
+            id: parsed.key_id,
+            key: bytes.ok_or_else(|| bad("`key` is not 32 bytes in base64"))?.into(),
+        };
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(ask.key.to_string(), key.clone());
         Ok(key)
     }
 
-    async fn put_sealed(&self, ask: &Ask, key: &SealKey, secret: &Secret) -> Result<(), MirrorError> {
+    async fn put_sealed(
+        &self,
+        ask: &Ask,
+        key: &SealKey,
+        secret: &Secret,
+    ) -> Result<(), MirrorError> {
         // Sealed straight from the secret: the one copy that is made is encrypted where it stands.
         let sealed = key.key.seal(&mut OsRng, secret.expose_secret().as_bytes());
-        let sealed = sealed.map_err(|_| MirrorError::Setup("a secret could not be sealed".to_owned()))?;
+        let sealed =
+            sealed.map_err(|_| MirrorError::Setup("a secret could not be sealed".to_owned()))?;
         let body = PutBody { encrypted_value: &STANDARD.encode(sealed), key_id: &key.id };
-        let body = serde_json::to_vec(&body).map_err(|error| MirrorError::Setup(error.to_string()))?;
-        self.repeat(Method::PUT, &ask.secret, Some(body), &ask.what, ask.environment, Some(secret)).await.map(drop)
+        let body =
+            serde_json::to_vec(&body).map_err(|error| MirrorError::Setup(error.to_string()))?;
+        self.repeat(Method::PUT, &ask.secret, Some(body), &ask.what, ask.environment, Some(secret))
+            .await
+            .map(drop)
     }
 
-    /// Sends while it may help. `what` says in errors what it was about; `secret` is what no error repeats.
+    /// Sends while it may help. `what` says in errors what it was about; `secret` is what no error
+    /// repeats.
     async fn repeat(
         &self,
         method: Method,
@@ -248,14 +304,27 @@ impl Github {
             Failure::NoAnswer(why) => MirrorError::NoAnswer { what, why, tries },
             Failure::TooLarge => MirrorError::BadAnswer { what, why: "it is larger than 1 MiB" },
             Failure::Status { status, limited, wait, body } => {
-                let asked = wait.map(|wait| format!(" (it asks to wait {} s)", wait.as_secs())).unwrap_or_default();
+                let asked = wait
+                    .map(|wait| format!(" (it asks to wait {} s)", wait.as_secs()))
+                    .unwrap_or_default();
                 let message = self.told(&body, secret) + &asked;
-                MirrorError::Refused { what, status: status.as_u16(), message, environment, limited }
+                MirrorError::Refused {
+                    what,
+                    status: status.as_u16(),
+                    message,
+                    environment,
+                    limited,
+                }
             }
         })
     }
 
-    async fn send(&self, method: Method, url: &Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Failure> {
         let expected: &[u16] = if method == Method::PUT { &[201, 204] } else { &[200] };
         let mut request = self.http.request(method.clone(), url.clone());
         if let Some(body) = body {
@@ -272,13 +341,14 @@ impl Github {
         Err(Failure::Status { status, limited, wait, body: body.unwrap_or_default() })
     }
 
-    /// What GitHub says: one line, not too long, and not where it quotes the token or a secret. Looked for before it is cut, so
-    /// that no half of one is left.
+    /// What GitHub says: one line, not too long, and not where it quotes the token or a secret.
+    /// Looked for before it is cut, so that no half of one is left.
     fn told(&self, body: &[u8], secret: Option<&Secret>) -> String {
         let Ok(ErrorBody { message }) = serde_json::from_slice(body) else {
             return format!("no message of GitHub's in the answer ({} bytes)", body.len());
         };
-        let private = [Some(self.token.expose_secret()), secret.map(Secret::expose_secret), Some("sec-c-")];
+        let private =
+            [Some(self.token.expose_secret()), secret.map(Secret::expose_secret), Some("sec-c-")];
         if private.into_iter().flatten().any(|private| message.contains(private)) {
             return "(withheld: it quotes a secret)".to_owned();
         }
@@ -303,13 +373,25 @@ impl Ask {
     fn new(base: &Url, target: &MirrorTarget) -> Result<Ask, MirrorError> {
         // A segment of dots is a step in the path, however it is written.
         let dots = |text: &str| text.bytes().all(|b| b == b'.');
-        let part = |text: &str| !dots(text) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let part = |text: &str| {
+            !dots(text) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        };
         let named = |(owner, name): &(&str, &str)| part(owner) && part(name);
-        let (owner, repo) = target.repo.split_once('/').filter(named).ok_or(MirrorError::BadTarget("the repository is not OWNER/NAME"))?;
-        if target.name.is_empty() || !target.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        let (owner, repo) = target
+            .repo
+            .split_once('/')
+            .filter(named)
+            .ok_or(MirrorError::BadTarget("the repository is not OWNER/NAME"))?;
+        if target.name.is_empty()
+            || !target.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        {
             return Err(MirrorError::BadTarget("a name holds letters, digits and `_` only"));
         }
-        if target.environment.as_deref().is_some_and(|name| dots(name) || bad_text(name, 255).is_some()) {
+        if target
+            .environment
+            .as_deref()
+            .is_some_and(|name| dots(name) || bad_text(name, 255).is_some())
+        {
             return Err(MirrorError::BadTarget("no environment has this name"));
         }
         let folder = match &target.environment {
@@ -318,7 +400,11 @@ impl Ask {
         };
         let url = |last: &str| {
             let mut url = base.clone();
-            url.path_segments_mut().map_err(|()| MirrorError::BadAddress)?.pop_if_empty().extend(&folder).push(last);
+            url.path_segments_mut()
+                .map_err(|()| MirrorError::BadAddress)?
+                .pop_if_empty()
+                .extend(&folder)
+                .push(last);
             Ok(url)
         };
         let scope = match &target.environment {
@@ -365,7 +451,8 @@ impl Failure {
             Failure::Status { wait: Some(wait), .. } if *wait > WAIT_MAX => false,
             // A limit without a word about its end is the hourly one, unless it says 429.
             Failure::Status { status, limited, wait, .. } => {
-                (*limited && wait.is_some()) || matches!(status.as_u16(), 408 | 425 | 429 | 500..=599)
+                (*limited && wait.is_some())
+                    || matches!(status.as_u16(), 408 | 425 | 429 | 500..=599)
             }
         }
     }
@@ -373,7 +460,8 @@ impl Failure {
 
 /// Whether it was too many requests - GitHub says 403 or 429 to that - and how long to wait.
 fn limits(response: &Response) -> (bool, Option<Duration>) {
-    let number = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let number =
+        |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let wait = number(RETRY_AFTER.as_str()).map(Duration::from_secs);
     let limited = match response.status().as_u16() {
         429 => true,
@@ -385,7 +473,9 @@ fn limits(response: &Response) -> (bool, Option<Duration>) {
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::NoAnswer(plain(&error)))? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| Failure::NoAnswer(plain(&error)))?
+    {
         if body.len() + chunk.len() > BODY_MAX {
             return Err(Failure::TooLarge);
         }

@@ -15,17 +15,20 @@ use super::worker::Worker;
 use crate::keyset::Secret;
 use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError};
 
-/// How long one call may take. A write takes 5 to 250 ms; beyond ten seconds somebody has to be told.
+/// How long one call may take. A write takes 5 to 250 ms; beyond ten seconds somebody has to be
+/// told.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the caller knows of the machine it runs on.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// A CI job, whose machine is thrown away with everything in its keyring, however persistent that claims to be.
+    /// A CI job, whose machine is thrown away with everything in its keyring, however persistent
+    /// that claims to be.
     pub in_ci: bool,
     /// Somebody has said that the keyring outlives the job.
     pub allowed_in_ci: bool,
-    /// The file in which is noted through which service the keyring is written; `None`: there is no place for it.
+    /// The file in which is noted through which service the keyring is written; `None`: there is no
+    /// place for it.
     pub note: Option<PathBuf>,
 }
 
@@ -42,7 +45,10 @@ impl KeyringSink {
 
     /// `deadline`: for one call, the probe being one.
     pub fn with_deadline(surroundings: Surroundings, deadline: Duration) -> KeyringSink {
-        KeyringSink { worker: Worker::new(deadline).with_note(surroundings.note.clone()), surroundings }
+        KeyringSink {
+            worker: Worker::new(deadline).with_note(surroundings.note.clone()),
+            surroundings,
+        }
     }
 
     /// Reading needs no such consent: what is there is there.
@@ -72,7 +78,12 @@ impl Sink for KeyringSink {
         true
     }
 
-    async fn put(&self, name: &SecretName, _: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        name: &SecretName,
+        _: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> Result<(), SinkError> {
         self.may_write_here()?;
         let (service, user) = entry(name);
         // The thread may outlive this call, so it gets a copy of its own, wiped when dropped.
@@ -95,7 +106,11 @@ impl Sink for KeyringSink {
 }
 
 pub(super) fn as_secret(text: Zeroizing<String>) -> Result<Secret, SinkError> {
-    Secret::parse(text).map_err(|_| SinkError::Failed("the entry holds something that is no key; keyform did not write it".into()))
+    Secret::parse(text).map_err(|_| {
+        SinkError::Failed(
+            "the entry holds something that is no key; keyform did not write it".into(),
+        )
+    })
 }
 
 fn entry(name: &SecretName) -> (String, String) {

@@ -1,5 +1,6 @@
-//! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential Manager, Secret Service), age
-//! files, a program of the user's; copies at GitHub; and the escrow, which seals answers until their secrets are there.
+//! Where secrets go: the keyring of the operating system (macOS Keychain, Windows Credential
+//! Manager, Secret Service), age files, a program of the user's; copies at GitHub; and the escrow,
+//! which seals answers until their secrets are there.
 //!
 //! ```text
 //! KeyringSink, ApiKeyStore   async, what the verbs see
@@ -8,7 +9,8 @@
 //!       probe                what the platform itself says: is there a service, is it unlocked, does it persist
 //! ```
 //!
-//! Kernel keyutils are never used: they forget at reboot, and answer differently on the first and second call.
+//! Kernel keyutils are never used: they forget at reboot, and answer differently on the first and
+//! second call.
 
 mod age;
 mod any;

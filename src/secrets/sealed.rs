@@ -1,8 +1,9 @@
-//! The sink `keyring-files`: for many keysets. One entry of the keyring holds a key, and each secret is in a file sealed for it,
-//! among the user's data.
+//! The sink `keyring-files`: for many keysets. One entry of the keyring holds a key, and each
+//! secret is in a file sealed for it, among the user's data.
 //!
-//! Keyrings are made for dozens of entries: GNOME's writes its whole file, twice, for each new one (12 ms for the first, 52 ms for
-//! the thousandth), and keeps others waiting meanwhile. A file of one's own costs the same for each.
+//! Keyrings are made for dozens of entries: GNOME's writes its whole file, twice, for each new one
+//! (12 ms for the first, 52 ms for the thousandth), and keeps others waiting meanwhile. A file of
+//! one's own costs the same for each.
 
 use std::path::PathBuf;
 
@@ -34,7 +35,12 @@ impl SealedSink {
             Namespace::Sandbox => "sandbox-secrets",
         };
         let dir = data.join(namespace).join(key.project.as_str());
-        SealedSink { keyring, dir, key: SecretName { item: Item::EscrowKey, ..key }, files: OnceCell::new() }
+        SealedSink {
+            keyring,
+            dir,
+            key: SecretName { item: Item::EscrowKey, ..key },
+            files: OnceCell::new(),
+        }
     }
 
     /// The files, with the key that is in the keyring; `None`: there is none yet.
@@ -44,7 +50,11 @@ impl SealedSink {
         }
         let Some(key) = self.keyring.get(&self.key).await? else { return Ok(None) };
         let (readers, with) = key_pair(&key).map_err(|error| failed(error.to_string()))?;
-        Ok(Some(self.files.get_or_init(async || AgeSink::new(self.dir.clone(), readers, vec![with])).await))
+        Ok(Some(
+            self.files
+                .get_or_init(async || AgeSink::new(self.dir.clone(), readers, vec![with]))
+                .await,
+        ))
     }
 }
 
@@ -56,7 +66,9 @@ fn failed(why: String) -> SinkError {
 fn ours(error: SinkError) -> SinkError {
     match error {
         SinkError::Broken { why, .. } => failed(why),
-        SinkError::WriteOnly { why, .. } => failed(format!("{why}: the key in the keyring is another one than it was sealed for")),
+        SinkError::WriteOnly { why, .. } => {
+            failed(format!("{why}: the key in the keyring is another one than it was sealed for"))
+        }
         SinkError::Mismatch(_) => SinkError::Mismatch(NAME),
         other => other,
     }
@@ -78,11 +90,19 @@ impl Sink for SealedSink {
         true
     }
 
-    async fn put(&self, name: &SecretName, owner: Option<Owner<'_>>, secret: &Secret) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        name: &SecretName,
+        owner: Option<Owner<'_>>,
+        secret: &Secret,
+    ) -> Result<(), SinkError> {
         if name.item == Item::EscrowKey {
             return self.keyring.put(name, owner, secret).await;
         }
-        let files = self.files().await?.ok_or_else(|| failed("its key is not in the keyring any more".to_owned()))?;
+        let files = self
+            .files()
+            .await?
+            .ok_or_else(|| failed("its key is not in the keyring any more".to_owned()))?;
         files.put(name, owner, secret).await.map_err(ours)
     }
 

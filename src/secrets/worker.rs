@@ -1,7 +1,8 @@
 //! Blocking keyring calls on a thread of their own, with a deadline.
 //!
-//! A call can block for ever: a stopped service, a prompt that nobody answers. There is no timeout below, and a thread
-//! cannot be ended from outside, so a thread that is late is left behind and the next call gets a new one.
+//! A call can block for ever: a stopped service, a prompt that nobody answers. There is no timeout
+//! below, and a thread cannot be ended from outside, so a thread that is late is left behind and
+//! the next call gets a new one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,16 +16,16 @@ use tokio::sync::{Mutex, oneshot};
 use super::entries::Entries;
 use crate::ports::SinkError;
 
-/// Threads that may be stuck at one time. One more try than one: a service that was restarted deserves it; beyond that
-/// everybody is answered at once.
+/// Threads that may be stuck at one time. One more try than one: a service that was restarted
+/// deserves it; beyond that everybody is answered at once.
 const STUCK_MAX: usize = 2;
 
 type Job = Box<dyn FnOnce(&mut Entries) + Send>;
 
 pub(super) struct Worker {
     deadline: Duration,
-    /// To the thread that works; `None` before the first call and after one was left behind. Held for a whole call, so
-    /// that the deadline counts the call and not the queue before it.
+    /// To the thread that works; `None` before the first call and after one was left behind. Held
+    /// for a whole call, so that the deadline counts the call and not the queue before it.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     stuck: Arc<AtomicUsize>,
     note: Option<PathBuf>,
@@ -40,7 +41,8 @@ impl Worker {
         Worker { note, ..self }
     }
 
-    /// Runs `call` on the thread. `Hanging` when it takes longer than the deadline; what it does after that is lost.
+    /// Runs `call` on the thread. `Hanging` when it takes longer than the deadline; what it does
+    /// after that is lost.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Entries) -> Result<T, SinkError> + Send + 'static,
@@ -54,9 +56,11 @@ impl Worker {
             none => none.insert(start(Arc::clone(&self.stuck), self.note.clone())?),
         };
         let (reply, answer) = oneshot::channel();
-        // Nobody listens any more when the deadline has passed: the result has no other place to go.
+        // Nobody listens any more when the deadline has passed: the result has no other place to
+        // go.
         let job: Job = Box::new(move |entries| drop(reply.send(call(entries))));
-        let ended = || SinkError::Failed("its thread ended unexpectedly; run the command again".into());
+        let ended =
+            || SinkError::Failed("its thread ended unexpectedly; run the command again".into());
         if thread.send(job).is_err() {
             *jobs = None;
             return Err(ended());
@@ -68,7 +72,8 @@ impl Worker {
                 Err(ended())
             }
             Err(_) => {
-                // Without its sender the thread ends as soon as it comes back, and then counts as stuck no more.
+                // Without its sender the thread ends as soon as it comes back, and then counts as
+                // stuck no more.
                 self.stuck.fetch_add(1, Ordering::Relaxed);
                 *jobs = None;
                 Err(SinkError::Hanging { sink: "keyring", deadline: self.deadline })
@@ -84,7 +89,8 @@ fn start(stuck: Arc<AtomicUsize>, note: Option<PathBuf>) -> Result<mpsc::Sender<
         while let Ok(job) = jobs.recv() {
             job(&mut entries);
         }
-        // Only a thread that was left behind gets here while its worker lives and the count matters.
+        // Only a thread that was left behind gets here while its worker lives and the count
+        // matters.
         stuck.fetch_sub(1, Ordering::Relaxed);
     };
     let thread = thread::Builder::new().name("keyring".into()).spawn(work);
@@ -104,10 +110,15 @@ mod tests {
         let wait = Arc::new(std::sync::Mutex::new(wait));
         for _ in 0..STUCK_MAX {
             let wait = Arc::clone(&wait);
-            let late = worker.run(move |_| Ok(wait.lock().is_ok_and(|wait| wait.recv().is_ok()))).await;
+            let late =
+                worker.run(move |_| Ok(wait.lock().is_ok_and(|wait| wait.recv().is_ok()))).await;
             assert_eq!(late, Err(SinkError::Hanging { sink: "keyring", deadline: DEADLINE }));
         }
-        assert_eq!(worker.run(|_| Ok(())).await, Err(SinkError::Hanging { sink: "keyring", deadline: DEADLINE }), "no third thread");
+        assert_eq!(
+            worker.run(|_| Ok(())).await,
+            Err(SinkError::Hanging { sink: "keyring", deadline: DEADLINE }),
+            "no third thread"
+        );
 
         drop(release);
         for _ in 0..100 {

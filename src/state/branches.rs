@@ -1,5 +1,5 @@
-//! Two states that grew out of one on two branches of version control. Pure: what each branch changed is taken; what both changed
-//! otherwise is for a person.
+//! Two states that grew out of one on two branches of version control. Pure: what each branch
+//! changed is taken; what both changed otherwise is for a person.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,8 @@ impl Conflicts {
 pub fn join(base: &Recorded, ours: &Recorded, theirs: &Recorded) -> Result<Recorded, Conflicts> {
     let (apps, bad_apps) = each(&base.apps, &ours.apps, &theirs.apps);
     let (keysets, mut bad_keysets) = each(&base.keysets, &ours.keysets, &theirs.keysets);
-    // One keyset under two labels: it got another one on one branch, and something else on the other.
+    // One keyset under two labels: it got another one on one branch, and something else on the
+    // other.
     let mut seen = BTreeMap::new();
     for (label, keyset) in &keysets {
         if let Some(first) = seen.insert(&keyset.id, label) {

@@ -15,7 +15,10 @@ use crate::audit::RecordHash;
 use crate::keyset::push::{Push, RecordedPush};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
-use crate::keyset::{AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys, Sha256Hash};
+use crate::keyset::{
+    AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys,
+    Sha256Hash,
+};
 
 pub const VERSION: u64 = 1;
 
@@ -27,8 +30,8 @@ const MERGED: &str = "merged";
 pub struct Head {
     pub lineage: uuid::Uuid,
     pub serial: u64,
-    /// Of what is recorded: two clones may write two states of one serial. `None`: there is no state yet, or a journal of an
-    /// earlier keyform does not say.
+    /// Of what is recorded: two clones may write two states of one serial. `None`: there is no
+    /// state yet, or a journal of an earlier keyform does not say.
     pub checksum: Option<Checksum>,
 }
 
@@ -47,12 +50,21 @@ impl From<Checksum> for String {
 impl TryFrom<String> for Checksum {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Checksum, &'static str> {
-        text.strip_prefix(ALGORITHM).and_then(Sha256Hash::parse).map(Checksum).ok_or("not a checksum")
+        text.strip_prefix(ALGORITHM)
+            .and_then(Sha256Hash::parse)
+            .map(Checksum)
+            .ok_or("not a checksum")
     }
 }
 
-/// Bytes of the state that follows the one of `head`, and its own head: pretty, sorted, one stanza per keyset, a newline at the end.
-pub fn write(project: &ProjectName, head: Head, log: &[RecordHash], recorded: &Recorded) -> serde_json::Result<(Vec<u8>, Head)> {
+/// Bytes of the state that follows the one of `head`, and its own head: pretty, sorted, one stanza
+/// per keyset, a newline at the end.
+pub fn write(
+    project: &ProjectName,
+    head: Head,
+    log: &[RecordHash],
+    recorded: &Recorded,
+) -> serde_json::Result<(Vec<u8>, Head)> {
     #[derive(Serialize)]
     struct File<'a> {
         version: u64,
@@ -69,7 +81,17 @@ pub fn write(project: &ProjectName, head: Head, log: &[RecordHash], recorded: &R
     let (apps, keysets) = stanzas(recorded);
     let checksum = checksum(&[&serde_json::to_string(&apps)?, &serde_json::to_string(&keysets)?]);
     let (lineage, serial) = (head.lineage, head.serial + 1);
-    let file = File { version: VERSION, keyform: env!("CARGO_PKG_VERSION"), project, lineage, serial, checksum, log, apps, keysets };
+    let file = File {
+        version: VERSION,
+        keyform: env!("CARGO_PKG_VERSION"),
+        project,
+        lineage,
+        serial,
+        checksum,
+        log,
+        apps,
+        keysets,
+    };
     let mut bytes = serde_json::to_vec_pretty(&file)?;
     bytes.push(b'\n');
     Ok((bytes, Head { lineage, serial, checksum: Some(checksum) }))
@@ -79,7 +101,8 @@ type Stanzas<'a> = (BTreeMap<&'a Label, AppStanza>, BTreeMap<&'a Label, KeysetSt
 
 fn stanzas(recorded: &Recorded) -> Stanzas<'_> {
     let apps = recorded.apps.iter().map(|(label, app)| (label, AppStanza::from(app.clone())));
-    let keysets = recorded.keysets.iter().map(|(label, keyset)| (label, KeysetStanza::from(keyset.clone())));
+    let keysets =
+        recorded.keysets.iter().map(|(label, keyset)| (label, KeysetStanza::from(keyset.clone())));
     (apps.collect(), keysets.collect())
 }
 
@@ -96,7 +119,8 @@ pub struct Document {
     pub recorded: Recorded,
     /// That it is whole only a person's word says, and a new checksum is due.
     pub merged: bool,
-    /// Records that the audit log has to have: those that nothing followed when the state was written.
+    /// Records that the audit log has to have: those that nothing followed when the state was
+    /// written.
     pub log: Vec<RecordHash>,
 }
 
@@ -104,7 +128,11 @@ pub struct Document {
 pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<Document, StateError> {
     let document = parse(bytes, paths)?;
     if document.project != project.as_str() {
-        return Err(StateError::Foreign { path: paths.state.clone(), found: document.project, expected: project.clone() });
+        return Err(StateError::Foreign {
+            path: paths.state.clone(),
+            found: document.project,
+            expected: project.clone(),
+        });
     }
     Ok(document)
 }
@@ -134,7 +162,9 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
         Ok(file) => file,
         // A later version may have another shape: then its number says more than what does not fit.
         Err(error) => match serde_json::from_slice::<Version>(bytes) {
-            Ok(Version { version }) if version != VERSION => return Err(newer(&paths.state, version)),
+            Ok(Version { version }) if version != VERSION => {
+                return Err(newer(&paths.state, version));
+            }
             _ => return Err(broken(&error)),
         },
     };
@@ -144,10 +174,14 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
     let merged = file.checksum == MERGED;
     let checksum = checksum(&[file.apps.get(), file.keysets.get()]);
     if !merged && file.checksum != String::from(checksum) {
-        return Err(StateError::Checksum { path: paths.state.clone(), backup: paths.backup.clone() });
+        return Err(StateError::Checksum {
+            path: paths.state.clone(),
+            backup: paths.backup.clone(),
+        });
     }
     let apps: Unique<AppStanza> = serde_json::from_str(file.apps.get()).map_err(|e| broken(&e))?;
-    let keysets: Unique<KeysetStanza> = serde_json::from_str(file.keysets.get()).map_err(|e| broken(&e))?;
+    let keysets: Unique<KeysetStanza> =
+        serde_json::from_str(file.keysets.get()).map_err(|e| broken(&e))?;
     let recorded = Recorded {
         apps: apps.0.into_iter().map(|(label, app)| (label, app.into())).collect(),
         keysets: keysets.0.into_iter().map(|(label, keyset)| (label, keyset.into())).collect(),
@@ -164,13 +198,22 @@ fn broken(error: &serde_json::Error, paths: &Paths) -> StateError {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Syntax => "this is not JSON",
-        serde_json::error::Category::Data | serde_json::error::Category::Io => "a value is missing, twice there or wrong",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => {
+            "a value is missing, twice there or wrong"
+        }
     };
     let (line, column) = (error.line(), error.column());
-    StateError::Broken { path: paths.state.clone(), backup: paths.backup.clone(), what, line, column }
+    StateError::Broken {
+        path: paths.state.clone(),
+        backup: paths.backup.clone(),
+        what,
+        line,
+        column,
+    }
 }
 
-/// Over the stanzas' text without the white space between its tokens: formatting the file is no damage.
+/// Over the stanzas' text without the white space between its tokens: formatting the file is no
+/// damage.
 fn checksum(parts: &[&str]) -> Checksum {
     let mut hash = Sha256::new();
     for part in parts {
@@ -283,12 +326,19 @@ enum SecretStanza {
 
 impl From<RecordedKeyset> for KeysetStanza {
     fn from(keyset: RecordedKeyset) -> Self {
-        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, .. } = keyset;
-        let RecordedKeyset { mirrors, secret_since, secret_label, protect, applied_at, push, .. } = keyset;
+        let RecordedKeyset { id, app, app_id, keys, created_at, applied, seen, secret, .. } =
+            keyset;
+        let RecordedKeyset {
+            mirrors, secret_since, secret_label, protect, applied_at, push, ..
+        } = keyset;
         let PublicKeys { publish_key, subscribe_key } = keys;
         let secret = match secret {
-            SecretRecord::Stored { sink, fingerprint } => SecretStanza::Stored { sink, fingerprint },
-            SecretRecord::Missing { why, current, held } => SecretStanza::Missing { why, current, held },
+            SecretRecord::Stored { sink, fingerprint } => {
+                SecretStanza::Stored { sink, fingerprint }
+            }
+            SecretRecord::Missing { why, current, held } => {
+                SecretStanza::Missing { why, current, held }
+            }
             SecretRecord::Unknown => SecretStanza::Unknown,
         };
         KeysetStanza {
@@ -312,11 +362,27 @@ impl From<RecordedKeyset> for KeysetStanza {
 }
 impl From<KeysetStanza> for RecordedKeyset {
     fn from(stanza: KeysetStanza) -> Self {
-        let KeysetStanza { id, app, app_id, publish_key, subscribe_key, created_at, applied, seen, secret, .. } = stanza;
-        let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, push, .. } = stanza;
+        let KeysetStanza {
+            id,
+            app,
+            app_id,
+            publish_key,
+            subscribe_key,
+            created_at,
+            applied,
+            seen,
+            secret,
+            ..
+        } = stanza;
+        let KeysetStanza { mirrors, secret_since, secret_label, protect, applied_at, push, .. } =
+            stanza;
         let secret = match secret {
-            SecretStanza::Stored { sink, fingerprint } => SecretRecord::Stored { sink, fingerprint },
-            SecretStanza::Missing { why, current, held } => SecretRecord::Missing { why, current, held },
+            SecretStanza::Stored { sink, fingerprint } => {
+                SecretRecord::Stored { sink, fingerprint }
+            }
+            SecretStanza::Missing { why, current, held } => {
+                SecretRecord::Missing { why, current, held }
+            }
             SecretStanza::Unknown => SecretRecord::Unknown,
         };
         RecordedKeyset {

@@ -1,4 +1,5 @@
-//! The journal as bytes: a line a record, each with its checksum. The first line says which state it continues.
+//! The journal as bytes: a line a record, each with its checksum. The first line says which state
+//! it continues.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -59,7 +60,9 @@ pub fn encode(entry: Entry) -> serde_json::Result<Vec<u8>> {
         Entry::Sealed { intent, answer } => Record::Sealed { intent, answer },
         Entry::Void { intent } => Record::Void { intent },
         Entry::App { label, app, intent } => Record::App { label, intent, app: app.into() },
-        Entry::Keyset { label, keyset, intent } => Record::Keyset { label, intent, keyset: Box::new((*keyset).into()) },
+        Entry::Keyset { label, keyset, intent } => {
+            Record::Keyset { label, intent, keyset: Box::new((*keyset).into()) }
+        }
         Entry::Forgotten { label, app } => Record::Forgotten { label, app },
     })
 }
@@ -74,7 +77,8 @@ pub struct Read {
     pub whole: u64,
 }
 
-/// Reads a journal. A last line that is torn was never acknowledged and is dropped; damage before it is an error.
+/// Reads a journal. A last line that is torn was never acknowledged and is dropped; damage before
+/// it is an error.
 pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
     let damaged = |line: usize| StateError::Journal { path: paths.journal.clone(), line };
     let Read { mut head, mut entries, mut whole } = Read::default();
@@ -91,16 +95,28 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
             return Err(StateError::Unknown { path: paths.journal.clone(), line: number + 1 });
         };
         match (record, head) {
-            (Record::Journal { version: VERSION, lineage, serial, checksum }, None) => head = Some(Head { lineage, serial, checksum }),
+            (Record::Journal { version: VERSION, lineage, serial, checksum }, None) => {
+                head = Some(Head { lineage, serial, checksum })
+            }
             (Record::Journal { version, .. }, None) => {
-                return Err(StateError::Newer { path: paths.journal.clone(), version, known: VERSION });
+                return Err(StateError::Newer {
+                    path: paths.journal.clone(),
+                    version,
+                    known: VERSION,
+                });
             }
             (Record::Journal { .. }, _) | (_, None) => return Err(damaged(number + 1)),
             (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),
-            (Record::Sealed { intent, answer }, Some(_)) => entries.push(Entry::Sealed { intent, answer }),
+            (Record::Sealed { intent, answer }, Some(_)) => {
+                entries.push(Entry::Sealed { intent, answer })
+            }
             (Record::Void { intent }, Some(_)) => entries.push(Entry::Void { intent }),
-            (Record::Forgotten { label, app }, Some(_)) => entries.push(Entry::Forgotten { label, app }),
-            (Record::App { label, intent, app }, Some(_)) => entries.push(Entry::App { label, app: app.into(), intent }),
+            (Record::Forgotten { label, app }, Some(_)) => {
+                entries.push(Entry::Forgotten { label, app })
+            }
+            (Record::App { label, intent, app }, Some(_)) => {
+                entries.push(Entry::App { label, app: app.into(), intent })
+            }
             (Record::Keyset { label, intent, keyset }, Some(_)) => {
                 entries.push(Entry::Keyset { label, keyset: Box::new((*keyset).into()), intent });
             }

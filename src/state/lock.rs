@@ -1,5 +1,9 @@
-//! One writer at a time: an operating-system lock on a file of its own, which dies with its process.
-#![expect(clippy::disallowed_methods, reason = "state owns its files; the lock says since when it is held")]
+//! One writer at a time: an operating-system lock on a file of its own, which dies with its
+//! process.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "state owns its files; the lock says since when it is held"
+)]
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -44,7 +48,8 @@ impl fmt::Display for Holder {
 pub struct Lock(File);
 
 impl Drop for Lock {
-    /// Closing is not enough: a child process that is just being started holds the same open file until it runs.
+    /// Closing is not enough: a child process that is just being started holds the same open file
+    /// until it runs.
     fn drop(&mut self) {
         if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the lock goes with its process");
@@ -54,10 +59,16 @@ impl Drop for Lock {
 
 impl Lock {
     /// Waits up to `patience` for it; `told` hears once who holds it meanwhile.
-    pub fn take(path: &Path, command: &str, patience: Duration, told: &dyn Fn(&Holder)) -> Result<Lock, StateError> {
+    pub fn take(
+        path: &Path,
+        command: &str,
+        patience: Duration,
+        told: &dyn Fn(&Holder),
+    ) -> Result<Lock, StateError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).truncate(false);
-        let mut file = disk::open_in_place(path, &mut options).map_err(io("cannot open the lock", path))?;
+        let mut file =
+            disk::open_in_place(path, &mut options).map_err(io("cannot open the lock", path))?;
         let begun = Instant::now();
         let mut silent = true;
         loop {
@@ -72,14 +83,21 @@ impl Lock {
                     }
                     std::thread::sleep(POLL.min(patience.saturating_sub(begun.elapsed())));
                 }
-                Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Err(TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Unsupported =>
+                {
                     return Err(StateError::NoLocks(path.to_owned()));
                 }
                 Err(TryLockError::Error(error)) => return Err(io("cannot lock", path)(error)),
             }
         }
         file.rewind().map_err(io("cannot open the lock", path))?;
-        let holder = Holder { command: command.to_owned(), pid: std::process::id(), host: host(), since: Some(jiff::Timestamp::now()) };
+        let holder = Holder {
+            command: command.to_owned(),
+            pid: std::process::id(),
+            host: host(),
+            since: Some(jiff::Timestamp::now()),
+        };
         // For people only; that it cannot be written does not weaken the lock.
         if let Ok(json) = serde_json::to_vec(&holder) {
             let told = file.set_len(0).and_then(|()| file.write_all(&json));

@@ -1,4 +1,5 @@
-//! The audit log's file: opened at the first record of a run, so a run that changes nothing leaves no trace. Only appended to.
+//! The audit log's file: opened at the first record of a run, so a run that changes nothing leaves
+//! no trace. Only appended to.
 #![expect(clippy::disallowed_methods, reason = "records say when they were written")]
 
 use std::fs::{File, OpenOptions};
@@ -67,7 +68,8 @@ impl Log {
         self.append(|_| what).map(drop)
     }
 
-    /// Everything that was noted is on disk. Gives back what nothing follows yet; `None`: this run noted nothing.
+    /// Everything that was noted is on disk. Gives back what nothing follows yet; `None`: this run
+    /// noted nothing.
     pub(super) fn sync(&self) -> Option<Vec<RecordHash>> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Writing { file, heads, broken, .. } = writing.as_mut()?;
@@ -80,7 +82,10 @@ impl Log {
     /// `what` hears the number of the request that it may be.
     fn append(&self, what: impl FnOnce(u64) -> What) -> Result<u64, LedgerError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |why: String| LedgerError { what: format!("cannot write the log {}", self.path.display()), why };
+        let failed = |why: String| LedgerError {
+            what: format!("cannot write the log {}", self.path.display()),
+            why,
+        };
         let writing = match &mut *writing {
             Some(writing) => writing,
             none => none.insert(self.begin().map_err(|error| failed(error.to_string()))?),
@@ -123,7 +128,8 @@ impl Log {
     }
 
     fn write(&self, writing: &mut Writing, what: What) -> io::Result<()> {
-        let record = Record { prev: writing.heads.clone(), at: jiff::Timestamp::now(), run: self.run, what };
+        let record =
+            Record { prev: writing.heads.clone(), at: jiff::Timestamp::now(), run: self.run, what };
         let (line, hash) = Chain::line(&record)?;
         protocol::about_to(Point::LogWrite)?;
         if let Some(half) = protocol::torn(Point::LogWrite, &line) {
@@ -145,7 +151,12 @@ fn fail(broken: &mut Option<String>, why: String) {
 }
 
 impl Notes for Log {
-    fn request(&self, method: &str, path: &str, body: Option<&crate::ports::Body>) -> Result<u64, LedgerError> {
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&crate::ports::Body>,
+    ) -> Result<u64, LedgerError> {
         let (method, path, body) = (method.into(), path.into(), body.cloned());
         self.append(|request| What::Request { request, method, path, body })
     }
@@ -160,14 +171,28 @@ pub(super) fn change(entry: &Entry) -> Option<What> {
     match entry {
         Entry::App { label, app, .. } => {
             let id = app.id.as_str().into();
-            Some(What::Recorded { kind: "app".into(), label: label.clone(), id, sink: None, fingerprint: None })
+            Some(What::Recorded {
+                kind: "app".into(),
+                label: label.clone(),
+                id,
+                sink: None,
+                fingerprint: None,
+            })
         }
         Entry::Keyset { label, keyset, .. } => {
             let (sink, fingerprint) = match &keyset.secret {
-                SecretRecord::Stored { sink, fingerprint } => (Some(sink.clone()), Some(fingerprint.clone())),
+                SecretRecord::Stored { sink, fingerprint } => {
+                    (Some(sink.clone()), Some(fingerprint.clone()))
+                }
                 SecretRecord::Missing { .. } | SecretRecord::Unknown => (None, None),
             };
-            Some(What::Recorded { kind: "keyset".into(), label: label.clone(), id: keyset.id.as_str().into(), sink, fingerprint })
+            Some(What::Recorded {
+                kind: "keyset".into(),
+                label: label.clone(),
+                id: keyset.id.as_str().into(),
+                sink,
+                fingerprint,
+            })
         }
         Entry::Forgotten { label, app } => {
             let kind = if *app { "app" } else { "keyset" };

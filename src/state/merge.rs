@@ -1,8 +1,10 @@
-//! A journal that continues an earlier state than the one that is there: a run had not ended here, and meanwhile the state came
-//! from somewhere else, by version control for one. Or the fold of this very journal ended between its two files.
+//! A journal that continues an earlier state than the one that is there: a run had not ended here,
+//! and meanwhile the state came from somewhere else, by version control for one. Or the fold of
+//! this very journal ended between its two files.
 //!
-//! What only the journal knows is kept; where both know something else, the state stays as it is, and what was begun here counts
-//! as open again: the next apply asks the account which of the two is right. Nothing is forgotten, nothing is overwritten.
+//! What only the journal knows is kept; where both know something else, the state stays as it is,
+//! and what was begun here counts as open again: the next apply asks the account which of the two
+//! is right. Nothing is forgotten, nothing is overwritten.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +49,11 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
         };
         if label != here && forgotten.contains(&label) && other.secret == keyset.secret && !taken {
             // It got another label here, and there is nothing newer to it than that.
-            let moved = RecordedKeyset { app: keyset.app, secret_label: keyset.secret_label, ..other.clone() };
+            let moved = RecordedKeyset {
+                app: keyset.app,
+                secret_label: keyset.secret_label,
+                ..other.clone()
+            };
             recorded.keysets.remove(&label);
             recorded.keysets.insert(here, moved);
             changed = true;
@@ -63,19 +69,24 @@ pub fn merge(recorded: &mut Recorded, open: &mut Vec<Open>, entries: Vec<Entry>)
             *other = keyset;
             changed = true;
         } else if keyset.id == other.id
-            && let (SecretRecord::Stored { .. }, SecretRecord::Missing { .. } | SecretRecord::Unknown) = (&keyset.secret, &other.secret)
+            && let (
+                SecretRecord::Stored { .. },
+                SecretRecord::Missing { .. } | SecretRecord::Unknown,
+            ) = (&keyset.secret, &other.secret)
         {
             other.secret = keyset.secret;
             other.secret_since = keyset.secret_since;
             // Where the sink has it under the label that it had here.
-            other.secret_label = keyset.secret_label.or_else(|| (label != here).then(|| here.clone()));
+            other.secret_label =
+                keyset.secret_label.or_else(|| (label != here).then(|| here.clone()));
             changed = true;
         }
     }
     changed
 }
 
-/// The label under which the state has what the journal has as `here`: another clone may have given it another one since.
+/// The label under which the state has what the journal has as `here`: another clone may have given
+/// it another one since.
 fn label_of(recorded: &Recorded, here: &Label, keyset: &RecordedKeyset) -> Label {
     let same = |there: &RecordedKeyset| there.id == keyset.id;
     if recorded.keysets.get(here).is_some_and(same) {
@@ -91,13 +102,21 @@ fn replaces(intent: &Intent, other: &RecordedKeyset) -> bool {
 }
 
 /// What the account has to be asked about.
-fn doubt(label: &Label, keyset: &RecordedKeyset, other: &RecordedKeyset, begun: Option<&Intent>) -> Option<Intent> {
+fn doubt(
+    label: &Label,
+    keyset: &RecordedKeyset,
+    other: &RecordedKeyset,
+    begun: Option<&Intent>,
+) -> Option<Intent> {
     if keyset.id != other.id {
         // Two keysets of one label: what was made here is looked for, and a person chooses.
         return begun.filter(|intent| !replaces(intent, other)).cloned();
     }
     if keyset.secret == other.secret
-        || matches!((&keyset.secret, &other.secret), (SecretRecord::Missing { .. }, SecretRecord::Missing { .. }))
+        || matches!(
+            (&keyset.secret, &other.secret),
+            (SecretRecord::Missing { .. }, SecretRecord::Missing { .. })
+        )
     {
         return None;
     }

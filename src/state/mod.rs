@@ -1,8 +1,10 @@
 //! State file, journal, lock.
 //!
-//! * `NAME.json`: the state, written beside and renamed; mode 0600; one stanza per keyset, sorted, no secrets.
+//! * `NAME.json`: the state, written beside and renamed; mode 0600; one stanza per keyset, sorted,
+//!   no secrets.
 //! * `NAME.json.backup`: the state before the last change.
-//! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent between runs.
+//! * `NAME.journal`: what is about to happen and has happened since the state was written. Absent
+//!   between runs.
 //! * `NAME.audit.jsonl`: what was changed, by whom; only appended to.
 //! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
 
@@ -52,30 +54,44 @@ pub enum JoinError {
 fn told(conflicts: &Conflicts) -> String {
     let named = |noun: &str, labels: &[crate::keyset::Label]| match labels {
         [] => None,
-        labels => Some(format!("{noun} {}", labels.iter().map(|label| label.as_str()).collect::<Vec<_>>().join(", "))),
+        labels => Some(format!(
+            "{noun} {}",
+            labels.iter().map(|label| label.as_str()).collect::<Vec<_>>().join(", ")
+        )),
     };
     let all = [named("app", &conflicts.apps), named("keyset", &conflicts.keysets)];
     all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
-/// Makes one of two states that grew out of `base` on two branches, and writes it to `ours`. A `base` that is empty: both began
-/// with nothing.
+/// Makes one of two states that grew out of `base` on two branches, and writes it to `ours`. A
+/// `base` that is empty: both began with nothing.
 pub fn join(base: &Path, ours: &Path, theirs: &Path) -> Result<(), JoinError> {
     let read = |path: &Path| -> Result<Option<document::Document>, StateError> {
         let paths = Paths::new(path.to_owned());
         let bytes = disk::read(path)?.unwrap_or_default();
         (!bytes.is_empty()).then(|| document::parse(&bytes, &paths)).transpose()
     };
-    let (before, Some(our), Some(their)) = (read(base)?, read(ours)?, read(theirs)?) else { return Err(JoinError::Strangers) };
+    let (before, Some(our), Some(their)) = (read(base)?, read(ours)?, read(theirs)?) else {
+        return Err(JoinError::Strangers);
+    };
     let project = ProjectName::parse(&our.project).map_err(|_| JoinError::Strangers)?;
     if our.project != their.project || our.head.lineage != their.head.lineage {
         return Err(JoinError::Strangers);
     }
     let before = before.map(|before| before.recorded).unwrap_or_default();
-    let recorded = branches::join(&before, &our.recorded, &their.recorded).map_err(JoinError::Conflicts)?;
+    let recorded =
+        branches::join(&before, &our.recorded, &their.recorded).map_err(JoinError::Conflicts)?;
     let head = document::Head { serial: our.head.serial.max(their.head.serial), ..our.head };
-    let log: Vec<_> = our.log.iter().chain(&their.log).copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
-    let written = document::write(&project, head, &log, &recorded).map_err(|e| io("cannot write", ours)(e.into()))?;
+    let log: Vec<_> = our
+        .log
+        .iter()
+        .chain(&their.log)
+        .copied()
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let written = document::write(&project, head, &log, &recorded)
+        .map_err(|e| io("cannot write", ours)(e.into()))?;
     let folder = Paths::new(ours.to_owned());
     disk::write(ours, folder.folder(), &written.0).map_err(StateError::from)?;
     Ok(())
@@ -134,9 +150,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A rotation that was begun goes on under the label that its keyset has by now: another clone, or a command, may have given
-    /// it one since.
-    fn of(head: document::Head, log: Vec<RecordHash>, recorded: Recorded, mut open: Vec<Open>) -> Snapshot {
+    /// A rotation that was begun goes on under the label that its keyset has by now: another clone,
+    /// or a command, may have given it one since.
+    fn of(
+        head: document::Head,
+        log: Vec<RecordHash>,
+        recorded: Recorded,
+        mut open: Vec<Open>,
+    ) -> Snapshot {
         for Open { intent, .. } in &mut open {
             if let Creation::SecretKey { label, id, .. } = &mut intent.what
                 && recorded.keysets.get(label).is_none_or(|keyset| keyset.id != *id)
@@ -155,30 +176,37 @@ pub enum StateError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(
-        "{} is not a state of keyform: {what} at line {line}, column {column}. Restore it from version control or from {}",
+        "{} is not a state of keyform: {what} at line {line}, column {column}. Restore it from \
+         version control or from {}",
         .path.display(), .backup.display()
     )]
     Broken { path: PathBuf, backup: PathBuf, what: &'static str, line: usize, column: usize },
     #[error("{} has version {version}, and this keyform knows version {known}: use a newer keyform", .path.display())]
     Newer { path: PathBuf, version: u64, known: u64 },
     #[error(
-        "{} belongs to project `{found}`, and this project is `{expected}`: if it was renamed, change \"project\" in the state too; \
+        "{} belongs to project `{found}`, and this project is `{expected}`: if it was renamed, \
+         change \"project\" in the state too; \
          its secrets stay under the old name",
         .path.display()
     )]
     Foreign { path: PathBuf, found: String, expected: ProjectName },
     #[error(
-        "{} does not match its checksum: it was edited or merged outside keyform. Restore it from version control or from {}; \
-         if you have checked that it is right, set \"checksum\" to \"merged\" and the next apply writes a new one",
+        "{} does not match its checksum: it was edited or merged outside keyform. Restore it from \
+         version control or from {}; \
+         if you have checked that it is right, set \"checksum\" to \"merged\" and the next apply \
+         writes a new one",
         .path.display(), .backup.display()
     )]
     Checksum { path: PathBuf, backup: PathBuf },
-    #[error("{} line {line} is damaged, and lines follow it: keep a copy, then remove the lines from there on", .path.display())]
+    #[error("{} line {line} is damaged, and lines follow it: keep a copy, then remove the lines \
+             from there on", .path.display())]
     Journal { path: PathBuf, line: usize },
-    #[error("{} line {line} is whole, and this keyform does not know what it says: use the keyform that wrote it", .path.display())]
+    #[error("{} line {line} is whole, and this keyform does not know what it says: use the keyform \
+             that wrote it", .path.display())]
     Unknown { path: PathBuf, line: usize },
     #[error(
-        "{} does not continue {}: the state has serial {state}, the journal continues {journal}. Bring back the state it \
+        "{} does not continue {}: the state has serial {state}, the journal continues {journal}. \
+         Bring back the state it \
          belongs to (version control, or the backup); the journal holds what an earlier run did",
         .path.display(), .state_file.display()
     )]
@@ -186,7 +214,8 @@ pub enum StateError {
     #[error("another run is at work: {holder}")]
     Locked { holder: Holder },
     #[error(
-        "cannot lock {}: its file system has no locks, so nothing would keep two runs apart; put the state on a local disk",
+        "cannot lock {}: its file system has no locks, so nothing would keep two runs apart; put \
+         the state on a local disk",
         .0.display()
     )]
     NoLocks(PathBuf),

@@ -31,7 +31,8 @@ pub fn read(paths: &Paths, project: &ProjectName) -> Result<Snapshot, StateError
     for _ in 0..READS {
         let before = stamp(&paths.state);
         match load(paths, project) {
-            // A fold replaces the state, then the journal: what was read belongs together only if neither moved.
+            // A fold replaces the state, then the journal: what was read belongs together only if
+            // neither moved.
             Ok(picture) if stamp(&paths.state) == before => return Ok(picture.snapshot()),
             Err(error) if stamp(&paths.state) == before => return Err(error),
             _ => std::thread::sleep(Duration::from_millis(20)),
@@ -53,7 +54,8 @@ struct Picture {
     dirty: bool,
     /// The journal holds more than intents that are still open, or continues an earlier state.
     stale: bool,
-    /// The journal is of use only up to here: it ends in a torn line, or it continues another state and says nothing.
+    /// The journal is of use only up to here: it ends in a torn line, or it continues another state
+    /// and says nothing.
     useful: Option<u64>,
 }
 
@@ -78,20 +80,27 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
         // The first run ended before its state was written: the journal knows the lineage.
         (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false, Vec::new()),
         (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
-        (None, None) => (Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None }, Recorded::default(), false, Vec::new()),
+        (None, None) => (
+            Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None },
+            Recorded::default(),
+            false,
+            Vec::new(),
+        ),
     };
     let mut open = Vec::new();
     let (mut dirty, mut stale) = (merged, false);
     if let Some(continues) = continues {
         let same = continues.lineage == head.lineage;
-        // A first run that ended before it wrote a state began a lineage that nobody else has: whoever was quicker has the other.
+        // A first run that ended before it wrote a state began a lineage that nobody else has:
+        // whoever was quicker has the other.
         let first = continues.serial == 0;
         let fits = first || (same && continues.serial <= head.serial);
         if !fits && !entries.is_empty() {
             return Err(detached(paths, head.serial, continues.serial));
         }
         if !fits {
-            // What is appended behind its first line would belong to another state, and be ignored with it.
+            // What is appended behind its first line would belong to another state, and be ignored
+            // with it.
             useful = Some(0);
         } else {
             dirty |= !existed;
@@ -113,7 +122,12 @@ fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
 }
 
 fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
-    StateError::Detached { path: paths.journal.clone(), state_file: paths.state.clone(), state, journal }
+    StateError::Detached {
+        path: paths.journal.clone(),
+        state_file: paths.state.clone(),
+        state,
+        journal,
+    }
 }
 
 /// The one writer. Holds the lock for its whole life.
@@ -158,10 +172,15 @@ struct Job {
 }
 
 impl Store {
-    /// Takes the lock, proves that the folder can be written, replays the journal of a run that did not end, and folds it.
+    /// Takes the lock, proves that the folder can be written, replays the journal of a run that did
+    /// not end, and folds it.
     ///
     /// `command`: what to tell others who find the lock taken.
-    pub fn open(paths: &Paths, project: &ProjectName, command: &str) -> Result<(Store, Snapshot), StateError> {
+    pub fn open(
+        paths: &Paths,
+        project: &ProjectName,
+        command: &str,
+    ) -> Result<(Store, Snapshot), StateError> {
         Store::open_within(paths, project, command, Duration::ZERO, &|_| {})
     }
 
@@ -186,8 +205,16 @@ impl Store {
         }
         let Picture { head, log: known, recorded, open, dirty, stale, useful: _ } = picture;
         let log = Arc::new(Log::new(paths.log.clone(), project.clone(), command, head));
-        let memory = Arc::new(Mutex::new(Memory { head, log: known, recorded, open, dirty, stale }));
-        let store = Store { paths: paths.clone(), project: project.clone(), memory, log, writer: Mutex::new(None), lock };
+        let memory =
+            Arc::new(Mutex::new(Memory { head, log: known, recorded, open, dirty, stale }));
+        let store = Store {
+            paths: paths.clone(),
+            project: project.clone(),
+            memory,
+            log,
+            writer: Mutex::new(None),
+            lock,
+        };
         store.fold()?;
         let snapshot = store.snapshot();
         Ok((store, snapshot))
@@ -205,11 +232,12 @@ impl Store {
         &self.log
     }
 
-    /// Writes what the journal holds into the state file, and leaves a journal with the open intents or none at all.
-    /// Nothing new: nothing is written.
+    /// Writes what the journal holds into the state file, and leaves a journal with the open
+    /// intents or none at all. Nothing new: nothing is written.
     ///
-    /// A power cut leaves: before the first rename, the old state and the whole journal; between the renames, the new
-    /// state and a journal that is one behind, whose records change nothing when they are replayed.
+    /// A power cut leaves: before the first rename, the old state and the whole journal; between
+    /// the renames, the new state and a journal that is one behind, whose records change nothing
+    /// when they are replayed.
     pub fn fold(&self) -> Result<(), StateError> {
         // No writer until the end: the journal it would write to is replaced.
         let mut writer = locked(&self.writer);
@@ -244,8 +272,12 @@ impl Store {
     fn write_journal(&self, memory: &Memory) -> Result<(), StateError> {
         let folder = self.paths.folder();
         if memory.open.is_empty() {
-            match protocol::about_to(Point::JournalRemove).and_then(|()| std::fs::remove_file(&self.paths.journal)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("cannot remove", &self.paths.journal)(error)),
+            match protocol::about_to(Point::JournalRemove)
+                .and_then(|()| std::fs::remove_file(&self.paths.journal))
+            {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io("cannot remove", &self.paths.journal)(error));
+                }
                 _ => return Ok(disk::sync_folder(folder)?),
             }
         }
@@ -253,16 +285,23 @@ impl Store {
             for Open { intent, sealed } in &memory.open {
                 bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
                 if let Some(answer) = sealed {
-                    bytes.extend(journal::encode(Entry::Sealed { intent: intent.id, answer: answer.clone() })?);
+                    bytes.extend(journal::encode(Entry::Sealed {
+                        intent: intent.id,
+                        answer: answer.clone(),
+                    })?);
                 }
             }
             Ok(bytes)
         });
-        Ok(disk::write(&self.paths.journal, folder, &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?)?)
+        Ok(disk::write(
+            &self.paths.journal,
+            folder,
+            &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?,
+        )?)
     }
 
-    /// The state as it is becomes the backup: by a second name where the file system has such, else by a copy. At no
-    /// moment is there no state.
+    /// The state as it is becomes the backup: by a second name where the file system has such, else
+    /// by a copy. At no moment is there no state.
     fn keep_previous(&self) -> Result<(), StateError> {
         let (state, backup, folder) = (&self.paths.state, &self.paths.backup, self.paths.folder());
         if !state.exists() {
@@ -270,7 +309,8 @@ impl Store {
         }
         let beside = folder.join(format!(".keyform-backup-{}", std::process::id()));
         let _ = std::fs::remove_file(&beside);
-        // A second name has the first one's mode: what version control checked out is for everybody.
+        // A second name has the first one's mode: what version control checked out is for
+        // everybody.
         if is_private(state) && std::fs::hard_link(state, &beside).is_ok() {
             return std::fs::rename(&beside, backup).map_err(io("cannot replace", backup));
         }
@@ -296,7 +336,10 @@ impl Store {
 
 impl Ledger for Store {
     async fn append(&self, entry: Entry) -> Result<(), LedgerError> {
-        let failed = |why: String| LedgerError { what: format!("cannot write {}", self.paths.journal.display()), why };
+        let failed = |why: String| LedgerError {
+            what: format!("cannot write {}", self.paths.journal.display()),
+            why,
+        };
         let line = journal::encode(entry.clone()).map_err(|error| failed(error.to_string()))?;
         let change = log::change(&entry);
         let (done, written) = oneshot::channel();
@@ -338,8 +381,8 @@ fn is_private(path: &Path) -> bool {
     meta.is_file() && private
 }
 
-/// Takes all jobs that wait, writes them at once, syncs once, answers them all. After a failure every job fails: what
-/// stands in the file behind the damage would not be found again.
+/// Takes all jobs that wait, writes them at once, syncs once, answers them all. After a failure
+/// every job fails: what stands in the file behind the damage would not be found again.
 fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
     let mut file: Option<File> = None;
     let mut broken: Option<LedgerError> = None;
@@ -355,9 +398,12 @@ fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
             locked(memory).stale = true;
         }
         for Job { entry, done, .. } in batch {
-            // Here and not where it is waited for: who waits may have gone away. What exists at the server is remembered
-            // even if the journal could not take it: the fold may still save it.
-            if result.is_ok() || matches!(entry, Entry::App { .. } | Entry::Keyset { .. } | Entry::Sealed { .. }) {
+            // Here and not where it is waited for: who waits may have gone away. What exists at the
+            // server is remembered even if the journal could not take it: the fold may still save
+            // it.
+            if result.is_ok()
+                || matches!(entry, Entry::App { .. } | Entry::Keyset { .. } | Entry::Sealed { .. })
+            {
                 locked(memory).take(entry);
             }
             let _ = done.send(result.clone());
@@ -365,11 +411,20 @@ fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
     }
 }
 
-fn write_batch(paths: &Paths, memory: &Mutex<Memory>, file: &mut Option<File>, batch: &[Job]) -> Result<(), LedgerError> {
-    let failed = |what: &str, why: String| LedgerError { what: format!("{what} {}", paths.journal.display()), why };
+fn write_batch(
+    paths: &Paths,
+    memory: &Mutex<Memory>,
+    file: &mut Option<File>,
+    batch: &[Job],
+) -> Result<(), LedgerError> {
+    let failed = |what: &str, why: String| LedgerError {
+        what: format!("{what} {}", paths.journal.display()),
+        why,
+    };
     let bytes: Vec<u8> = batch.iter().flat_map(|job| job.line.iter().copied()).collect();
     if file.is_none() {
-        let opened = open_journal(paths, locked(memory).head).map_err(|error| failed("cannot open", error.to_string()))?;
+        let opened = open_journal(paths, locked(memory).head)
+            .map_err(|error| failed("cannot open", error.to_string()))?;
         *file = Some(opened);
     }
     let Some(file) = file else { return Ok(()) };

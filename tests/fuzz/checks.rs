@@ -1,6 +1,11 @@
-//! What holds whatever the bytes are. Played by cargo-fuzz (targets/) and, with the corpus, by tests/it/corpus.rs.
+//! What holds whatever the bytes are. Played by cargo-fuzz (targets/) and, with the corpus, by
+//! tests/it/corpus.rs.
 
-#![allow(dead_code, clippy::disallowed_methods, reason = "each target uses a part of it; tests own their files")]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "each target uses a part of it; tests own their files"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +17,9 @@ use keyform::keyset::wire::{self, AppPage, KeysetPage};
 use keyform::keyset::{Observed, ProjectName, RawAnswer};
 use keyform::plan::{Inputs, Policy, check, make};
 use keyform::render::saved::{PlanHash, SavedPlan};
-use keyform::render::{github, gitlab, plan_human, plan_json, plan_markdown, problems, sarif, terraform};
+use keyform::render::{
+    github, gitlab, plan_human, plan_json, plan_markdown, problems, sarif, terraform,
+};
 use keyform::state::{Paths, Store};
 
 /// Between the files of a project in one text: what follows is the next file.
@@ -32,7 +39,10 @@ pub fn config(bytes: &[u8]) {
     for problem in found {
         if let Some(origin) = problem.origin {
             let source = &sources.files[origin.file as usize];
-            assert!(origin.start <= origin.end && origin.end as usize <= source.text.len(), "{problem:?} is about {origin:?}");
+            assert!(
+                origin.start <= origin.end && origin.end as usize <= source.text.len(),
+                "{problem:?} is about {origin:?}"
+            );
             let place = sources.place(origin).expect("a place");
             assert!(place.line >= 1 && place.column >= 1);
         }
@@ -43,16 +53,33 @@ pub fn config(bytes: &[u8]) {
     assert!(comment.len() <= COMMENT, "a comment of {} bytes", comment.len());
     harmless(&comment, true);
     no_command(&github::problems(found, sources));
-    let _ = (sarif::problems(found, sources, "0"), gitlab::problems(found, sources), problems::json(found, sources));
+    let _ = (
+        sarif::problems(found, sources, "0"),
+        gitlab::problems(found, sources),
+        problems::json(found, sources),
+    );
 
     let Some(project) = loaded.project else { return };
     let errors = found.iter().any(|problem| problem.severity == config::Severity::Error);
     assert!(!errors, "there is a project, and an error");
     let recorded = Recorded::default();
-    let policy = Policy { allow_irreversible: false, targets: None, recreate: BTreeSet::new(), delete: false, limits: BTreeMap::new() };
+    let policy = Policy {
+        allow_irreversible: false,
+        targets: None,
+        recreate: BTreeSet::new(),
+        delete: false,
+        limits: BTreeMap::new(),
+    };
     let (open, push, desired) = (Default::default(), Default::default(), &project.desired);
-    let inputs =
-        Inputs { desired, recorded: &recorded, live: None, open: &open, policy: &policy, now: jiff::Timestamp::UNIX_EPOCH, push: &push };
+    let inputs = Inputs {
+        desired,
+        recorded: &recorded,
+        live: None,
+        open: &open,
+        policy: &policy,
+        now: jiff::Timestamp::UNIX_EPOCH,
+        push: &push,
+    };
     let plan = make(&inputs);
     assert_eq!(check(&plan, &inputs), Vec::<String>::new());
     let human = plan_human::plan(&plan, sources, plan_human::Options { verbose: true });
@@ -63,13 +90,16 @@ pub fn config(bytes: &[u8]) {
     no_command(&github::plan(&plan, sources, "Summary."));
     let picture = terraform::Picture { plan: &plan, desired, recorded: &recorded, policy: &policy };
     let _ = (plan_json::plan(&plan, sources), terraform::plan(picture, "0"));
-    let (hash, again) = (PlanHash::of(&plan, &desired.project), PlanHash::of(&make(&inputs), &desired.project));
+    let (hash, again) =
+        (PlanHash::of(&plan, &desired.project), PlanHash::of(&make(&inputs), &desired.project));
     assert_eq!(hash.to_string(), again.to_string(), "the same twice");
 }
 
 /// Nothing that moves a cursor, rings, hides or turns text around.
 fn harmless(text: &str, lines: bool) {
-    let bad = |c: char| (c.is_control() && !(lines && c == '\n')) || keyform::keyset::settings::is_format(c);
+    let bad = |c: char| {
+        (c.is_control() && !(lines && c == '\n')) || keyform::keyset::settings::is_format(c)
+    };
     assert!(!text.contains(bad), "{:?}", text.chars().find(|c| bad(*c)));
 }
 
@@ -82,7 +112,8 @@ fn no_command(annotations: &str) {
     }
 }
 
-/// State, journal, log and plan as files that somebody changed. What can be read is written again, and says the same.
+/// State, journal, log and plan as files that somebody changed. What can be read is written again,
+/// and says the same.
 pub fn state(bytes: &[u8]) {
     let chain = Chain::read(bytes);
     assert!(chain.whole as usize <= bytes.len());
@@ -91,9 +122,13 @@ pub fn state(bytes: &[u8]) {
     }
     let project = ProjectName::parse("acme-chat").expect("a name");
     // The state, then the journal, apart by a zero byte.
-    let (state, journal) = bytes.iter().position(|b| *b == 0).map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 1..]));
+    let (state, journal) = bytes
+        .iter()
+        .position(|b| *b == 0)
+        .map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 1..]));
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+        .expect("a folder");
     let paths = Paths::new(folder.path().join("keyform.json"));
     if !state.is_empty() {
         std::fs::write(&paths.state, state).expect("written");
@@ -102,10 +137,14 @@ pub fn state(bytes: &[u8]) {
         std::fs::write(&paths.journal, journal).expect("written");
     }
     let Ok(read) = keyform::state::read(&paths, &project) else {
-        assert!(state.is_empty() || std::fs::read(&paths.state).expect("it is there") == state, "what cannot be read is left alone");
+        assert!(
+            state.is_empty() || std::fs::read(&paths.state).expect("it is there") == state,
+            "what cannot be read is left alone"
+        );
         return;
     };
-    let (store, opened) = Store::open(&paths, &project, "fuzz").expect("what can be read can be opened");
+    let (store, opened) =
+        Store::open(&paths, &project, "fuzz").expect("what can be read can be opened");
     assert_eq!(read.recorded, opened.recorded);
     drop(store);
     let again = keyform::state::read(&paths, &project).expect("what was written can be read");

@@ -42,18 +42,34 @@ fn in_the_portal(place: &Place, label: &str, config: &serde_json::Value) {
 fn what_the_account_has_is_written_where_it_belongs() {
     let place = applied();
     let before = place.toml();
-    in_the_portal(&place, "b", &json!({"messagePersistence": {"retention": 30}, "presence": {"interval": 60}}));
+    in_the_portal(
+        &place,
+        "b",
+        &json!({"messagePersistence": {"retention": 30}, "presence": {"interval": 60}}),
+    );
     in_the_portal(&place, "a.b", &json!({"presence": {"announceMax": 5}}));
     place.sandbox().patch("/v2/apps/101", &json!({"name": "Talk"}));
 
-    place.ends(&["drift", "--accept", "b.messagePersistence"], 0, "b.messagePersistence.retention: 7 -> 30");
-    assert_eq!(place.toml(), before.replace("retention = 7 } # a week", "retention = 30 } # a week"));
-    // A profile's value is said otherwise in the keyset's own table: its other keysets did not change.
+    place.ends(
+        &["drift", "--accept", "b.messagePersistence"],
+        0,
+        "b.messagePersistence.retention: 7 -> 30",
+    );
+    assert_eq!(
+        place.toml(),
+        before.replace("retention = 7 } # a week", "retention = 30 } # a week")
+    );
+    // A profile's value is said otherwise in the keyset's own table: its other keysets did not
+    // change.
     place.ends(&["drift", "--accept", "b"], 0, "1 value accepted");
     assert!(place.toml().contains("# a week\npresence.interval = 60\n"), "{}", place.toml());
-    let json = place.json(&["drift", "--accept", "a.b.presence.announceMax", "--accept", "app:chat"], 0);
+    let json =
+        place.json(&["drift", "--accept", "a.b.presence.announceMax", "--accept", "app:chat"], 0);
     assert_eq!(json["accepted"].as_array().map(Vec::len), Some(2), "{json}");
-    assert_eq!((&json["accepted"][0]["kind"], &json["accepted"][0]["to"]), (&json!("app"), &json!("Talk")));
+    assert_eq!(
+        (&json["accepted"][0]["kind"], &json["accepted"][0]["to"]),
+        (&json!("app"), &json!("Talk"))
+    );
     assert!(place.toml().contains("name = \"Talk\" # as in the portal"), "{}", place.toml());
     place.ends(&["drift"], 0, "No drift: 3 in order");
     place.is_settled();
@@ -81,16 +97,40 @@ fn what_cannot_be_declared_or_does_not_stand_alone_is_refused_whole() {
     place.ends(&["drift", "--accept", "b.messagePersistence.retention"], 0, "1 -> 7");
     assert_eq!(place.toml(), toml);
 
-    in_the_portal(&place, "b", &json!({"messagePersistence": {"enabled": false}, "presence": {"enabled": false, "interval": 60}}));
+    in_the_portal(
+        &place,
+        "b",
+        &json!({"messagePersistence": {"enabled": false}, "presence": {"enabled": false, "interval": 60}}),
+    );
     let included = "[keyset.c]\napp = \"chat\"\ntype = \"testing\"\nfiles = { enabled = false }\n";
     place.write("more/c.toml", included);
-    place.write("keyform.toml", &toml.replace("[project]\n", "[project]\ninclude = [\"more/*.toml\"]\n"));
+    place.write(
+        "keyform.toml",
+        &toml.replace("[project]\n", "[project]\ninclude = [\"more/*.toml\"]\n"),
+    );
     place.ends(&["apply", "--yes", "--target", "c"], 0, "1 keyset created");
-    in_the_portal(&place, "c", &json!({"files": {"enabled": true, "retention": 7, "region": "us-east-1"}}));
+    in_the_portal(
+        &place,
+        "c",
+        &json!({"files": {"enabled": true, "retention": 7, "region": "us-east-1"}}),
+    );
     // The rules ask for more beside it, and nobody declared that.
-    place.ends(&["drift", "--accept", "c", "--accept", "b"], 3, "would not be valid: nothing was written");
-    assert_eq!(std::fs::read_to_string(place.dir().join("more/c.toml")).expect("it is there"), included);
-    place.write("more/c.toml", &included.replace("{ enabled = false }", "{ enabled = false, retention = 1, region = \"us-east-1\" }"));
+    place.ends(
+        &["drift", "--accept", "c", "--accept", "b"],
+        3,
+        "would not be valid: nothing was written",
+    );
+    assert_eq!(
+        std::fs::read_to_string(place.dir().join("more/c.toml")).expect("it is there"),
+        included
+    );
+    place.write(
+        "more/c.toml",
+        &included.replace(
+            "{ enabled = false }",
+            "{ enabled = false, retention = 1, region = \"us-east-1\" }",
+        ),
+    );
     place.ends(&["drift", "--accept", "c", "--accept", "b"], 0, "5 values accepted");
     let text = std::fs::read_to_string(place.dir().join("more/c.toml")).expect("it is there");
     assert!(text.contains("{ enabled = true, retention = 7, region = \"us-east-1\" }"), "{text}");
@@ -111,7 +151,11 @@ fn a_file_that_somebody_edits_meanwhile_is_left_alone() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     let edited = format!("{}# more\n", place.toml());
     place.write("keyform.toml", &edited);
-    ended(&child.wait_with_output().expect("it ends"), 3, "was changed meanwhile: nothing was written");
+    ended(
+        &child.wait_with_output().expect("it ends"),
+        3,
+        "was changed meanwhile: nothing was written",
+    );
     assert_eq!(place.toml(), edited);
 }
 
@@ -132,7 +176,13 @@ fn what_is_ignored_is_made_once_and_then_left_to_others() {
     place.write("keyform.toml", &place.toml().replace("retention = 7", "retention = 1"));
     place.ends(&["apply", "--yes"], 0, "1 keyset updated");
     let config = place.sandbox().get(&format!("/v2/keysets/{}/config", place.id("b")));
-    assert_eq!((&config["streamController"]["channelGroupLimit"], &config["messagePersistence"]["retention"]), (&json!(70), &json!(1)));
+    assert_eq!(
+        (
+            &config["streamController"]["channelGroupLimit"],
+            &config["messagePersistence"]["retention"]
+        ),
+        (&json!(70), &json!(1))
+    );
 }
 
 #[test]
@@ -144,5 +194,9 @@ fn a_file_that_is_linked_to_stays_where_it_is() {
     in_the_portal(&place, "b", &json!({"presence": {"interval": 60}}));
     place.ends(&["drift", "--accept", "b"], 0, "1 value accepted");
     assert!(main.symlink_metadata().expect("it is there").is_symlink());
-    assert!(std::fs::read_to_string(place.dir().join("real.toml")).expect("text").contains("presence.interval = 60"));
+    assert!(
+        std::fs::read_to_string(place.dir().join("real.toml"))
+            .expect("text")
+            .contains("presence.interval = 60")
+    );
 }

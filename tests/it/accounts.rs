@@ -1,6 +1,6 @@
-//! Random accounts, through the binary: what is adopted needs nothing, what somebody changes in the portal is told and nothing else
-//! is, what is accepted is in order again, and a lost state comes back. `KEYFORM_ACCOUNT_SEED` and `KEYFORM_ACCOUNT_CASES` ask for
-//! others and for more.
+//! Random accounts, through the binary: what is adopted needs nothing, what somebody changes in the
+//! portal is told and nothing else is, what is accepted is in order again, and a lost state comes
+//! back. `KEYFORM_ACCOUNT_SEED` and `KEYFORM_ACCOUNT_CASES` ask for others and for more.
 
 use std::collections::BTreeSet;
 
@@ -25,11 +25,20 @@ impl Case {
     fn value(&mut self, field: FieldId) -> FieldValue {
         match field.field().kind {
             Kind::Flag => FieldValue::Bool((self.next)(2) == 1),
-            Kind::Int { min, max } => FieldValue::Int(min + (self.next)((max.unwrap_or(min + 50) - min + 1) as u64) as i64),
+            Kind::Int { min, max } => FieldValue::Int(
+                min + (self.next)((max.unwrap_or(min + 50) - min + 1) as u64) as i64,
+            ),
             Kind::OneOf(values) => FieldValue::Int(*self.pick(values)),
             Kind::Choice(words) => FieldValue::Text((*self.pick(words)).into()),
             Kind::Text { .. } => {
-                let texts = ["plain", "wïth \"quotes\" and \\", "x | `y` [a](b)", "日本", "a = 1 # b", "'''"];
+                let texts = [
+                    "plain",
+                    "wïth \"quotes\" and \\",
+                    "x | `y` [a](b)",
+                    "日本",
+                    "a = 1 # b",
+                    "'''",
+                ];
                 let text = *self.pick(&texts);
                 FieldValue::Text(format!("{text} {}", (self.next)(1000)).into())
             }
@@ -64,7 +73,11 @@ impl Case {
     fn account(&mut self) {
         for n in 0..1 + (self.next)(2) {
             let names = ["Chat", "Games & more", "日本 \"x\""];
-            let name = if (self.next)(6) == 0 { "Chat".to_owned() } else { format!("{} {n}", self.pick(&names)) };
+            let name = if (self.next)(6) == 0 {
+                "Chat".to_owned()
+            } else {
+                format!("{} {n}", self.pick(&names))
+            };
             let app = self.place.sandbox().post("/v2/apps", &json!({"name": name}))["id"].clone();
             for n in 0..(self.next)(4) {
                 let names = ["prod", "Prod", "dev (old)", "日本", "a.b"];
@@ -77,7 +90,8 @@ impl Case {
         }
     }
 
-    /// Changes a field of some keyset in the portal: of those that `declared` wants. Gives back label and field.
+    /// Changes a field of some keyset in the portal: of those that `declared` wants. Gives back
+    /// label and field.
     fn edit(&mut self, declared: bool) -> Option<(String, FieldId)> {
         for _ in 0..50 {
             let state = self.place.state();
@@ -87,7 +101,8 @@ impl Case {
             }
             let label = self.pick(&labels).clone();
             let keyset = &state["keysets"][&label];
-            let all: Vec<FieldId> = fields().filter(|id| id.field().life == Life::Mutable).collect();
+            let all: Vec<FieldId> =
+                fields().filter(|id| id.field().life == Life::Mutable).collect();
             let field = *self.pick(&all);
             let (section, name) = (field.section().name, field.field().name);
             if keyset["applied"][section][name].is_null() == declared {
@@ -96,17 +111,24 @@ impl Case {
             let path = format!("/v2/keysets/{}", keyset["id"].as_str()?);
             let now = match field.section().call {
                 Call::Keyset => self.place.sandbox().get(&path)[name].clone(),
-                Call::Config => self.place.sandbox().get(&format!("{path}/config"))[section][name].clone(),
+                Call::Config => {
+                    self.place.sandbox().get(&format!("{path}/config"))[section][name].clone()
+                }
             };
             let value = to_json(&self.value(field));
             if value == now {
                 continue;
             }
             let answer = match field.section().call {
-                Call::Keyset => self.place.sandbox().patch(&path, &json!({name: value}))[name].clone(),
-                Call::Config => {
-                    self.place.sandbox().patch(&format!("{path}/config"), &json!({section: {name: value}}))[section][name].clone()
+                Call::Keyset => {
+                    self.place.sandbox().patch(&path, &json!({name: value}))[name].clone()
                 }
+                Call::Config => self
+                    .place
+                    .sandbox()
+                    .patch(&format!("{path}/config"), &json!({section: {name: value}}))[section]
+                    [name]
+                    .clone(),
             };
             // Some values need others beside them, and are refused.
             if answer == value {
@@ -135,7 +157,11 @@ impl Case {
         }
         let (toml, state) = (self.place.toml(), self.place.state());
         self.place.ends(&["adopt", "--all"], 0, "Nothing to adopt");
-        assert_eq!((self.place.toml(), self.place.state()), (toml.clone(), state.clone()), "a second time changes nothing");
+        assert_eq!(
+            (self.place.toml(), self.place.state()),
+            (toml.clone(), state.clone()),
+            "a second time changes nothing"
+        );
 
         if self.edit(false).is_some() {
             assert_eq!(self.findings(0), [], "nobody declared it");
@@ -155,7 +181,9 @@ impl Case {
         self.place.is_settled();
 
         // The state is lost, and comes back from the account.
-        let labels = |state: &Value| state["keysets"].as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+        let labels = |state: &Value| {
+            state["keysets"].as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
+        };
         std::fs::remove_dir_all(self.place.dir().join("state")).expect("lost");
         self.place.ends(&["adopt", "--all"], 0, "");
         assert_eq!(self.place.toml(), accepted);
@@ -168,7 +196,9 @@ impl Case {
 fn fields() -> impl Iterator<Item = FieldId> {
     // Known to a later version of the API than the one that is asked.
     let known = |id: &FieldId| id.field().since.is_none();
-    FieldId::all().filter(|id| matches!(id.field().life, Life::Mutable | Life::OnceSet)).filter(known)
+    FieldId::all()
+        .filter(|id| matches!(id.field().life, Life::Mutable | Life::OnceSet))
+        .filter(known)
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Every way in which HTTP goes wrong, on a real socket: what the client makes of it, and how often it asks.
+//! Every way in which HTTP goes wrong, on a real socket: what the client makes of it, and how often
+//! it asks.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -36,14 +37,21 @@ enum Act {
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> Act {
-    Act::Say(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len()).into_bytes())
+    Act::Say(
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
+            body.len()
+        )
+        .into_bytes(),
+    )
 }
 
 fn json(status: &str, body: &str) -> Act {
     answer(status, "Content-Type: application/json\r\n", body)
 }
 
-/// Plays one act per request, the last one for all that follow. Ends with its test's process; every wait is bounded.
+/// Plays one act per request, the last one for all that follow. Ends with its test's process; every
+/// wait is bounded.
 struct Server {
     endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -151,7 +159,9 @@ fn request(stream: &mut TcpStream) -> Option<String> {
         bytes.extend_from_slice(&buffer[..n]);
         let text = String::from_utf8_lossy(&bytes);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+        let length = head.lines().find_map(|l| {
+            l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned)
+        });
         if body.len() >= length.and_then(|l| l.parse().ok()).unwrap_or(0) {
             return Some(text.into_owned());
         }
@@ -159,7 +169,11 @@ fn request(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
 }
 
 fn get(client: &Client) -> Result<u64, ApiError> {
@@ -188,7 +202,9 @@ fn the_key_and_the_version_are_headers_of_every_request() {
 
 #[test]
 fn a_get_is_tried_again_where_that_may_help() {
-    let error = |status: &str| json(status, r#"{"statusCode":500,"error":"InternalError","message":["again"]}"#);
+    let error = |status: &str| {
+        json(status, r#"{"statusCode":500,"error":"InternalError","message":["again"]}"#)
+    };
     for fault in [
         error("500 Internal Server Error"),
         error("503 Service Unavailable"),
@@ -214,15 +230,26 @@ fn a_get_that_stays_broken_is_given_up_after_its_tries() {
         (Act::Cut, "no complete answer"),
         (Act::Silence(Duration::from_secs(2)), "no complete answer: out of time"),
         (Act::Drip, "no complete answer: out of time"),
-        (Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"apps\"".to_vec()), "no complete answer"),
-        (Act::Say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()), "no complete answer"),
+        (
+            Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"apps\"".to_vec()),
+            "no complete answer",
+        ),
+        (
+            Act::Say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()),
+            "no complete answer",
+        ),
         (Act::Say(b"no http at all\r\n\r\n".to_vec()), "no complete answer"),
-        (Act::Say(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(5000)).into_bytes()), "no complete answer"),
+        (
+            Act::Say(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(5000)).into_bytes()),
+            "no complete answer",
+        ),
     ] {
         let server = Server::new(vec![fault]);
         let error = get(&server.client()).expect_err("it stays broken").to_string();
         assert!(
-            error.starts_with("GET /v2/apps?page=1&limit=100: ") && error.contains(says) && error.ends_with("(after 3 tries)"),
+            error.starts_with("GET /v2/apps?page=1&limit=100: ")
+                && error.contains(says)
+                && error.ends_with("(after 3 tries)"),
             "{error}"
         );
         assert_eq!(server.requests().len(), 3, "{says}");
@@ -231,19 +258,29 @@ fn a_get_that_stays_broken_is_given_up_after_its_tries() {
 
 #[test]
 fn what_another_try_cannot_mend_is_asked_once() {
-    let said = |status: &str, name: &str| json(status, &format!(r#"{{"statusCode":0,"error":"{name}","message":["one","two"]}}"#));
+    let said = |status: &str, name: &str| {
+        json(status, &format!(r#"{{"statusCode":0,"error":"{name}","message":["one","two"]}}"#))
+    };
     for (fault, says) in [
         (said("400 Bad Request", "BadRequest"), "400 BadRequest: one; two"),
         (said("401 Unauthorized", "Unauthorized"), "401 Unauthorized: one; two"),
         (said("403 Forbidden", "Forbidden"), "403 Forbidden: one; two"),
         (said("404 Not Found", "NotFound"), "404 NotFound: one; two"),
-        (answer("200 OK", "Content-Type: text/html\r\n", "<html></html>"), "this is not JSON at line 1, column 1"),
+        (
+            answer("200 OK", "Content-Type: text/html\r\n", "<html></html>"),
+            "this is not JSON at line 1, column 1",
+        ),
         (json("200 OK", r#"{"apps":[{"id":1}],"total":1}"#), "not an answer of the Admin API"),
         (Act::Flood, "the answer is longer than 16 MiB"),
-        (Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n".to_vec()), "the answer is longer than 16 MiB"),
+        (
+            Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n".to_vec()),
+            "the answer is longer than 16 MiB",
+        ),
     ] {
         let server = Server::new(vec![fault]);
-        let error = get(&client(&server.endpoint, Duration::from_secs(10))).expect_err("it is an error").to_string();
+        let error = get(&client(&server.endpoint, Duration::from_secs(10)))
+            .expect_err("it is an error")
+            .to_string();
         assert!(error.contains(says), "{error}");
         assert_eq!(server.requests().len(), 1, "{says}");
     }
@@ -258,7 +295,11 @@ fn the_content_type_does_not_matter_where_the_content_is_right() {
 #[test]
 fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
     let other = Server::new(vec![json("200 OK", PAGE)]);
-    let server = Server::new(vec![answer("302 Found", &format!("Location: {}/v2/apps\r\n", other.endpoint), "")]);
+    let server = Server::new(vec![answer(
+        "302 Found",
+        &format!("Location: {}/v2/apps\r\n", other.endpoint),
+        "",
+    )]);
     let error = get(&server.client()).expect_err("it is an error").to_string();
     assert!(error.contains("302"), "{error}");
     assert!(other.requests().is_empty());
@@ -282,7 +323,14 @@ fn a_post_is_sent_once_whatever_comes_back() {
         assert!(!error.certainly_not_done(), "it may have been carried out: {error}");
         assert_eq!(server.requests().len(), 1, "{error}");
     }
-    for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "409 Conflict", "422 Unprocessable"] {
+    for status in [
+        "400 Bad Request",
+        "401 Unauthorized",
+        "403 Forbidden",
+        "404 Not Found",
+        "409 Conflict",
+        "422 Unprocessable",
+    ] {
         let server = Server::new(vec![json(status, "{}")]);
         let error = post(&server.client()).expect_err("it is an error");
         assert!(error.certainly_not_done(), "{error}");
@@ -304,7 +352,8 @@ fn fifty_posts_on_connections_that_are_cut_are_fifty_requests() {
 
 #[test]
 fn an_idle_connection_that_was_closed_costs_nothing_and_doubles_nothing() {
-    let keep = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len()).into_bytes();
+    let keep = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len())
+        .into_bytes();
     let server = Server::new(vec![Act::KeepThenClose(keep)]);
     let client = server.client();
     run(async {
@@ -318,16 +367,23 @@ fn an_idle_connection_that_was_closed_costs_nothing_and_doubles_nothing() {
 
 #[test]
 fn a_connection_that_is_refused_never_left() {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let error = post(&client(&format!("http://127.0.0.1:{port}"), Duration::from_secs(1))).expect_err("nobody listens");
-    assert!(error.certainly_not_done() && matches!(error.kind, ApiErrorKind::NotSent(_)), "{error}");
+    let port =
+        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let error = post(&client(&format!("http://127.0.0.1:{port}"), Duration::from_secs(1)))
+        .expect_err("nobody listens");
+    assert!(
+        error.certainly_not_done() && matches!(error.kind, ApiErrorKind::NotSent(_)),
+        "{error}"
+    );
 }
 
 #[test]
 fn retry_after_is_kept_by_all_requests() {
-    let date = "Date: Mon, 23 Nov 2026 00:00:00 GMT\r\nRetry-After: Mon, 23 Nov 2026 00:00:01 GMT\r\n";
+    let date =
+        "Date: Mon, 23 Nov 2026 00:00:00 GMT\r\nRetry-After: Mon, 23 Nov 2026 00:00:01 GMT\r\n";
     for wait in ["Retry-After: 1\r\n", date] {
-        let server = Server::new(vec![answer("429 Too Many Requests", wait, "{}"), json("200 OK", PAGE)]);
+        let server =
+            Server::new(vec![answer("429 Too Many Requests", wait, "{}"), json("200 OK", PAGE)]);
         let begun = Instant::now();
         let client = client(&server.endpoint, Duration::from_secs(5));
         run(async {
@@ -343,7 +399,9 @@ fn retry_after_is_kept_by_all_requests() {
 
 #[test]
 fn an_error_that_quotes_a_key_or_a_secret_is_told_without_them() {
-    let body = format!(r#"{{"error":"Bad {KEY}","message":["the key {KEY} is revoked","could not save {CANARY}","a plain word"]}}"#);
+    let body = format!(
+        r#"{{"error":"Bad {KEY}","message":["the key {KEY} is revoked","could not save {CANARY}","a plain word"]}}"#
+    );
     let server = Server::new(vec![json("403 Forbidden", &body)]);
     let client = server.client();
     for error in [get(&client).expect_err("refused"), post(&client).expect_err("refused")] {
@@ -351,7 +409,8 @@ fn an_error_that_quotes_a_key_or_a_secret_is_told_without_them() {
         assert!(!said.contains(KEY) && !said.contains("CANARY"), "{said}");
         assert!(said.contains("403") && said.contains("a plain word"), "{said}");
     }
-    let typed = answer("500 Internal Server Error", &format!("Content-Type: x/{KEY}\r\n"), "no JSON");
+    let typed =
+        answer("500 Internal Server Error", &format!("Content-Type: x/{KEY}\r\n"), "no JSON");
     let said = get(&Server::new(vec![typed]).client()).expect_err("it stays broken").to_string();
     assert!(!said.contains(KEY), "{said}");
 }
@@ -374,12 +433,19 @@ impl Write for Log {
 fn no_key_and_no_answer_is_logged_at_the_noisiest_level() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).with_ansi(false).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
     let page = PAGE.replacen('{', &format!(r#"{{"new":"{CANARY}","#), 1);
     let refusal = format!(r#"{{"error":"Bad","message":["{CANARY}"]}}"#);
-    let server =
-        Server::new(vec![json("500 Internal Server Error", &refusal), json("200 OK", &page), json("201 Created", CANARY), Act::Cut]);
+    let server = Server::new(vec![
+        json("500 Internal Server Error", &refusal),
+        json("200 OK", &page),
+        json("201 Created", CANARY),
+        Act::Cut,
+    ]);
     tracing::subscriber::with_default(subscriber, || {
         let client = server.client();
         assert_eq!(get(&client).expect("the second try is answered"), 0);
@@ -387,16 +453,22 @@ fn no_key_and_no_answer_is_logged_at_the_noisiest_level() {
         post(&client).expect_err("cut");
     });
     let said = String::from_utf8_lossy(&log.0.lock().expect("not poisoned")).into_owned();
-    assert!(said.contains("answered") && said.contains("not answered") && said.contains("trying again"), "the log is caught: {said}");
+    assert!(
+        said.contains("answered") && said.contains("not answered") && said.contains("trying again"),
+        "the log is caught: {said}"
+    );
     assert!(!said.contains(KEY) && !said.contains("CANARY"), "{said}");
 }
 
 #[test]
 fn no_error_repeats_what_an_answer_held() {
     let body = format!(r#"{{"apps":[{{"id":"1","name":{{"secretKey":"{CANARY}"}}}}],"total":1}}"#);
-    for act in
-        [json("200 OK", &body), json("200 OK", CANARY), answer("500 Internal Server Error", "", CANARY), json("403 Forbidden", CANARY)]
-    {
+    for act in [
+        json("200 OK", &body),
+        json("200 OK", CANARY),
+        answer("500 Internal Server Error", "", CANARY),
+        json("403 Forbidden", CANARY),
+    ] {
         let server = Server::new(vec![act]);
         let error = get(&server.client()).expect_err("it is an error");
         assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
@@ -409,7 +481,9 @@ fn a_patch_answered_about_another_keyset_is_an_error() {
     let body = r#"{"id":"2","appId":"1","publishKey":"pub-c-1","subscribeKey":"sub-c-1"}"#;
     let server = Server::new(vec![json("200 OK", body)]);
     let id = KeysetId::parse("1").expect("an id");
-    let error = run(server.client().patch_keyset(&id, &Body::new())).map(|_| ()).expect_err("it is about another one");
+    let error = run(server.client().patch_keyset(&id, &Body::new()))
+        .map(|_| ())
+        .expect_err("it is about another one");
     assert!(error.to_string().contains("another id"), "{error}");
 }
 
@@ -419,9 +493,13 @@ fn only_safe_endpoints_are_taken() {
         let key = Secret::parse(Zeroizing::new(KEY.to_owned())).expect("a key");
         Client::new(Options::new(endpoint.to_owned(), ApiVersion::default(), key)).is_ok()
     };
-    for good in
-        ["https://admin-api.pubnub.com", "https://admin-api.pubnub.com/", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1"]
-    {
+    for good in [
+        "https://admin-api.pubnub.com",
+        "https://admin-api.pubnub.com/",
+        "http://127.0.0.1:8080",
+        "http://localhost:1",
+        "http://[::1]:1",
+    ] {
         assert!(made(good), "{good}");
     }
     for bad in [
@@ -454,7 +532,13 @@ fn keep_alive_then_cut(good: usize, reset: bool) -> (String, Arc<std::sync::atom
                         return;
                     }
                     count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                    let _ = stream.write_all(format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len()).as_bytes());
+                    let _ = stream.write_all(
+                        format!(
+                            "HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{PAGE}",
+                            PAGE.len()
+                        )
+                        .as_bytes(),
+                    );
                 }
                 if reset {
                     if stream.read(&mut [0; 1]).unwrap_or(0) == 1 {
@@ -528,7 +612,10 @@ fn a_longer_wait_holds_those_who_wait_already() {
                         std::thread::sleep(Duration::from_millis(600));
                         "HTTP/1.1 429 X\r\nRetry-After: 3\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_owned()
                     }
-                    _ => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PAGE}", PAGE.len()),
+                    _ => format!(
+                        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PAGE}",
+                        PAGE.len()
+                    ),
                 };
                 let _ = stream.write_all(said.as_bytes());
             });
@@ -541,7 +628,8 @@ fn a_longer_wait_holds_those_who_wait_already() {
             tokio::time::sleep(Duration::from_millis(400)).await;
             client.apps_page(1).await.map(|_| ())
         };
-        let (a, b, c) = futures_util::join!(client.post_keyset(&body), client.post_keyset(&body), third);
+        let (a, b, c) =
+            futures_util::join!(client.post_keyset(&body), client.post_keyset(&body), third);
         assert!(a.is_err() && b.is_err());
         c.expect("answered");
     });

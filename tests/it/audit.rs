@@ -1,4 +1,5 @@
-//! The audit log: what every change leaves, that nothing else leaves anything, and that it tells when somebody changed it.
+//! The audit log: what every change leaves, that nothing else leaves anything, and that it tells
+//! when somebody changed it.
 
 use std::path::PathBuf;
 
@@ -49,23 +50,37 @@ fn it_says_who_did_what_when_on_which_commit_and_by_which_plan() {
     place.declare(KEYSETS);
     let hash = place.json(&["plan"], 0)["hash"].clone();
     let mut apply = place.command(&["apply", "--yes"]);
-    apply.env("KEYFORM_ACTOR", "ada").env("GITHUB_ACTOR", "bob").env("KEYFORM_COMMIT", "0123456789abcdef0123456789abcdef01234567");
+    apply
+        .env("KEYFORM_ACTOR", "ada")
+        .env("GITHUB_ACTOR", "bob")
+        .env("KEYFORM_COMMIT", "0123456789abcdef0123456789abcdef01234567");
     ended(&apply.output().expect("keyform runs"), 0, "2 keysets created");
 
     let records = records(&place);
     let runs = of(&records, "run");
     assert_eq!(runs.len(), 1);
-    assert_eq!((text(runs[0], "actor"), text(runs[0], "command"), text(runs[0], "project")), ("ada", "apply", "acme"));
+    assert_eq!(
+        (text(runs[0], "actor"), text(runs[0], "command"), text(runs[0], "project")),
+        ("ada", "apply", "acme")
+    );
     assert_eq!(text(runs[0], "commit"), "0123456789abcdef0123456789abcdef01234567");
     assert_eq!(text(runs[0], "endpoint"), place.sandbox().endpoint);
     let plan = of(&records, "plan");
     assert_eq!((&plan[0]["hash"], text(plan[0], "consent")), (&hash, "yes"));
     for record in &records {
-        assert!(text(record, "at").parse::<jiff::Timestamp>().is_ok() && record["run"] == runs[0]["run"], "{record}");
+        assert!(
+            text(record, "at").parse::<jiff::Timestamp>().is_ok()
+                && record["run"] == runs[0]["run"],
+            "{record}"
+        );
     }
     // What the server was asked to change, and nothing else.
-    let mut noted: Vec<String> = of(&records, "request").iter().map(|r| format!("{} {}", text(r, "method"), text(r, "path"))).collect();
-    let mut asked: Vec<String> = place.requests().into_iter().filter(|request| !request.starts_with("GET ")).collect();
+    let mut noted: Vec<String> = of(&records, "request")
+        .iter()
+        .map(|r| format!("{} {}", text(r, "method"), text(r, "path")))
+        .collect();
+    let mut asked: Vec<String> =
+        place.requests().into_iter().filter(|request| !request.starts_with("GET ")).collect();
     noted.sort();
     asked.sort();
     assert_eq!(noted, asked);
@@ -77,14 +92,21 @@ fn it_says_who_did_what_when_on_which_commit_and_by_which_plan() {
     // Neither the file nor what is shown of it has a secret.
     assert!(!crate::support::keyform::holds_secret(&bytes(&place)));
     let shown = place.ends(&["log"], 0, "plan ");
-    assert!(shown.contains("apply  ada on ") && shown.contains("commit 0123456789ab") && shown.contains("agreed to by --yes"), "{shown}");
+    assert!(
+        shown.contains("apply  ada on ")
+            && shown.contains("commit 0123456789ab")
+            && shown.contains("agreed to by --yes"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn the_commit_is_that_of_the_repository_and_of_nothing_that_looks_like_one() {
     let git = |dir: &std::path::Path, args: &[&str]| {
         let mut git = std::process::Command::new("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@localhost"]).args(args).current_dir(dir);
+        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@localhost"])
+            .args(args)
+            .current_dir(dir);
         let done = git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().expect("git runs");
         assert!(done.status.success(), "{args:?}");
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
@@ -112,7 +134,15 @@ fn what_changes_nothing_leaves_no_trace() {
     let place = applied();
     let before = bytes(&place);
     let doctor = ["secrets", "doctor", "--live"];
-    for command in [&["apply", "--yes"][..], &["plan"], &["drift"], &["log"], &["adopt", "--all"], &doctor, &["secrets", "get", "a"]] {
+    for command in [
+        &["apply", "--yes"][..],
+        &["plan"],
+        &["drift"],
+        &["log"],
+        &["adopt", "--all"],
+        &doctor,
+        &["secrets", "get", "a"],
+    ] {
         assert!(place.run(command).status.success(), "{command:?}");
         assert_eq!(bytes(&place), before, "{command:?}");
     }
@@ -123,7 +153,12 @@ fn every_command_that_changes_something_is_in_it() {
     let place = applied();
     place.ends(&["secrets", "rotate", "a", "--overlap", "24h"], 0, "");
     let keys = place.json(&["secrets", "keys", "a"], 0);
-    let old = keys["keys"].as_array().expect("keys").iter().find(|key| key["stored"] == false).expect("the old one");
+    let old = keys["keys"]
+        .as_array()
+        .expect("keys")
+        .iter()
+        .find(|key| key["stored"] == false)
+        .expect("the old one");
     place.ends(&["secrets", "expire", "a", text(old, "prefix"), "--now"], 0, "works no more");
     place.ends(&["state", "mv", "a", "c"], 0, "");
     place.ends(&["state", "rm", "c", "--force"], 0, "");
@@ -132,14 +167,25 @@ fn every_command_that_changes_something_is_in_it() {
     assert_eq!(commands, ["apply", "secrets rotate", "secrets expire", "state mv", "state rm"]);
     let requests = of(&records, "request");
     let path = |n: usize| format!("{} {}", text(requests[n], "method"), text(requests[n], "path"));
-    let id = text(of(&records, "recorded").iter().find(|record| record["label"] == "a").expect("a"), "id");
+    let id = text(
+        of(&records, "recorded").iter().find(|record| record["label"] == "a").expect("a"),
+        "id",
+    );
     assert_eq!(path(requests.len() - 2), format!("POST /v2/keysets/{id}/secret-keys"));
-    assert_eq!(path(requests.len() - 1), format!("DELETE /v2/keysets/{id}/secret-keys/{}", text(old, "prefix")));
-    let forgotten: Vec<&str> = of(&records, "forgotten").iter().map(|record| text(record, "label")).collect();
+    assert_eq!(
+        path(requests.len() - 1),
+        format!("DELETE /v2/keysets/{id}/secret-keys/{}", text(old, "prefix"))
+    );
+    let forgotten: Vec<&str> =
+        of(&records, "forgotten").iter().map(|record| text(record, "label")).collect();
     assert_eq!(forgotten, ["a", "c"]);
     // Of one keyset, under every label that it had; of the last run.
     let shown = place.ends(&["log", "c"], 0, "recorded: keyset c");
-    assert!(shown.contains(&format!("POST /v2/keysets/{id}/secret-keys")) && !shown.contains("keyset b"), "{shown}");
+    assert!(
+        shown.contains(&format!("POST /v2/keysets/{id}/secret-keys"))
+            && !shown.contains("keyset b"),
+        "{shown}"
+    );
     let last = place.ends(&["log", "-n", "1"], 0, "forgotten: keyset c");
     assert!(!last.contains("secrets rotate") && last.contains("state rm"), "{last}");
     place.ends(&["log", "nobody"], 1, "nothing in the log is about nobody");
@@ -149,11 +195,18 @@ fn every_command_that_changes_something_is_in_it() {
 fn what_was_refused_and_what_may_have_been_done_are_told_apart() {
     let mut place = applied();
     let id = place.id("a");
-    place.declare(&KEYSETS.replacen("type = \"testing\"", "type = \"testing\"\npresence = { enabled = true, interval = 20 }", 1));
+    place.declare(&KEYSETS.replacen(
+        "type = \"testing\"",
+        "type = \"testing\"\npresence = { enabled = true, interval = 20 }",
+        1,
+    ));
     place.restart(&["--fault", &format!("PATCH /v2/keysets/{id}/config=status:403")]);
     place.ends(&["apply", "--yes"], 4, "403");
     let shown = place.ends(&["log", "-n", "1"], 0, "not done");
-    assert!(shown.contains(&format!("PATCH /v2/keysets/{id}/config")) && shown.contains("403"), "{shown}");
+    assert!(
+        shown.contains(&format!("PATCH /v2/keysets/{id}/config")) && shown.contains("403"),
+        "{shown}"
+    );
     // Its answer is lost; it is found by looking, and what was noted stays as it was.
     place.restart(&["--fault", "POST /v2/keysets$#1=cut-after"]);
     place.declare(&format!("{KEYSETS}[keyset.c]\napp = \"chat\"\ntype = \"testing\"\n"));
@@ -167,11 +220,19 @@ fn a_killed_run_leaves_what_it_was_about_to_do() {
     let place = Place::new();
     place.declare(KEYSETS);
     let mut apply = place.command(&["apply", "--yes", "--parallelism", "1"]);
-    assert_eq!(apply.env("KEYFORM_FAILPOINT", "create.answered=kill").status().expect("keyform runs").code(), None);
+    assert_eq!(
+        apply
+            .env("KEYFORM_FAILPOINT", "create.answered=kill")
+            .status()
+            .expect("keyform runs")
+            .code(),
+        None
+    );
     let before = lines(&place);
     place.ends(&["log"], 0, "recorded: app chat");
     // A power cut may leave half a line.
-    std::fs::write(log(&place), [&bytes(&place)[..], &b"{\"prev\":[\"00"[..]].concat()).expect("it is written");
+    std::fs::write(log(&place), [&bytes(&place)[..], &b"{\"prev\":[\"00"[..]].concat())
+        .expect("it is written");
     place.ends(&["log"], 0, "each follows from the one before");
     place.ends(&["apply", "--yes", "--settle", "0"], 0, "");
     assert_eq!(lines(&place)[..before.len()], before);
@@ -182,8 +243,15 @@ fn a_killed_run_leaves_what_it_was_about_to_do() {
     place.declare(&KEYSETS.replace("testing", "production"));
     let mut apply = place.command(&["apply", "--yes", "--parallelism", "1"]);
     let sent = place.requests().len();
-    assert_eq!(apply.env("KEYFORM_FAILPOINT", "log.write#3=torn").status().expect("keyform runs").code(), None);
-    assert!(place.requests()[sent..].iter().all(|request| request.starts_with("GET ")), "{:?}", place.requests());
+    assert_eq!(
+        apply.env("KEYFORM_FAILPOINT", "log.write#3=torn").status().expect("keyform runs").code(),
+        None
+    );
+    assert!(
+        place.requests()[sent..].iter().all(|request| request.starts_with("GET ")),
+        "{:?}",
+        place.requests()
+    );
     place.ends(&["apply", "--yes"], 0, "2 keysets updated");
     assert_eq!(of(&records(&place), "run").len(), 4);
 }
@@ -201,14 +269,26 @@ fn nothing_is_sent_that_cannot_be_noted() {
             std::os::unix::fs::symlink(place.dir().join("outside"), log(&place)).expect("a link");
         }
         place.ends(&["apply", "--yes"], 1, "cannot write the log");
-        assert!(place.requests().iter().all(|request| request.starts_with("GET ")), "{:?}", place.requests());
-        assert_eq!(std::fs::read_to_string(place.dir().join("outside")).expect("it is there"), "not a log\n");
+        assert!(
+            place.requests().iter().all(|request| request.starts_with("GET ")),
+            "{:?}",
+            place.requests()
+        );
+        assert_eq!(
+            std::fs::read_to_string(place.dir().join("outside")).expect("it is there"),
+            "not a log\n"
+        );
     }
-    // The disk gets full in the middle: what was begun is told, recorded, and nothing more is begun.
+    // The disk gets full in the middle: what was begun is told, recorded, and nothing more is
+    // begun.
     let place = Place::new();
     place.declare(KEYSETS);
     let mut apply = place.command(&["apply", "--yes", "--parallelism", "1"]);
-    let said = ended(&apply.env("KEYFORM_FAILPOINT", "log.write#6=enospc").output().expect("keyform runs"), 4, "cannot write the log");
+    let said = ended(
+        &apply.env("KEYFORM_FAILPOINT", "log.write#6=enospc").output().expect("keyform runs"),
+        4,
+        "cannot write the log",
+    );
     assert_eq!(said.matches("has a gap").count(), 1, "{said}");
     let posts = place.requests().iter().filter(|request| request.starts_with("POST")).count();
     assert_eq!(posts, 1, "{said}");
@@ -230,17 +310,43 @@ fn a_log_that_was_changed_says_so() {
     place.ends(&["secrets", "rotate", "a", "--now"], 0, "");
     let good = lines(&place);
     let head = place.json(&["log"], 0)["heads"][0].as_str().expect("a head").to_owned();
-    let write = |lines: &[String]| std::fs::write(log(&place), lines.join("\n") + "\n").expect("it is written");
+    let write = |lines: &[String]| {
+        std::fs::write(log(&place), lines.join("\n") + "\n").expect("it is written")
+    };
     let changed = |n: usize, line: String| [&good[..n], &[line], &good[n + 1..]].concat();
     let last = good.len() - 1;
     let cases: Vec<(&str, Vec<String>, String)> = vec![
-        ("a word is changed", changed(1, good[1].replace("yes", "hash")), "line 3 follows a record that is not there".into()),
+        (
+            "a word is changed",
+            changed(1, good[1].replace("yes", "hash")),
+            "line 3 follows a record that is not there".into(),
+        ),
         ("a line is no record", changed(1, "{}".into()), "line 2 is no record".into()),
-        ("a line is taken out", [&good[..3], &good[4..]].concat(), "line 4 follows a record that is not there".into()),
-        ("two lines change places", [&good[..2], &[good[3].clone(), good[2].clone()], &good[4..]].concat(), "line 3 follows".into()),
-        ("the beginning is taken out", good[1..].to_vec(), "line 1 follows a record that is not there".into()),
-        ("the end is taken out", good[..last].to_vec(), format!("record {head} is known, and not there")),
-        ("the last line is changed", changed(last, good[last].replace("\"a\"", "\"b\"")), format!("record {head} is known")),
+        (
+            "a line is taken out",
+            [&good[..3], &good[4..]].concat(),
+            "line 4 follows a record that is not there".into(),
+        ),
+        (
+            "two lines change places",
+            [&good[..2], &[good[3].clone(), good[2].clone()], &good[4..]].concat(),
+            "line 3 follows".into(),
+        ),
+        (
+            "the beginning is taken out",
+            good[1..].to_vec(),
+            "line 1 follows a record that is not there".into(),
+        ),
+        (
+            "the end is taken out",
+            good[..last].to_vec(),
+            format!("record {head} is known, and not there"),
+        ),
+        (
+            "the last line is changed",
+            changed(last, good[last].replace("\"a\"", "\"b\"")),
+            format!("record {head} is known"),
+        ),
         ("all is taken out", vec![], format!("record {head} is known")),
     ];
     for (what, lines, says) in cases {

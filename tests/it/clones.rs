@@ -1,6 +1,7 @@
-//! Interrupted runs whose clone of the project then pulls what another one did meanwhile; and runs that find in a sink what they do
-//! not know. The account's current key is nowhere lost, nobody else's is ended or overwritten, and where it cannot be told whose a
-//! key is, the run stops and says so.
+//! Interrupted runs whose clone of the project then pulls what another one did meanwhile; and runs
+//! that find in a sink what they do not know. The account's current key is nowhere lost, nobody
+//! else's is ended or overwritten, and where it cannot be told whose a key is, the run stops and
+//! says so.
 
 use std::path::Path;
 
@@ -15,7 +16,13 @@ fn rename(place: &Checkout) {
 
 #[test]
 fn a_rotation_goes_on_under_the_label_that_another_clone_gave() {
-    for point in ["rotate.intended=kill", "rotate.answered=kill", "rotate.sealed=kill", "rotate.stored=kill", "rotate.committed=kill"] {
+    for point in [
+        "rotate.intended=kill",
+        "rotate.answered=kill",
+        "rotate.sealed=kill",
+        "rotate.stored=kill",
+        "rotate.committed=kill",
+    ] {
         let mut place = Checkout::new(&["a"]);
         place.apply().exits(0);
         let other = place.fork();
@@ -80,7 +87,9 @@ fn two_states_of_one_serial_are_two_states() {
 
 #[test]
 fn a_label_that_was_changed_here_takes_no_newer_record_with_it() {
-    for point in ["file.rename#1=kill", "file.write#1=kill", "file.write#2=kill", "file.write#3=kill"] {
+    for point in
+        ["file.rename#1=kill", "file.write#1=kill", "file.write#2=kill", "file.write#3=kill"]
+    {
         let mut place = Checkout::new(&["a"]);
         place.apply().exits(0);
         let other = place.fork();
@@ -92,7 +101,10 @@ fn a_label_that_was_changed_here_takes_no_newer_record_with_it() {
             place.run(&["secrets", "rotate", "a", "--now"]).exits(0);
         });
         place.pull_all(&other);
-        let label = match std::fs::read_to_string(place.dir.join("state/keyform.json")).expect("a state").contains("\"a\": {") {
+        let label = match std::fs::read_to_string(place.dir.join("state/keyform.json"))
+            .expect("a state")
+            .contains("\"a\": {")
+        {
             true => "a",
             false => "b",
         };
@@ -116,18 +128,34 @@ fn a_create_that_another_clone_adopted_is_stored_where_it_is_recorded() {
             if !rotates {
                 place.declare(&[("z", "z"), ("b", "one")]);
                 let listed = place.keysets();
-                let id = listed.iter().find(|(_, name)| name == "one").map(|(id, _)| id.clone()).expect("it was made");
+                let id = listed
+                    .iter()
+                    .find(|(_, name)| name == "one")
+                    .map(|(id, _)| id.clone())
+                    .expect("it was made");
                 place.run(&["adopt", "b", "--id", &id]).exits(0);
             } else {
                 place.run(&["secrets", "rotate", "b", "--now"]).exits(0);
             }
         });
         let saved = here.with_extension(if rotates { "rotated" } else { "adopted" });
-        assert!(std::process::Command::new("cp").arg("-a").arg(&here).arg(&saved).status().expect("cp runs").success());
+        assert!(
+            std::process::Command::new("cp")
+                .arg("-a")
+                .arg(&here)
+                .arg(&saved)
+                .status()
+                .expect("cp runs")
+                .success()
+        );
         place.dir = saved;
         place.pull_all(&other);
         place.apply().exits(0);
-        assert!(!std::fs::read_to_string(place.dir.join("state/keyform.json")).expect("a state").contains("\"a\": {"));
+        assert!(
+            !std::fs::read_to_string(place.dir.join("state/keyform.json"))
+                .expect("a state")
+                .contains("\"a\": {")
+        );
         place.secret("b");
         place.is_sound();
         place.dir = here;
@@ -143,10 +171,16 @@ fn a_rotation_keeps_what_the_sink_has_of_another_keyset() {
     place.run(&["state", "rm", "b", "--force"]).exits(0);
     place.declare(&[("a", "b")]);
     place.run(&["adopt", "a", "--id", &second]).exits(0);
-    place.run(&["secrets", "rotate", "a", "--overlap", "24h"]).exits(0).says("is kept there as `a.kept-");
+    place
+        .run(&["secrets", "rotate", "a", "--overlap", "24h"])
+        .exits(0)
+        .says("is kept there as `a.kept-");
     place.is_sound();
-    let kept = |file: &std::path::Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("a.kept-"));
-    let kept: Vec<_> = read_tree(&place.dir).into_iter().map(|(path, _)| path).filter(|path| kept(path)).collect();
+    let kept = |file: &std::path::Path| {
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("a.kept-"))
+    };
+    let kept: Vec<_> =
+        read_tree(&place.dir).into_iter().map(|(path, _)| path).filter(|path| kept(path)).collect();
     let label = kept[0].file_stem().expect("a name").to_string_lossy().into_owned();
     assert!(kept.len() == 1 && place.entry(&label).contains(&first));
 }
@@ -170,8 +204,12 @@ fn of_two_labels_that_a_kill_left_the_declared_one_keeps_the_present_key() {
         let toml = std::fs::read_to_string(place.dir.join("keyform.toml")).expect("a project");
         let toml = toml.replace("[keyset.a]", "[keyset.b]\nmoved = { from = \"a\" }");
         std::fs::write(place.dir.join("keyform.toml"), toml).expect("written");
-        place.run_with(&["apply", "--yes"], &[("KEYFORM_FAILPOINT", "journal.write#2=kill")]).killed();
-        place.run_with(&["secrets", "rotate", "b", "--now"], &[("KEYFORM_FAILPOINT", point)]).killed();
+        place
+            .run_with(&["apply", "--yes"], &[("KEYFORM_FAILPOINT", "journal.write#2=kill")])
+            .killed();
+        place
+            .run_with(&["secrets", "rotate", "b", "--now"], &[("KEYFORM_FAILPOINT", point)])
+            .killed();
         // The other record has an older key, and is left to a person: the plan says how it goes.
         if place.apply().exits(0).text.contains("keyform state rm a --force drops this record") {
             place.run(&["state", "rm", "a", "--force"]).exits(0);
@@ -193,7 +231,9 @@ fn another_account_is_no_proof_that_a_keyset_is_gone() {
     });
     place.pull_all(&other);
     let stranger = Sandbox::start(&[]);
-    place.run_with(&["apply", "--yes", "--settle", "1"], &[("KEYFORM_ENDPOINT", &stranger.endpoint)]).exits(3);
+    place
+        .run_with(&["apply", "--yes", "--settle", "1"], &[("KEYFORM_ENDPOINT", &stranger.endpoint)])
+        .exits(3);
     assert!(place.secret("a") == theirs, "it is the present one");
     place.apply().exits(0);
     assert!(place.secret("a") == theirs);
@@ -221,7 +261,11 @@ fn a_label_that_was_changed_here_takes_no_other_keyset_away() {
         let theirs: serde_json::Value = serde_json::from_str(&state).expect("JSON");
         place.apply().exits(0);
         for label in ["a", "b"] {
-            assert_eq!(Some(place.id(label).as_str()), theirs["keysets"][label]["id"].as_str(), "{point}");
+            assert_eq!(
+                Some(place.id(label).as_str()),
+                theirs["keysets"][label]["id"].as_str(),
+                "{point}"
+            );
         }
         assert_eq!(place.keysets().len(), 2);
         place.is_sound();
@@ -250,8 +294,16 @@ fn without_the_account_a_sealed_key_gives_way_to_what_was_recorded_since() {
 fn with_a_vault(place: &Checkout, sinks: &str, keysets: &[(&str, &str)]) {
     let folder = place.dir.parent().expect("a folder");
     program::write(folder);
-    std::fs::write(place.dir.join("program"), format!("#!/bin/sh\nexec '{}'\n", folder.join("program").display())).expect("written");
-    let made = std::process::Command::new("chmod").arg("+x").arg(place.dir.join("program")).status().expect("chmod runs");
+    std::fs::write(
+        place.dir.join("program"),
+        format!("#!/bin/sh\nexec '{}'\n", folder.join("program").display()),
+    )
+    .expect("written");
+    let made = std::process::Command::new("chmod")
+        .arg("+x")
+        .arg(place.dir.join("program"))
+        .status()
+        .expect("chmod runs");
     assert!(made.success());
     place.configure(&format!("sinks = {sinks}\nexec.command = [\"./program\"]"), keysets);
 }
@@ -303,9 +355,15 @@ fn a_key_that_only_a_blind_sink_can_have_is_not_ended() {
     with_a_vault(&place, "[\"exec\"]", &[("a", "a")]);
     leave(&place.dir.parent().expect("a folder").join("blind"));
     let blind = [("KEYFORM_AGE_IDENTITY", "")];
-    place.run_with(&["apply", "--yes"], &[blind[0], ("KEYFORM_FAILPOINT", "create.stored=kill")]).killed();
+    place
+        .run_with(&["apply", "--yes"], &[blind[0], ("KEYFORM_FAILPOINT", "create.stored=kill")])
+        .killed();
     let kept = std::fs::read_to_string(vault(&place)).expect("a vault");
-    place.run_with(&["apply", "--yes", "--settle", "1"], &blind).exits(4).says("secrets recover").says_nothing_of("replaced");
+    place
+        .run_with(&["apply", "--yes", "--settle", "1"], &blind)
+        .exits(4)
+        .says("secrets recover")
+        .says_nothing_of("replaced");
     assert_eq!(std::fs::read_to_string(vault(&place)).expect("a vault"), kept);
     place.run(&["secrets", "recover"]).exits(0);
     assert_eq!(place.keys("a"), 1);
@@ -316,9 +374,18 @@ fn a_repair_whose_answer_is_in_the_sink_is_not_done_again_by_who_cannot_read_it(
     let mut place = Checkout::new(&["a"]);
     place.restart(&["POST /v2/keysets$#1=cut-after"]);
     let blind = [("KEYFORM_AGE_IDENTITY", "")];
-    place.run_with(&["apply", "--yes", "--settle", "1"], &[blind[0], ("KEYFORM_FAILPOINT", "rotate.stored=kill")]).killed();
+    place
+        .run_with(
+            &["apply", "--yes", "--settle", "1"],
+            &[blind[0], ("KEYFORM_FAILPOINT", "rotate.stored=kill")],
+        )
+        .killed();
     let kept = place.entry("a");
-    place.run_with(&["apply", "--yes", "--settle", "1"], &blind).exits(4).says("secrets recover").says_nothing_of("replaced");
+    place
+        .run_with(&["apply", "--yes", "--settle", "1"], &blind)
+        .exits(4)
+        .says("secrets recover")
+        .says_nothing_of("replaced");
     assert!(place.entry("a") == kept);
     place.run(&["secrets", "recover"]).exits(0);
     assert_eq!(place.keys("a"), 1);
@@ -354,7 +421,10 @@ fn what_was_begun_for_another_keyset_is_not_touched_by_a_target() {
     place.apply().exits(0);
     place.rotate_at(&["--now"], "rotate.intended=kill").killed();
     let theirs = place.rotate_by_hand("a");
-    place.run(&["apply", "--yes", "--target", "b", "--settle", "1"]).exits(0).says_nothing_of("secret key of a");
+    place
+        .run(&["apply", "--yes", "--target", "b", "--settle", "1"])
+        .exits(0)
+        .says_nothing_of("secret key of a");
     assert!(place.works("a", &theirs));
     assert_eq!(place.keys("a"), 1);
     place.run(&["plan"]).exits(0).says("end is not known");
@@ -384,5 +454,8 @@ fn a_sealed_answer_is_not_stored_when_its_key_is_not_the_present_one() {
     let theirs = place.rotate_by_hand("a");
     let done = place.apply();
     assert!(place.works("a", &theirs), "{}", done.text);
-    assert!(!place.dir.join("secrets/a.age").exists() || place.run(&["secrets", "doctor", "--check", "--live"]).code == Some(0));
+    assert!(
+        !place.dir.join("secrets/a.age").exists()
+            || place.run(&["secrets", "doctor", "--check", "--live"]).code == Some(0)
+    );
 }

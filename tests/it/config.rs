@@ -11,8 +11,8 @@ use keyform::keyset::{FieldId, Kind, Label, Value};
 use keyform::render::problems::{human, json};
 use proptest::prelude::*;
 
-/// Samples are `CODE-what.toml` or folders `CODE-what/` with a keyform.toml; `.stderr` beside is what people see.
-/// `UPDATE_GOLDEN=1` writes it.
+/// Samples are `CODE-what.toml` or folders `CODE-what/` with a keyform.toml; `.stderr` beside is
+/// what people see. `UPDATE_GOLDEN=1` writes it.
 #[test]
 fn every_mistake_is_shown_with_its_place() {
     let mut produced = BTreeSet::new();
@@ -24,13 +24,20 @@ fn every_mistake_is_shown_with_its_place() {
         produced.extend(loaded.problems.iter().map(|p| p.code));
         if let Some(code) = name.strip_prefix("KF") {
             let code = format!("KF{}", &code[..3]);
-            assert!(loaded.problems.iter().any(|p| p.code == code), "{name} does not show its own code");
+            assert!(
+                loaded.problems.iter().any(|p| p.code == code),
+                "{name} does not show its own code"
+            );
         }
         let errors = loaded.problems.iter().any(|p| p.severity == Severity::Error);
-        assert_eq!(loaded.project.is_none(), errors, "{name}: a project exists exactly without errors");
+        assert_eq!(
+            loaded.project.is_none(),
+            errors,
+            "{name}: a project exists exactly without errors"
+        );
 
-        let shown =
-            human(&loaded.problems, &loaded.sources, false).replace(&sample.canonicalize().unwrap().display().to_string(), "PROJECT");
+        let shown = human(&loaded.problems, &loaded.sources, false)
+            .replace(&sample.canonicalize().unwrap().display().to_string(), "PROJECT");
         let golden = sample.with_file_name(format!("{name}.stderr"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&golden, &shown).unwrap();
@@ -38,7 +45,11 @@ fn every_mistake_is_shown_with_its_place() {
             differences.push(format!("--- {name}\n{shown}"));
         }
     }
-    assert!(differences.is_empty(), "set UPDATE_GOLDEN=1 if these are right:\n{}", differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "set UPDATE_GOLDEN=1 if these are right:\n{}",
+        differences.join("\n")
+    );
 
     // Made by other tests: files too large to keep, and a rule that waits for a row of the table.
     produced.extend(["KF006", "KF051"]);
@@ -51,7 +62,12 @@ fn every_mistake_is_shown_with_its_place() {
 fn valid_samples_have_no_problems() {
     for sample in samples("valid") {
         let loaded = load_sample(&sample);
-        assert!(loaded.problems.is_empty(), "{}:\n{}", sample.display(), human(&loaded.problems, &loaded.sources, false));
+        assert!(
+            loaded.problems.is_empty(),
+            "{}:\n{}",
+            sample.display(),
+            human(&loaded.problems, &loaded.sources, false)
+        );
         assert!(loaded.project.is_some());
     }
 }
@@ -65,36 +81,66 @@ fn profiles_merge_in_order_and_every_value_keeps_its_place() {
         let setting = keyset(label).settings.get(FieldId::find(section, field).unwrap()).unwrap();
         (setting.value.clone(), loaded.sources.place(setting.origin).unwrap().line)
     };
-    assert_eq!(line_of("chat-dev", "files", "retention"), (Value::Int(0), 29), "the later profile wins");
+    assert_eq!(
+        line_of("chat-dev", "files", "retention"),
+        (Value::Int(0), 29),
+        "the later profile wins"
+    );
     assert_eq!(line_of("chat-dev", "files", "region").1, 26, "and leaves what it does not say");
-    assert_eq!(line_of("chat-prod", "files", "retention"), (Value::Int(365), 42), "the keyset's own table wins");
+    assert_eq!(
+        line_of("chat-prod", "files", "retention"),
+        (Value::Int(365), 42),
+        "the keyset's own table wins"
+    );
     assert_eq!(line_of("chat-prod", "keyset", "type"), (Value::Text("production".into()), 38));
-    assert_eq!(line_of("chat-dev", "keyset", "name"), (Value::Text("chat-dev".into()), 31), "a keyset is called by its label");
+    assert_eq!(
+        line_of("chat-dev", "keyset", "name"),
+        (Value::Text("chat-dev".into()), 31),
+        "a keyset is called by its label"
+    );
     let protected = |label| keyset(label).protect;
-    assert_eq!((protected("chat-dev"), protected("chat-prod"), protected("chat-old")), (false, true, false));
-    let app = |label: &str| &project.desired.apps.get(&Label::parse(label).unwrap()).unwrap().source;
+    assert_eq!(
+        (protected("chat-dev"), protected("chat-prod"), protected("chat-old")),
+        (false, true, false)
+    );
+    let app =
+        |label: &str| &project.desired.apps.get(&Label::parse(label).unwrap()).unwrap().source;
     assert!(matches!(app("chat"), AppSource::Managed { name, .. } if &**name == "Acme Chat"));
     assert!(matches!(app("old"), AppSource::Existing { id, .. } if id.as_str() == "0123"));
-    let limits = project.limits.iter().map(|(kind, (budget, _))| (kind.name(), budget.to_string())).collect::<Vec<_>>();
-    assert_eq!(limits, [("create", "50".to_owned()), ("update", "100".to_owned()), ("delete", "0".to_owned())]);
+    let limits = project
+        .limits
+        .iter()
+        .map(|(kind, (budget, _))| (kind.name(), budget.to_string()))
+        .collect::<Vec<_>>();
+    assert_eq!(
+        limits,
+        [("create", "50".to_owned()), ("update", "100".to_owned()), ("delete", "0".to_owned())]
+    );
     assert_eq!(project.api.endpoint.unwrap().0, "http://127.0.0.1:8080");
 }
 
 #[test]
 fn secrets_are_read_with_their_defaults() {
-    let project = load_sample(&samples_dir("valid").join("everything.toml")).project.expect("valid");
+    let project =
+        load_sample(&samples_dir("valid").join("everything.toml")).project.expect("valid");
     let secrets = project.secrets;
     assert_eq!(secrets.sinks, [SinkKind::Age, SinkKind::Exec, SinkKind::Keyring]);
     let age = secrets.age.expect("given");
     assert_eq!((age.recipients.len(), age.dir.as_path()), (2, Path::new("sealed/keys")));
     assert!(age.recipients[1].ends_with(" alice@rust"), "as it was written");
     let exec = secrets.exec.expect("given");
-    assert_eq!((exec.command.join(" ").as_str(), exec.timeout.as_secs()), ("./sinks/vault --mount kv", 45));
+    assert_eq!(
+        (exec.command.join(" ").as_str(), exec.timeout.as_secs()),
+        ("./sinks/vault --mount kv", 45)
+    );
     let mirrors = |label: &str| {
         let keyset = &project.desired.keysets[&Label::parse(label).unwrap()];
         keyset.mirrors.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(mirrors("chat-prod"), ["github:acme/chat/prod/PUBNUB_SECRET_KEY", "github:acme/chat/PUBNUB_CHAT_PROD"]);
+    assert_eq!(
+        mirrors("chat-prod"),
+        ["github:acme/chat/prod/PUBNUB_SECRET_KEY", "github:acme/chat/PUBNUB_CHAT_PROD"]
+    );
     assert_eq!(mirrors("chat-dev"), ["github:acme/chat/PUBNUB_CHAT_DEV"]);
 
     let secrets = read(MINIMAL).project.expect("valid").secrets;
@@ -102,11 +148,17 @@ fn secrets_are_read_with_their_defaults() {
     assert!(secrets.age.is_none() && secrets.exec.is_none());
     let age = "[secrets]\nsinks = [\"age\", \"exec\"]\nexec.command = [\"a\"]\nage.recipients = [\"age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm\"]\n";
     let secrets = read(&format!("{age}{MINIMAL}")).project.expect("valid").secrets;
-    assert_eq!((secrets.age.unwrap().dir.as_path(), secrets.exec.unwrap().timeout.as_secs()), (Path::new("secrets"), 30));
+    assert_eq!(
+        (secrets.age.unwrap().dir.as_path(), secrets.exec.unwrap().timeout.as_secs()),
+        (Path::new("secrets"), 30)
+    );
 
     let schema = keyform::keyset::describe::json_schema();
     let names: Vec<&str> = SinkKind::ALL.into_iter().map(SinkKind::name).collect();
-    assert_eq!(schema["properties"]["secrets"]["properties"]["sinks"]["items"]["enum"], serde_json::json!(names));
+    assert_eq!(
+        schema["properties"]["secrets"]["properties"]["sinks"]["items"]["enum"],
+        serde_json::json!(names)
+    );
 }
 
 /// Wherever a private key was put, and whatever else is wrong beside it.
@@ -139,7 +191,8 @@ fn a_private_key_is_never_shown() {
         ] {
             let loaded = read(&format!("{MINIMAL}{}\n", place.replace("KEY", key)));
             assert!(!loaded.problems.is_empty(), "{place}");
-            let shown = human(&loaded.problems, &loaded.sources, false) + &json(&loaded.problems, &loaded.sources).to_string();
+            let shown = human(&loaded.problems, &loaded.sources, false)
+                + &json(&loaded.problems, &loaded.sources).to_string();
             assert!(!shown.to_lowercase().contains("gq9778vq"), "{place}:\n{shown}");
         }
     }
@@ -160,16 +213,29 @@ fn each_section_asks_for_what_it_needs() {
             }
         };
         let project = |fields: &[&str]| {
-            let fields: String = fields.iter().map(|name| format!("{name} = {}\n", legal(name))).collect();
+            let fields: String =
+                fields.iter().map(|name| format!("{name} = {}\n", legal(name))).collect();
             read(&format!("{MINIMAL}[keyset.a.{}]\nenabled = true\n{fields}", section.name))
         };
-        let codes = |loaded: &Loaded| loaded.problems.iter().map(|p| p.code).filter(|code| *code != "KF051").collect::<Vec<_>>();
+        let codes = |loaded: &Loaded| {
+            loaded
+                .problems
+                .iter()
+                .map(|p| p.code)
+                .filter(|code| *code != "KF051")
+                .collect::<Vec<_>>()
+        };
         assert_eq!(codes(&project(section.when_enabled)), [] as [&str; 0], "{}", section.name);
         assert_eq!(codes(&project(&[])), ["KF050"], "{}", section.name);
     }
     for section in SECTIONS.iter().filter(|s| !s.needs.is_empty()) {
         let loaded = read(&format!("{MINIMAL}[keyset.a.{}]\nenabled = true\n", section.name));
-        assert_eq!(loaded.problems.iter().filter(|p| p.code == "KF051").count(), section.needs.len(), "{}", section.name);
+        assert_eq!(
+            loaded.problems.iter().filter(|p| p.code == "KF051").count(),
+            section.needs.len(),
+            "{}",
+            section.name
+        );
     }
 }
 
@@ -178,10 +244,19 @@ fn fifty_mistakes_among_a_thousand_keysets_are_all_shown() {
     let mut text = format!("{HEAD}{APP}");
     let mut wrong = Vec::new();
     for n in 0..1000 {
-        text.push_str(&format!("[keyset.k{n:04}]\napp = \"chat\"\ntype = \"testing\"\n[keyset.k{n:04}.files]\n"));
+        text.push_str(&format!(
+            "[keyset.k{n:04}]\napp = \"chat\"\ntype = \"testing\"\n[keyset.k{n:04}.files]\n"
+        ));
         if n % 20 == 7 {
             wrong.push(text.lines().count() + 1);
-            text.push_str(["retention = 5\n", "regoin = \"us-east-1\"\n", "enabled = \"true\"\n", "retention = 1.5\n"][n / 20 % 4]);
+            text.push_str(
+                [
+                    "retention = 5\n",
+                    "regoin = \"us-east-1\"\n",
+                    "enabled = \"true\"\n",
+                    "retention = 1.5\n",
+                ][n / 20 % 4],
+            );
         } else {
             text.push_str("retention = 7\n");
         }
@@ -204,15 +279,20 @@ fn fifty_mistakes_among_a_thousand_keysets_are_all_shown() {
 
     let many = text.replace("retention = 7", "retention = 6");
     let loaded = read(&many);
-    assert!(human(&loaded.problems, &loaded.sources, false).ends_with("900 problems more not shown\n"));
+    assert!(
+        human(&loaded.problems, &loaded.sources, false).ends_with("900 problems more not shown\n")
+    );
     assert_eq!(json(&loaded.problems, &loaded.sources).as_array().unwrap().len(), 1000);
 }
 
 #[test]
 fn a_mistake_in_a_broken_table_is_not_doubled() {
-    let loaded = read(&format!("{HEAD}{APP}[keyset.a]\napp = \"chat\"\ntype = testing\nretention = 3\n"));
+    let loaded =
+        read(&format!("{HEAD}{APP}[keyset.a]\napp = \"chat\"\ntype = testing\nretention = 3\n"));
     assert_eq!(codes(&loaded), ["KF001"]);
-    let loaded = read(&format!("{MINIMAL}[keyset.a.files]\nenabled = true\nregion = \"us-east-1\"\nretention = 5\n"));
+    let loaded = read(&format!(
+        "{MINIMAL}[keyset.a.files]\nenabled = true\nregion = \"us-east-1\"\nretention = 5\n"
+    ));
     assert_eq!(codes(&loaded), ["KF021"], "a rejected value is not missing");
 }
 
@@ -221,11 +301,15 @@ fn a_mistake_in_a_profile_is_shown_once() {
     let mut text = format!("{HEAD}{APP}[profile.p]\ntype = \"testing\"\nfiles.enabled = true\n");
     for n in 0..100 {
         let other = ["region = \"us-east-1\"", "retention = 7"][n % 2];
-        text.push_str(&format!("[keyset.k{n}]\napp = \"chat\"\nprofiles = [\"p\"]\nfiles.{other}\n"));
+        text.push_str(&format!(
+            "[keyset.k{n}]\napp = \"chat\"\nprofiles = [\"p\"]\nfiles.{other}\n"
+        ));
     }
     let loaded = read(&text);
     assert_eq!(codes(&loaded), ["KF050", "KF050"], "once for each thing that is missing");
-    assert!(loaded.problems.iter().all(|p| p.help.as_ref().unwrap().ends_with("; the same in 49 more")));
+    assert!(
+        loaded.problems.iter().all(|p| p.help.as_ref().unwrap().ends_with("; the same in 49 more"))
+    );
 }
 
 #[test]
@@ -269,7 +353,9 @@ fn deep_nesting_is_refused_before_it_hurts() {
     for text in cases {
         assert_eq!(codes(&read(&text)), ["KF002"], "{}", &text[..20]);
     }
-    let tables: String = (0..10_000).map(|n| format!("[keyset.k{n}]\napp = \"chat\"\ntype = \"testing\"\n")).collect();
+    let tables: String = (0..10_000)
+        .map(|n| format!("[keyset.k{n}]\napp = \"chat\"\ntype = \"testing\"\n"))
+        .collect();
     assert_eq!(codes(&read(&format!("{HEAD}{APP}{tables}"))), [] as [&str; 0], "wide is not deep");
 }
 
@@ -293,7 +379,9 @@ fn hostile_text_comes_out_escaped_and_bounded() {
         assert!(loaded.project.is_none());
         let shown = human(&loaded.problems, &loaded.sources, false);
         assert!(!shown.is_empty() && shown.len() < 200_000, "{} bytes", shown.len());
-        let bad = shown.chars().find(|c| (c.is_control() && *c != '\n') || "\u{202e}\u{200b}\u{feff}".contains(*c));
+        let bad = shown
+            .chars()
+            .find(|c| (c.is_control() && *c != '\n') || "\u{202e}\u{200b}\u{feff}".contains(*c));
         assert_eq!(bad, None, "{shown}");
     }
     // The column is that of the text, not that of what is shown of it.
@@ -311,7 +399,11 @@ fn nothing_outside_the_project_is_read() {
     fs::create_dir(outer.path().join("other")).unwrap();
     fs::write(outer.path().join("other/k.toml"), "secret").unwrap();
     let load = |include: &str| {
-        fs::write(dir.join("keyform.toml"), format!("[project]\nname = \"acme\"\ninclude = [{include:?}]\n{APP}")).unwrap();
+        fs::write(
+            dir.join("keyform.toml"),
+            format!("[project]\nname = \"acme\"\ninclude = [{include:?}]\n{APP}"),
+        )
+        .unwrap();
         config::load(&dir)
     };
     for include in ["../other/k.toml", "/etc/passwd", "a/../../other/*"] {
@@ -330,7 +422,13 @@ fn nothing_outside_the_project_is_read() {
         fs::remove_file(dir.join("k.toml")).unwrap();
         assert_eq!(codes(&load("**/k.toml")), ["KF008"], "linked folders are not walked");
 
-        assert!(std::process::Command::new("mkfifo").arg(dir.join("pipe.toml")).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(dir.join("pipe.toml"))
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(codes(&load("pipe.toml")), ["KF004"]);
     }
 }
@@ -338,7 +436,11 @@ fn nothing_outside_the_project_is_read() {
 #[test]
 fn sizes_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("keyform.toml"), "[project]\nname = \"acme\"\ninclude = [\"*.toml\"]\n").unwrap();
+    fs::write(
+        dir.path().join("keyform.toml"),
+        "[project]\nname = \"acme\"\ninclude = [\"*.toml\"]\n",
+    )
+    .unwrap();
     // Sparse: costs no disk.
     fs::File::create(dir.path().join("big.toml")).unwrap().set_len(200 << 20).unwrap();
     assert_eq!(codes(&config::load(dir.path())), ["KF006"]);
@@ -382,7 +484,8 @@ fn samples_dir(kind: &str) -> PathBuf {
 }
 
 fn samples(kind: &str) -> Vec<PathBuf> {
-    let mut samples: Vec<PathBuf> = fs::read_dir(samples_dir(kind)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut samples: Vec<PathBuf> =
+        fs::read_dir(samples_dir(kind)).unwrap().map(|entry| entry.unwrap().path()).collect();
     samples.retain(|path| path.is_dir() || path.extension().is_some_and(|e| e == "toml"));
     samples.sort();
     assert!(!samples.is_empty());

@@ -1,7 +1,9 @@
-//! What the vendor has published, written down as fixtures, held against `keyset::wire` and against the sandbox alike.
+//! What the vendor has published, written down as fixtures, held against `keyset::wire` and against
+//! the sandbox alike.
 //!
-//! `tests/contract/*.json` are calls with their answers; `tests/contract/sections/NAME.json` holds one section each:
-//! `read` as an answer shows it, `create` as a create sends it. A new section of the table needs a fixture there.
+//! `tests/contract/*.json` are calls with their answers; `tests/contract/sections/NAME.json` holds
+//! one section each: `read` as an answer shows it, `create` as a create sends it. A new section of
+//! the table needs a fixture there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +21,8 @@ use zeroize::Zeroizing;
 use crate::sandbox::Client;
 
 /// Rows of the table that a published answer lacks, and why the table has them.
-const NOT_IN_EVERY_ANSWER: &[(&str, &str)] = &[("presence.enabled", "in the page examples, not in the fixture of the vendor's client")];
+const NOT_IN_EVERY_ANSWER: &[(&str, &str)] =
+    &[("presence.enabled", "in the page examples, not in the fixture of the vendor's client")];
 
 #[test]
 fn every_section_of_the_table_has_a_fixture_and_every_fixture_a_section() {
@@ -33,10 +36,19 @@ fn every_section_of_the_table_has_a_fixture_and_every_fixture_a_section() {
         let read: BTreeSet<&str> = keys(&fixture["read"]).collect();
         assert_eq!(rows, read, "fields of {name}: table and fixture");
         for (field, value) in fixture["create"].as_object().unwrap() {
-            let field = row.fields.iter().find(|f| f.name == field).unwrap_or_else(|| panic!("{name}.{field} is not in the table"));
-            let observed: Observed = serde_json::from_value(json!({ name: { field.name: value } })).unwrap();
+            let field = row
+                .fields
+                .iter()
+                .find(|f| f.name == field)
+                .unwrap_or_else(|| panic!("{name}.{field} is not in the table"));
+            let observed: Observed =
+                serde_json::from_value(json!({ name: { field.name: value } })).unwrap();
             let (_, value) = observed.iter().next().unwrap();
-            assert!(field.accept(value.clone()).is_ok(), "the table refuses {name}.{} = {value}", field.name);
+            assert!(
+                field.accept(value.clone()).is_ok(),
+                "the table refuses {name}.{} = {value}",
+                field.name
+            );
         }
     }
 }
@@ -49,7 +61,11 @@ fn configurations_survive_the_wire_unchanged_and_the_table_knows_every_field() {
         ("keyset-create", &call("keyset-create")["answer"]["config"]),
     ] {
         let observed: Observed = wire::parse(config.to_string().as_bytes()).unwrap();
-        assert_eq!(observed.unknown().map(|(_, name, _)| name).collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
+        assert_eq!(
+            observed.unknown().map(|(_, name, _)| name).collect::<Vec<_>>(),
+            Vec::<&str>::new(),
+            "{name}"
+        );
         assert_eq!(serde_json::to_value(&observed).unwrap(), *config, "{name}");
 
         let covered: BTreeSet<&str> = keys(config).collect();
@@ -79,7 +95,9 @@ fn the_wire_reads_every_published_answer() {
     let (live, secret) = wire::created(&raw("keyset-create")).unwrap();
     assert!(live.with_config && live.observed.iter().count() > 30);
     let Ok(secret) = secret else { panic!("the create answer holds a secret") };
-    let Ok(rotated) = wire::rotated(&raw("secret-rotate")) else { panic!("the rotate answer holds a secret") };
+    let Ok(rotated) = wire::rotated(&raw("secret-rotate")) else {
+        panic!("the rotate answer holds a secret")
+    };
     assert!(secret.same(&rotated), "both fixtures use the same key");
 
     for name in ["error-bad-request", "error-unauthorized", "error-not-found"] {
@@ -91,7 +109,8 @@ fn the_wire_reads_every_published_answer() {
 
 #[tokio::test]
 async fn the_sandbox_answers_in_the_published_shapes() {
-    let running = sandbox::start(sandbox::Options { seed: Some(1), ..Default::default() }).await.unwrap();
+    let running =
+        sandbox::start(sandbox::Options { seed: Some(1), ..Default::default() }).await.unwrap();
     let client = Client::of(&running);
     let sections = sections();
     for path in json_files(&folder()) {
@@ -100,15 +119,25 @@ async fn the_sandbox_answers_in_the_published_shapes() {
         // Its own keyset for each: some fixtures delete it.
         let app = client.app("shapes").await;
         let keyset = client.keyset(&app, "shapes").await;
-        let (_, rotated) =
-            client.send("POST", &format!("/v2/keysets/{keyset}/secret-keys"), Some(json!({ "expiresAt": "2026-06-01T00:00:00Z" }))).await;
+        let (_, rotated) = client
+            .send(
+                "POST",
+                &format!("/v2/keysets/{keyset}/secret-keys"),
+                Some(json!({ "expiresAt": "2026-06-01T00:00:00Z" })),
+            )
+            .await;
         assert!(rotated["secretKey"].is_string());
-        let (_, list) = client.send("GET", &format!("/v2/keysets/{keyset}/secret-keys"), None).await;
+        let (_, list) =
+            client.send("GET", &format!("/v2/keysets/{keyset}/secret-keys"), None).await;
         let prefix = list["secretKeys"][0]["secretKey"].as_str().unwrap()[..11].to_owned();
-        let fill = |text: &str| text.replace("{app}", &app).replace("{keyset}", &keyset).replace("{prefix}", &prefix);
+        let fill = |text: &str| {
+            text.replace("{app}", &app).replace("{keyset}", &keyset).replace("{prefix}", &prefix)
+        };
 
         let (method, path) = fixture["call"].as_str().unwrap().split_once(' ').unwrap();
-        let body = fixture.get("request").map(|body| serde_json::from_str(&fill(&body.to_string())).unwrap());
+        let body = fixture
+            .get("request")
+            .map(|body| serde_json::from_str(&fill(&body.to_string())).unwrap());
         let nobody = Client { key: "wrong".to_owned(), ..client.clone() };
         let (path, client) = match path.strip_suffix("?as=nobody") {
             Some(path) => (path, &nobody),
@@ -120,7 +149,11 @@ async fn the_sandbox_answers_in_the_published_shapes() {
         covers(&name, &fixture["answer"], &answer);
         // The other way round, the answer may hold what a section's own fixture shows.
         let mut reference = fixture["answer"].clone();
-        let config = if reference.get("config").is_some() { &mut reference["config"] } else { &mut reference };
+        let config = if reference.get("config").is_some() {
+            &mut reference["config"]
+        } else {
+            &mut reference
+        };
         if config.get("accessManager").is_some() {
             for (section, fixture) in &sections {
                 config[section] = fixture["read"].clone();
@@ -150,7 +183,8 @@ async fn the_sandbox_takes_and_shows_every_section() {
     running.stop().await.unwrap();
 }
 
-/// Every member of `expected` is in `actual` and of its JSON type; null goes with every scalar. Of lists, the first items.
+/// Every member of `expected` is in `actual` and of its JSON type; null goes with every scalar. Of
+/// lists, the first items.
 fn covers(at: &str, expected: &Json, actual: &Json) {
     match (expected, actual) {
         (Json::Object(expected), Json::Object(actual)) => {
@@ -164,9 +198,15 @@ fn covers(at: &str, expected: &Json, actual: &Json) {
                 covers(&format!("{at}[0]"), expected, actual);
             }
         }
-        (Json::Null, scalar) | (scalar, Json::Null) => assert!(!scalar.is_array() && !scalar.is_object(), "{at}"),
+        (Json::Null, scalar) | (scalar, Json::Null) => {
+            assert!(!scalar.is_array() && !scalar.is_object(), "{at}")
+        }
         (expected, actual) => {
-            assert_eq!(std::mem::discriminant(expected), std::mem::discriminant(actual), "{at}: {expected} against {actual}");
+            assert_eq!(
+                std::mem::discriminant(expected),
+                std::mem::discriminant(actual),
+                "{at}: {expected} against {actual}"
+            );
         }
     }
 }
@@ -184,7 +224,8 @@ fn folder() -> PathBuf {
 }
 
 fn call(name: &str) -> Json {
-    serde_json::from_str(&fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(folder().join(format!("{name}.json"))).unwrap())
+        .unwrap()
 }
 
 fn sections() -> BTreeMap<String, Json> {
@@ -193,15 +234,22 @@ fn sections() -> BTreeMap<String, Json> {
         .map(|path| {
             let fixture: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
             let name = fixture["section"].as_str().unwrap().to_owned();
-            assert_eq!(Some(name.as_str()), path.file_stem().and_then(|s| s.to_str()), "named after its section");
+            assert_eq!(
+                Some(name.as_str()),
+                path.file_stem().and_then(|s| s.to_str()),
+                "named after its section"
+            );
             (name, fixture)
         })
         .collect()
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "json"))
+        .collect();
     files.sort();
     assert!(!files.is_empty());
     files

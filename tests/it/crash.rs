@@ -1,8 +1,10 @@
-//! The crash matrix: the process is ended at every named step of the protocol and at random moments, writes fail, answers get
-//! lost. After that: run again, and everything is as if nothing had happened. Nobody does anything but run again.
+//! The crash matrix: the process is ended at every named step of the protocol and at random
+//! moments, writes fail, answers get lost. After that: run again, and everything is as if nothing
+//! had happened. Nobody does anything but run again.
 //!
-//! `KEYFORM_CRASH_SEED`, `KEYFORM_CRASH_RANDOM` (cases at random moments) and `KEYFORM_CRASH_STORIES` (random stories of several
-//! runs, by one clone of the project and by two) ask for more.
+//! `KEYFORM_CRASH_SEED`, `KEYFORM_CRASH_RANDOM` (cases at random moments) and
+//! `KEYFORM_CRASH_STORIES` (random stories of several runs, by one clone of the project and by two)
+//! ask for more.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -18,8 +20,8 @@ use crate::support::{Keyring, Sandbox, keyform, read_tree};
 
 /// Cases at once: they wait more than they work.
 const AT_ONCE: usize = 6;
-/// Runs after the crash, at most, until nothing is left to do. One is what is promised; a run that the same case kills or
-/// starves again is not counted.
+/// Runs after the crash, at most, until nothing is left to do. One is what is promised; a run that
+/// the same case kills or starves again is not counted.
 const RUNS: usize = 1;
 
 const LABELS: [&str; 4] = ["a", "b", "c", "d"];
@@ -40,7 +42,8 @@ struct Case {
     points: Vec<String>,
     /// The first run is killed after this time.
     killed_after: Option<Duration>,
-    /// What is being done when it happens: the first apply, or a later one that changes and repairs.
+    /// What is being done when it happens: the first apply, or a later one that changes and
+    /// repairs.
     begin: Begin,
     /// Copies go to a mirror.
     mirrored: bool,
@@ -55,7 +58,8 @@ enum Begin {
     FromNothing,
     /// All is applied already; the keysets change.
     Update,
-    /// All is applied already; one gets a new secret key, and the one of before works on for a day or ends at once.
+    /// All is applied already; one gets a new secret key, and the one of before works on for a day
+    /// or ends at once.
     Rotate {
         overlap: bool,
     },
@@ -109,10 +113,16 @@ impl<'k> Stage<'k> {
             Store::Keyring => String::new(),
             Store::Age => {
                 let identity: age::x25519::Identity = self.identity.parse().expect("an identity");
-                format!("[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [\"{}\"]\n", identity.to_public())
+                format!(
+                    "[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [\"{}\"]\n",
+                    identity.to_public()
+                )
             }
         };
-        let keysets: String = LABELS.iter().map(|label| format!("[keyset.{label}]\napp = \"chat\"\nprofiles = [\"all\"]\n")).collect();
+        let keysets: String = LABELS
+            .iter()
+            .map(|label| format!("[keyset.{label}]\napp = \"chat\"\nprofiles = [\"all\"]\n"))
+            .collect();
         let mirror = match case.mirrored {
             true => "[secrets.mirror.github]\nrepo = \"acme/chat\"\nname = \"PUBNUB_{label}\"\n",
             false => "",
@@ -130,16 +140,23 @@ impl<'k> Stage<'k> {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = keyform::command(args, self.dir(), self.keyring);
-        command.envs(self.sandbox.env()).env("KEYFORM_AGE_IDENTITY", &self.identity).env_remove("KEYFORM_SANDBOX_SEED");
+        command
+            .envs(self.sandbox.env())
+            .env("KEYFORM_AGE_IDENTITY", &self.identity)
+            .env_remove("KEYFORM_SANDBOX_SEED");
         if let Some(github) = &self.github {
-            command.env("GITHUB_API_URL", &github.url).env("KEYFORM_GITHUB_TOKEN", "github_pat_of-this-test");
+            command
+                .env("GITHUB_API_URL", &github.url)
+                .env("KEYFORM_GITHUB_TOKEN", "github_pat_of-this-test");
         }
         command
     }
 
     fn rotate(&self, overlap: bool) -> Command {
         let how: &[&str] = if overlap { &["--overlap", "24h"] } else { &["--now"] };
-        self.command(&[&["secrets", "rotate", "b", "--settle", "1", "--timeout", "2"], how].concat())
+        self.command(
+            &[&["secrets", "rotate", "b", "--settle", "1", "--timeout", "2"], how].concat(),
+        )
     }
 
     fn apply(&self, case: &Case) -> Command {
@@ -152,15 +169,24 @@ impl<'k> Stage<'k> {
 /// The keyring that was proved to work goes away in the middle of an apply.
 fn play_without_keyring(after: Duration, locked: bool, number: usize) -> Result<Played, String> {
     let mut keyring = Keyring::start();
-    // One after the other, each a tenth of a second: the moment falls somewhere between the probe and the last secret.
-    let case = Case { store: Store::Keyring, parallelism: 1, ..Case::new().fault("POST /v2/keysets$=delay:100") };
+    // One after the other, each a tenth of a second: the moment falls somewhere between the probe
+    // and the last secret.
+    let case = Case {
+        store: Store::Keyring,
+        parallelism: 1,
+        ..Case::new().fault("POST /v2/keysets$=delay:100")
+    };
     let stage = Stage::new(&case, None, number);
     let command = |keyring: &Keyring| {
         let mut command = stage.apply(&case);
         command.envs(keyring.env());
         command
     };
-    let child = command(&keyring).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+    let child = command(&keyring)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("keyform runs");
     let begun = Instant::now();
     let journal = stage.dir().join("state/keyform.journal");
     while !journal.exists() && begun.elapsed() < Duration::from_secs(20) {
@@ -201,10 +227,14 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
             ended(&stage, stage.apply(case), Some(0), "the apply before")?;
             stage.declare(case, number, 20);
         }
-        Begin::Rotate { .. } => drop(ended(&stage, stage.apply(case), Some(0), "the apply before")?),
+        Begin::Rotate { .. } => {
+            drop(ended(&stage, stage.apply(case), Some(0), "the apply before")?)
+        }
     }
     let mut played = Played::default();
-    let crashes = case.points.len().max(usize::from(case.killed_after.is_some() || case.room.is_some() || !case.faults.is_empty()));
+    let crashes = case.points.len().max(usize::from(
+        case.killed_after.is_some() || case.room.is_some() || !case.faults.is_empty(),
+    ));
     for n in 0..crashes {
         let mut command = match case.begin {
             Begin::Rotate { overlap } => stage.rotate(overlap),
@@ -216,10 +246,16 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
         if let Some(point) = case.points.get(n) {
             command.env("KEYFORM_FAILPOINT", point);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
         let beside = case.beside.then(|| {
             let mut second = stage.apply(case);
-            second.args(["--lock-timeout", "30s"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs")
+            second
+                .args(["--lock-timeout", "30s"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("keyform runs")
         });
         if let Some(after) = case.killed_after {
             std::thread::sleep(after);
@@ -234,7 +270,11 @@ fn play(case: &Case, keyring: Option<&Keyring>, number: usize) -> Result<Played,
             no_secret(&output)?;
             // Whichever came first, the other one found what it left.
             if output.status.code() != Some(0) {
-                return Err(format!("the one beside it: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
+                return Err(format!(
+                    "the one beside it: {}\n{}",
+                    output.status,
+                    String::from_utf8_lossy(&output.stderr)
+                ));
             }
         }
     }
@@ -256,24 +296,42 @@ fn judge(case: &Case, stage: &Stage<'_>) -> Result<(), String> {
     if stage.sandbox.get("/v2/apps")["total"] != 1 {
         return Err("the account has several apps".to_owned());
     }
-    let state = std::fs::read(stage.dir().join("state/keyform.json")).map_err(|e| format!("no state: {e}"))?;
-    let state: serde_json::Value = serde_json::from_slice(&state).map_err(|e| format!("no state: {e}"))?;
-    for keyset in stage.sandbox.get("/v2/keysets?limit=100")["keysets"].as_array().expect("a list") {
+    let state = std::fs::read(stage.dir().join("state/keyform.json"))
+        .map_err(|e| format!("no state: {e}"))?;
+    let state: serde_json::Value =
+        serde_json::from_slice(&state).map_err(|e| format!("no state: {e}"))?;
+    for keyset in stage.sandbox.get("/v2/keysets?limit=100")["keysets"].as_array().expect("a list")
+    {
         let recorded = &state["keysets"][keyset["name"].as_str().expect("a name")];
         if recorded["id"] != keyset["id"] {
             return Err(format!("recorded {recorded}, and the account has {keyset}"));
         }
     }
     // Each secret is in its sink, is the one that was stored, and the account's current one.
-    let doctor = ended(stage, stage.command(&["secrets", "doctor", "--check", "--live", "--format", "json"]), Some(0), "the doctor")?;
-    let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).map_err(|e| e.to_string())?;
-    let sound = doctor["keysets"].as_array().into_iter().flatten().filter(|k| k["status"] == "sound").count();
+    let doctor = ended(
+        stage,
+        stage.command(&["secrets", "doctor", "--check", "--live", "--format", "json"]),
+        Some(0),
+        "the doctor",
+    )?;
+    let doctor: serde_json::Value =
+        serde_json::from_slice(&doctor.stdout).map_err(|e| e.to_string())?;
+    let sound = doctor["keysets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|k| k["status"] == "sound")
+        .count();
     if sound != LABELS.len() {
         return Err(format!("not all secrets are sound: {doctor:#}"));
     }
     ended(stage, stage.command(&["plan", "--detailed-exitcode"]), Some(0), "the plan after it")?;
     for label in stage.github.iter().flat_map(|_| LABELS) {
-        let secret = stage.command(&["secrets", "get", "--no-newline", label]).output().expect("keyform runs").stdout;
+        let secret = stage
+            .command(&["secrets", "get", "--no-newline", label])
+            .output()
+            .expect("keyform runs")
+            .stdout;
         let path = format!("/repos/acme/chat/actions/secrets/PUBNUB_{}", label.to_uppercase());
         let copy = stage.github.as_ref().and_then(|github| github.stored(&path));
         if secret.is_empty() || copy.map(String::into_bytes) != Some(secret) {
@@ -291,7 +349,8 @@ fn judge(case: &Case, stage: &Stage<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The same command, where no file gets longer than that: a write beyond it fails instead of ending the process.
+/// The same command, where no file gets longer than that: a write beyond it fails instead of ending
+/// the process.
 fn with_room(command: &Command, kib: u32) -> Command {
     let mut limited = Command::new("bash");
     limited
@@ -309,15 +368,26 @@ struct Played {
     failed: usize,
 }
 
-fn ended(stage: &Stage<'_>, mut command: Command, code: Option<i32>, what: &str) -> Result<Output, String> {
+fn ended(
+    stage: &Stage<'_>,
+    mut command: Command,
+    code: Option<i32>,
+    what: &str,
+) -> Result<Output, String> {
     let output = command.output().expect("keyform runs");
     no_secret(&output)?;
     if output.status.code() == code {
         return Ok(output);
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let journal = std::fs::read_to_string(stage.dir().join("state/keyform.journal")).unwrap_or_default();
-    Err(format!("{what}: {}\n{}\n{}\njournal:\n{journal}", output.status, text(&output.stdout), text(&output.stderr)))
+    let journal =
+        std::fs::read_to_string(stage.dir().join("state/keyform.journal")).unwrap_or_default();
+    Err(format!(
+        "{what}: {}\n{}\n{}\njournal:\n{journal}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    ))
 }
 
 fn no_secret(output: &Output) -> Result<(), String> {
@@ -353,7 +423,8 @@ impl Drop for Idle<'_> {
 }
 
 impl Watch {
-    /// No secret is in an argument, and no process that has come to its senses would leave a core file.
+    /// No secret is in an argument, and no process that has come to its senses would leave a core
+    /// file.
     fn run(&self) {
         let mut seen = std::collections::BTreeMap::new();
         while self.idle.load(Ordering::Relaxed) < AT_ONCE {
@@ -361,16 +432,26 @@ impl Watch {
                 let path = entry.path();
                 let Ok(line) = std::fs::read(path.join("cmdline")) else { continue };
                 if keyform::holds_secret(&line) {
-                    self.wrong.lock().expect("nobody panics with it").push("an argument holds a secret".to_owned());
+                    self.wrong
+                        .lock()
+                        .expect("nobody panics with it")
+                        .push("an argument holds a secret".to_owned());
                 }
-                if !line.starts_with(env!("CARGO_BIN_EXE_keyform").as_bytes()) || line.windows(7).any(|word| word == b"sandbox") {
+                if !line.starts_with(env!("CARGO_BIN_EXE_keyform").as_bytes())
+                    || line.windows(7).any(|word| word == b"sandbox")
+                {
                     continue;
                 }
                 let begun = *seen.entry(path.clone()).or_insert_with(Instant::now);
                 let limits = std::fs::read_to_string(path.join("limits")).unwrap_or_default();
                 let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
-                if begun.elapsed() > Duration::from_millis(400) && core.is_some_and(|core| core.split_whitespace().next() != Some("0")) {
-                    self.wrong.lock().expect("nobody panics with it").push(format!("it would leave a core file: {core:?}"));
+                if begun.elapsed() > Duration::from_millis(400)
+                    && core.is_some_and(|core| core.split_whitespace().next() != Some("0"))
+                {
+                    self.wrong
+                        .lock()
+                        .expect("nobody panics with it")
+                        .push(format!("it would leave a core file: {core:?}"));
                 }
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -378,8 +459,12 @@ impl Watch {
     }
 }
 
-/// Plays with the keyring that the thread keeps; again with a new one, from the beginning, where its daemon ended by itself.
-fn with_a_living(kept: &mut Option<Keyring>, play: impl Fn(&Keyring) -> Result<Played, String>) -> Result<Played, String> {
+/// Plays with the keyring that the thread keeps; again with a new one, from the beginning, where
+/// its daemon ended by itself.
+fn with_a_living(
+    kept: &mut Option<Keyring>,
+    play: impl Fn(&Keyring) -> Result<Played, String>,
+) -> Result<Played, String> {
     for _ in 0..3 {
         let keyring = kept.get_or_insert_with(Keyring::start);
         let result = play(keyring);
@@ -459,7 +544,11 @@ fn killed_at_every_step_of_a_first_apply() {
         for nth in 1..=4 {
             for parallelism in [1, 4] {
                 let mirrored = parallelism == 4;
-                cases.push(Case { parallelism, mirrored, ..Case::new().point(format!("{name}#{nth}=kill")) });
+                cases.push(Case {
+                    parallelism,
+                    mirrored,
+                    ..Case::new().point(format!("{name}#{nth}=kill"))
+                });
             }
         }
     }
@@ -488,7 +577,13 @@ fn killed_at_every_step_while_answers_get_lost() {
 #[test]
 fn killed_again_while_it_recovers() {
     let mut cases = Vec::new();
-    for first in ["create.intended#2", "create.answered#2", "create.sealed#2", "create.stored#2", "create.committed#2"] {
+    for first in [
+        "create.intended#2",
+        "create.answered#2",
+        "create.sealed#2",
+        "create.stored#2",
+        "create.committed#2",
+    ] {
         for name in names(Kind::Step).chain(names(Kind::Io)) {
             cases.push(Case::new().point(format!("{first}=kill")).point(format!("{name}#1=kill")));
         }
@@ -516,11 +611,21 @@ fn every_write_sync_and_rename_fails_once() {
 #[test]
 fn changes_survive_it_too() {
     let mut cases = Vec::new();
-    for name in
-        ["update.answered", "journal.write", "journal.sync", "file.write", "file.sync", "file.rename", "folder.sync", "journal.remove"]
-    {
+    for name in [
+        "update.answered",
+        "journal.write",
+        "journal.sync",
+        "file.write",
+        "file.sync",
+        "file.rename",
+        "folder.sync",
+        "journal.remove",
+    ] {
         for nth in [1, 2, 4] {
-            cases.push(Case { begin: Begin::Update, ..Case::new().point(format!("{name}#{nth}=kill")) });
+            cases.push(Case {
+                begin: Begin::Update,
+                ..Case::new().point(format!("{name}#{nth}=kill"))
+            });
         }
     }
     let played = play_all("changes", &cases);
@@ -535,7 +640,11 @@ fn no_room_for_longer_files() {
             cases.push(Case { room: Some(kib), parallelism, ..Case::new() });
         }
         cases.push(Case { room: Some(kib), begin: Begin::Update, ..Case::new() });
-        cases.push(Case { room: Some(kib), begin: Begin::Rotate { overlap: false }, ..Case::new() });
+        cases.push(Case {
+            room: Some(kib),
+            begin: Begin::Rotate { overlap: false },
+            ..Case::new()
+        });
     }
     let played = play_all("files that cannot grow", &cases);
     assert!(played.failed >= 30, "most of these are too short: {}", played.failed);
@@ -570,14 +679,22 @@ fn rotations_survive_it_too() {
     let mut cases = Vec::new();
     for overlap in [false, true] {
         let rotate = || Case { begin: Begin::Rotate { overlap }, ..Case::new() };
-        for name in names(Kind::Step).filter(|name| name.starts_with("rotate")).chain(names(Kind::Io)) {
+        for name in
+            names(Kind::Step).filter(|name| name.starts_with("rotate")).chain(names(Kind::Io))
+        {
             cases.push(rotate().point(format!("{name}#1=kill")));
             // The answer to the first request is lost, or it was never made.
             for fault in ["cut-after", "cut-before", "truncate-after"] {
-                cases.push(rotate().fault(format!("POST /v2/keysets/#1={fault}")).point(format!("{name}#1=kill")));
+                cases.push(
+                    rotate()
+                        .fault(format!("POST /v2/keysets/#1={fault}"))
+                        .point(format!("{name}#1=kill")),
+                );
             }
             // Nothing is answered at all until the process ends.
-            cases.push(rotate().fault("POST /v2/keysets/#1-3=cut-after").point(format!("{name}#2=kill")));
+            cases.push(
+                rotate().fault("POST /v2/keysets/#1-3=cut-after").point(format!("{name}#2=kill")),
+            );
         }
         for name in names(Kind::Io) {
             cases.push(rotate().point(format!("{name}#1=enospc")));
@@ -590,9 +707,10 @@ fn rotations_survive_it_too() {
 #[test]
 fn the_keyring_goes_away_between_probe_and_write() {
     let cases: Vec<(u64, bool)> = (0..15).flat_map(|n| [(n * 35, false), (n * 35, true)]).collect();
-    let played = each("the keyring is killed or locked", &cases, |(after, locked), number, (): &mut ()| {
-        play_without_keyring(Duration::from_millis(*after), *locked, number)
-    });
+    let played =
+        each("the keyring is killed or locked", &cases, |(after, locked), number, (): &mut ()| {
+            play_without_keyring(Duration::from_millis(*after), *locked, number)
+        });
     assert!(played.failed >= 15, "most of these moments fall into the run: {}", played.failed);
 }
 
@@ -601,7 +719,8 @@ fn killed_with_the_secrets_in_the_keyring() {
     let mut cases = Vec::new();
     for name in names(Kind::Step).chain(["sink.put", "journal.sync"]) {
         for fault in [None, Some(LOST[0])] {
-            let case = Case { store: Store::Keyring, ..Case::new().point(format!("{name}#2=kill")) };
+            let case =
+                Case { store: Store::Keyring, ..Case::new().point(format!("{name}#2=kill")) };
             cases.push(fault.into_iter().fold(case, Case::fault));
         }
     }
@@ -645,7 +764,17 @@ fn story(seed: u64) -> Vec<Scene> {
         .map(|_| {
             let args = match random(8) {
                 0 => vec!["secrets", "rotate", "a", "--now", "--settle", "1", "--timeout", "2"],
-                1 => vec!["secrets", "rotate", "b", "--overlap", "24h", "--settle", "1", "--timeout", "2"],
+                1 => vec![
+                    "secrets",
+                    "rotate",
+                    "b",
+                    "--overlap",
+                    "24h",
+                    "--settle",
+                    "1",
+                    "--timeout",
+                    "2",
+                ],
                 2 => vec!["secrets", "recover"],
                 3 => vec!["secrets", "doctor"],
                 _ => vec!["apply", "--yes", "--settle", "1", "--timeout", "2"],
@@ -658,8 +787,20 @@ fn story(seed: u64) -> Vec<Scene> {
                 format!("{}#{}={deed}", points[random(points.len() as u64) as usize], 1 + random(4))
             });
             let fault = |random: &mut dyn FnMut(u64) -> u64| {
-                let kind = ["cut-after", "cut-before", "status:500", "truncate-after", "garbage-after", "status:429"][random(6) as usize];
-                let path = ["POST /v2/keysets$", "POST /v2/keysets/", "POST /v2/apps", "PATCH /v2/keysets"][random(4) as usize];
+                let kind = [
+                    "cut-after",
+                    "cut-before",
+                    "status:500",
+                    "truncate-after",
+                    "garbage-after",
+                    "status:429",
+                ][random(6) as usize];
+                let path = [
+                    "POST /v2/keysets$",
+                    "POST /v2/keysets/",
+                    "POST /v2/apps",
+                    "PATCH /v2/keysets",
+                ][random(4) as usize];
                 format!("{path}#{}={kind}", 1 + random(3))
             };
             let faults = (0..random(3)).map(|_| fault(&mut random)).collect();
@@ -681,7 +822,8 @@ fn play_story(scenes: &[Scene], number: usize) -> Result<Played, String> {
         // Killed first: the data file is one server's at a time.
         stage.sandbox.stop();
         let faults = scene.faults.iter().flat_map(|fault| ["--fault", fault.as_str()]);
-        stage.sandbox = Sandbox::start(&["--data", &data].into_iter().chain(faults).collect::<Vec<_>>());
+        stage.sandbox =
+            Sandbox::start(&["--data", &data].into_iter().chain(faults).collect::<Vec<_>>());
         let mut command = stage.command(&scene.args);
         if let Some(point) = &scene.point {
             command.env("KEYFORM_FAILPOINT", point);
@@ -702,12 +844,13 @@ fn play_story(scenes: &[Scene], number: usize) -> Result<Played, String> {
     }
     stage.sandbox.stop();
     stage.sandbox = Sandbox::start(&["--data", &data]);
-    let end = ended(&stage, stage.apply(&case), Some(0), "the last apply").and_then(|_| judge(&case, &stage));
+    let end = ended(&stage, stage.apply(&case), Some(0), "the last apply")
+        .and_then(|_| judge(&case, &stage));
     end.map(|()| played).map_err(|why| format!("{why}\n{told}"))
 }
 
-/// Two clones of one project on one machine: one keyring, one account, and a state that each of them pulls before it runs. What a
-/// crash left in a journal is in one of them only.
+/// Two clones of one project on one machine: one keyring, one account, and a state that each of
+/// them pulls before it runs. What a crash left in a journal is in one of them only.
 struct Clones<'k> {
     stages: [Stage<'k>; 2],
     /// The state that was pulled or folded last, by either.
@@ -736,7 +879,8 @@ fn play_clones(scenes: &[Scene], keyring: &Keyring, number: usize) -> Result<Pla
     let mut sandbox = Sandbox::start(&["--data", &data]);
     // A name of its own in the keyring that others use too.
     let number = 100_000 + number;
-    let mut clones = Clones { stages: [0, 1].map(|_| Stage::new(&case, Some(keyring), number)), newest: None };
+    let mut clones =
+        Clones { stages: [0, 1].map(|_| Stage::new(&case, Some(keyring), number)), newest: None };
     let (mut played, mut told) = (Played::default(), String::new());
     let reach = |sandbox: &Sandbox, mut command: Command| {
         command.envs(sandbox.env().map(|(name, value)| (name, value.to_owned())));
@@ -759,18 +903,29 @@ fn play_clones(scenes: &[Scene], keyring: &Keyring, number: usize) -> Result<Pla
         played.killed += usize::from(output.status.code().is_none());
         played.failed += usize::from(output.status.code().is_some_and(|code| code != 0));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        told.push_str(&format!("--- clone {who} {scene:?}\n{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr)));
+        told.push_str(&format!(
+            "--- clone {who} {scene:?}\n{}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ));
     }
     sandbox.stop();
     sandbox = Sandbox::start(&["--data", &data]);
     // What one of them knows alone may be what the other one waits for.
     for (who, code) in [(0, None), (1, None), (0, Some(0)), (1, Some(0))] {
         clones.pull(who);
-        let output = reach(&sandbox, clones.stages[who].apply(&case)).output().expect("keyform runs");
+        let output =
+            reach(&sandbox, clones.stages[who].apply(&case)).output().expect("keyform runs");
         clones.push(who);
         no_secret(&output)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let end = format!("clone {who} at the end: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
+        let end = format!(
+            "clone {who} at the end: {}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        );
         if code.is_some() && output.status.code() != code {
             return Err(format!("{end}\n{told}"));
         }
@@ -784,17 +939,23 @@ fn play_clones(scenes: &[Scene], keyring: &Keyring, number: usize) -> Result<Pla
 #[test]
 fn random_stories_of_two_clones_end_well() {
     let (seed, stories) = (number("KEYFORM_CRASH_SEED", 1), number("KEYFORM_CRASH_STORIES", 60));
-    let stories: Vec<(u64, Vec<Scene>)> = (0..stories).map(|n| (n, story(seed * 1_000_000 + 500_000 + n))).collect();
+    let stories: Vec<(u64, Vec<Scene>)> =
+        (0..stories).map(|n| (n, story(seed * 1_000_000 + 500_000 + n))).collect();
     println!("seed {seed}");
-    each("stories of two clones", &stories, |(_, scenes), number, keyring: &mut Option<Keyring>| {
-        with_a_living(keyring, |keyring| play_clones(scenes, keyring, number))
-    });
+    each(
+        "stories of two clones",
+        &stories,
+        |(_, scenes), number, keyring: &mut Option<Keyring>| {
+            with_a_living(keyring, |keyring| play_clones(scenes, keyring, number))
+        },
+    );
 }
 
 #[test]
 fn random_stories_of_several_runs_end_well() {
     let (seed, stories) = (number("KEYFORM_CRASH_SEED", 1), number("KEYFORM_CRASH_STORIES", 60));
-    let stories: Vec<(u64, Vec<Scene>)> = (0..stories).map(|n| (seed * 1_000_000 + n, story(seed * 1_000_000 + n))).collect();
+    let stories: Vec<(u64, Vec<Scene>)> =
+        (0..stories).map(|n| (seed * 1_000_000 + n, story(seed * 1_000_000 + n))).collect();
     println!("seed {seed}");
     each("stories", &stories, |(_, scenes), number, (): &mut ()| play_story(scenes, number));
 }
@@ -803,12 +964,25 @@ fn random_stories_of_several_runs_end_well() {
 fn killed_at_random_moments_on_a_bad_network() {
     let seed = number("KEYFORM_CRASH_SEED", 1);
     let mut random = random_from(seed);
-    let kinds = ["cut-after", "cut-before", "status:500", "status:429", "truncate-after", "garbage-after", "late:1500", "delay:300"];
+    let kinds = [
+        "cut-after",
+        "cut-before",
+        "status:500",
+        "status:429",
+        "truncate-after",
+        "garbage-after",
+        "late:1500",
+        "delay:300",
+    ];
     let cases: Vec<Case> = (0..number("KEYFORM_CRASH_RANDOM", 80))
         .map(|_| {
             let mut case = Case { parallelism: 1 + random(6) as u32, ..Case::new() };
             for _ in 0..random(3) {
-                case = case.fault(format!("POST /v2/keysets$#{}={}", 1 + random(4), kinds[random(8) as usize]));
+                case = case.fault(format!(
+                    "POST /v2/keysets$#{}={}",
+                    1 + random(4),
+                    kinds[random(8) as usize]
+                ));
             }
             if random(3) == 0 {
                 case = case.fault(format!("GET /v2/keysets$#{}=late-list", 2 + random(3)));

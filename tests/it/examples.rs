@@ -9,13 +9,19 @@ fn example(name: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (path, bytes) in read_tree(&from) {
         let target = folder.path().join(path.strip_prefix(&from).expect("below the example"));
-        std::fs::create_dir_all(target.parent().expect("has a parent")).expect("the folder is made");
+        std::fs::create_dir_all(target.parent().expect("has a parent"))
+            .expect("the folder is made");
         std::fs::write(target, bytes).expect("the file is written");
     }
     let keyring = Keyring::start();
     let run = |args: &[&str]| {
-        let done = keyform::command(args, folder.path(), Some(&keyring)).output().expect("keyform runs");
-        let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let done =
+            keyform::command(args, folder.path(), Some(&keyring)).output().expect("keyform runs");
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
         assert_eq!(done.status.code(), Some(0), "{name}: {args:?}: {text}");
         text
     };
@@ -37,7 +43,11 @@ fn demo(name: &str) {
     keyform::environment(&mut command, home.path(), None);
     let done = command.output().expect("the demonstration runs");
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success() && done.stderr.is_empty(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success() && done.stderr.is_empty(),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     assert!(!keyform::holds_secret(said.as_bytes()), "{said}");
     let path = folder.join("README.md");
     let readme = std::fs::read_to_string(&path).expect("it has a README");
@@ -49,13 +59,21 @@ fn demo(name: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &now).expect("the README is written");
     }
-    let diff = similar::TextDiff::from_lines(std::fs::read_to_string(&path).expect("a README"), now).unified_diff().to_string();
+    let diff =
+        similar::TextDiff::from_lines(std::fs::read_to_string(&path).expect("a README"), now)
+            .unified_diff()
+            .to_string();
     assert!(diff.is_empty(), "examples/{name}/README.md is behind:\n{diff}");
 }
 
 /// `2026-01-01T00:00:00Z` for every time.
 fn without_times(text: &str) -> String {
-    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T' && word.starts_with("20");
+    let is_time = |word: &str| {
+        word.len() == 20
+            && word.ends_with('Z')
+            && word.as_bytes()[10] == b'T'
+            && word.starts_with("20")
+    };
     let words: Vec<String> = text
         .split_inclusive([' ', '\n'])
         .map(|word| {

@@ -1,4 +1,5 @@
-//! Every exit code of every command, each reached by the binary. The table in the README is made of this one.
+//! Every exit code of every command, each reached by the binary. The table in the README is made of
+//! this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -36,7 +37,15 @@ impl World {
     fn new() -> World {
         let place = Place::new();
         place.declare(TWO);
-        World { place, lock: None, keyring: None, stdin: String::new(), interrupt: None, silent: None, github: None }
+        World {
+            place,
+            lock: None,
+            keyring: None,
+            stdin: String::new(),
+            interrupt: None,
+            silent: None,
+            github: None,
+        }
     }
     fn apply(&mut self) -> &mut World {
         self.place.ends(&["apply", "--yes"], 0, "2 keysets created");
@@ -62,14 +71,22 @@ impl World {
     }
     fn locked(&mut self, args: &[&str]) -> Command {
         std::fs::create_dir_all(self.place.dir().join("state")).expect("a folder");
-        let file = File::options().create(true).truncate(false).write(true).open(self.place.dir().join("state/keyform.lock"));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.place.dir().join("state/keyform.lock"));
         let file = file.expect("a lock");
         file.lock().expect("nobody has it");
         self.lock = Some(file);
         self.run(args)
     }
     fn keyset(&mut self, more: &str) -> &mut World {
-        self.place.declare(&TWO.replacen("type = \"testing\"", &format!("type = \"testing\"\n{more}"), 1));
+        self.place.declare(&TWO.replacen(
+            "type = \"testing\"",
+            &format!("type = \"testing\"\n{more}"),
+            1,
+        ));
         self
     }
     /// A keyring that is not there.
@@ -88,17 +105,24 @@ impl World {
     /// A create that ended before its answer was stored; its answer is sealed in the journal.
     fn sealed(&mut self) -> &mut World {
         let mut apply = self.run(&["apply", "--yes", "--parallelism", "1"]);
-        let ended = apply.env("KEYFORM_FAILPOINT", "create.sealed=kill").output().expect("keyform runs");
+        let ended =
+            apply.env("KEYFORM_FAILPOINT", "create.sealed=kill").output().expect("keyform runs");
         assert_eq!(ended.status.code(), None);
         self
     }
     fn prefix(&mut self, stored: bool) -> String {
         let keys = self.place.json(&["secrets", "keys", "a"], 0);
         let keys = keys["keys"].as_array().expect("keys").clone();
-        keys.iter().find(|key| key["stored"] == stored).expect("such a key")["prefix"].as_str().expect("a prefix").to_owned()
+        keys.iter().find(|key| key["stored"] == stored).expect("such a key")["prefix"]
+            .as_str()
+            .expect("a prefix")
+            .to_owned()
     }
     fn mirrored(&mut self) -> &mut World {
-        let toml = format!("{}[[secrets.mirror.github]]\nrepo = \"acme/chat\"\nname = \"K_{{label}}\"\n", self.place.toml());
+        let toml = format!(
+            "{}[[secrets.mirror.github]]\nrepo = \"acme/chat\"\nname = \"K_{{label}}\"\n",
+            self.place.toml()
+        );
         self.place.write("keyform.toml", &toml);
         self
     }
@@ -164,16 +188,27 @@ const ROWS: &[Row] = &[
         w.place.ends(&["apply", "--yes"], 0, "2 keysets created");
         let id = w.place.id("a");
         w.place.sandbox().patch(&format!("/v2/keysets/{id}"), &json!({"type": "production"}));
-        w.place
-            .sandbox()
-            .patch(&format!("/v2/keysets/{id}/config"), &json!({"files": {"enabled": true, "region": "us-east-1", "retention": 7}}));
-        let text = w.place.toml().replace("type = \"testing\"", "type = \"testing\"\nfiles.enabled = false");
+        w.place.sandbox().patch(
+            &format!("/v2/keysets/{id}/config"),
+            &json!({"files": {"enabled": true, "region": "us-east-1", "retention": 7}}),
+        );
+        let text = w
+            .place
+            .toml()
+            .replace("type = \"testing\"", "type = \"testing\"\nfiles.enabled = false");
         w.place.write("keyform.toml", &text);
         w.run(&["drift", "--accept", "a.files.enabled"])
     }),
     ("parity", 0, |w| w.run(&["parity", "a", "b", "--refresh=none"])),
     ("parity", 1, |w| w.run(&["parity", "a", "nobody", "--refresh=none"])),
-    ("parity", 2, |w| w.keyset("presence = { enabled = true, interval = 10 }").run(&["parity", "a", "b", "--refresh=none"])),
+    ("parity", 2, |w| {
+        w.keyset("presence = { enabled = true, interval = 10 }").run(&[
+            "parity",
+            "a",
+            "b",
+            "--refresh=none",
+        ])
+    }),
     ("show", 0, |w| w.run(&["show"])),
     ("show", 1, |w| w.run(&["show", "nobody"])),
     ("log", 0, |w| w.run(&["log"])),
@@ -197,7 +232,8 @@ const ROWS: &[Row] = &[
     ("state rm", 6, |w| w.locked(&["state", "rm", "a"])),
     ("state merge", 0, |w| {
         w.apply();
-        std::fs::copy(w.place.dir().join("state/keyform.json"), w.place.dir().join("ours")).expect("copied");
+        std::fs::copy(w.place.dir().join("state/keyform.json"), w.place.dir().join("ours"))
+            .expect("copied");
         w.run(&["state", "merge", "ours", "ours", "state/keyform.json"])
     }),
     ("state merge", 1, |w| w.run(&["state", "merge", "a", "b", "c"])),
@@ -245,7 +281,9 @@ const ROWS: &[Row] = &[
     }),
     ("secrets rotate", 0, |w| w.apply().run(&["secrets", "rotate", "a", "--now"])),
     ("secrets rotate", 1, |w| w.run(&["secrets", "rotate", "a", "--now"])),
-    ("secrets rotate", 3, |w| w.apply().keyset("freeze = \"until Monday\"").run(&["secrets", "rotate", "a", "--now"])),
+    ("secrets rotate", 3, |w| {
+        w.apply().keyset("freeze = \"until Monday\"").run(&["secrets", "rotate", "a", "--now"])
+    }),
     ("secrets rotate", 4, |w| {
         w.apply();
         w.place.restart(&["--fault", "POST /v2/keysets/=status:403"]);
@@ -294,8 +332,16 @@ const ROWS: &[Row] = &[
     ("secrets copy", 4, |w| {
         w.apply();
         crate::support::program::write(w.place.dir());
-        w.place.write("keyform.toml", &w.place.toml().replace("[app.chat]", "[secrets.exec]\ncommand = [\"./program\"]\n[app.chat]"));
-        w.place.write("keyform.toml", &w.place.toml().replace("sinks = [\"age\"]", "sinks = [\"age\", \"exec\"]"));
+        w.place.write(
+            "keyform.toml",
+            &w.place
+                .toml()
+                .replace("[app.chat]", "[secrets.exec]\ncommand = [\"./program\"]\n[app.chat]"),
+        );
+        w.place.write(
+            "keyform.toml",
+            &w.place.toml().replace("sinks = [\"age\"]", "sinks = [\"age\", \"exec\"]"),
+        );
         std::fs::remove_file(w.place.dir().join("secrets/a.age")).expect("it is there");
         w.run(&["secrets", "copy", "--to", "exec"])
     }),
@@ -330,8 +376,18 @@ const ROWS: &[Row] = &[
 ];
 
 /// What prints something else than a document of its own.
-const NO_DOCUMENT: &[&str] =
-    &["sandbox", "schema", "completions", "man", "run", "login", "logout", "init", "secrets get", "secrets mirror"];
+const NO_DOCUMENT: &[&str] = &[
+    "sandbox",
+    "schema",
+    "completions",
+    "man",
+    "run",
+    "login",
+    "logout",
+    "init",
+    "secrets get",
+    "secrets mirror",
+];
 
 fn play(command: &str, code: i32, how: fn(&mut World) -> Command) -> Result<(), String> {
     let mut world = World::new();
@@ -341,19 +397,29 @@ fn play(command: &str, code: i32, how: fn(&mut World) -> Command) -> Result<(), 
         keyform.args(["--format", "json"]);
     }
     let asked = world.place.requests().len();
-    let mut child = keyform.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+    let mut child = keyform
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("keyform runs");
     let mut stdin = child.stdin.take().expect("a pipe");
     // Who does not read is told so by its exit code.
     let _ = std::io::Write::write_all(&mut stdin, world.stdin.as_bytes());
     drop(stdin);
     if let Some(request) = world.interrupt {
         let begun = Instant::now();
-        while !world.place.requests()[asked..].iter().any(|line| line.starts_with(request)) && !request.is_empty() {
+        while !world.place.requests()[asked..].iter().any(|line| line.starts_with(request))
+            && !request.is_empty()
+        {
             assert!(begun.elapsed() < Duration::from_secs(20), "{command} asks for {request}");
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(500));
-        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        let killed = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(killed.success(), "{command} has ended already");
     }
     let output = child.wait_with_output().expect("it ends");
@@ -361,28 +427,34 @@ fn play(command: &str, code: i32, how: fn(&mut World) -> Command) -> Result<(), 
 }
 
 fn judge(command: &str, code: i32, output: &Output) -> Result<(), String> {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let wrong = |what: &str| Err(format!("{command}, {code}: {what} ({:?})\n{stdout}{stderr}", output.status));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let wrong = |what: &str| {
+        Err(format!("{command}, {code}: {what} ({:?})\n{stdout}{stderr}", output.status))
+    };
     // What has nothing to finish ends by the signal itself, which shells tell as this code too.
     let ended = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
     if ended != Some(code) {
         return wrong("another exit code");
     }
-    if command != "secrets get" && program::holds_secret(&[&output.stdout[..], &output.stderr[..]].concat()) {
+    if command != "secrets get"
+        && program::holds_secret(&[&output.stdout[..], &output.stderr[..]].concat())
+    {
         return wrong("a secret is shown");
     }
-    if code == 0 && NO_DOCUMENT.contains(&command) || command == "run" || stdout.is_empty() && code == 130 {
+    if code == 0 && NO_DOCUMENT.contains(&command)
+        || command == "run"
+        || stdout.is_empty() && code == 130
+    {
         return Ok(());
     }
     match serde_json::from_str::<Value>(&stdout) {
         Ok(document) if code == 0 && matches!(command, "env" | "state show") => {
-            if document.is_object() {
-                Ok(())
-            } else {
-                wrong("no object")
-            }
+            if document.is_object() { Ok(()) } else { wrong("no object") }
         }
-        Ok(document) if document["kind"] == "error" && stderr.is_empty() => wrong("people are told nothing"),
+        Ok(document) if document["kind"] == "error" && stderr.is_empty() => {
+            wrong("people are told nothing")
+        }
         Ok(document) if document["exit_code"] == code && document["kind"].is_string() => Ok(()),
         Ok(_) => wrong("another exit_code"),
         Err(error) => wrong(&format!("no document: {error}")),
@@ -392,10 +464,14 @@ fn judge(command: &str, code: i32, output: &Output) -> Result<(), String> {
 #[test]
 fn every_row_is_reached() {
     // Most of the time they wait.
-    let played =
-        |rows: &[Row]| -> Vec<String> { rows.iter().filter_map(|(command, code, how)| play(command, *code, *how).err()).collect() };
+    let played = |rows: &[Row]| -> Vec<String> {
+        rows.iter().filter_map(|(command, code, how)| play(command, *code, *how).err()).collect()
+    };
     let wrong: Vec<String> = std::thread::scope(|scope| {
-        let running: Vec<_> = ROWS.chunks(ROWS.len().div_ceil(4)).map(|rows| scope.spawn(move || played(rows))).collect();
+        let running: Vec<_> = ROWS
+            .chunks(ROWS.len().div_ceil(4))
+            .map(|rows| scope.spawn(move || played(rows)))
+            .collect();
         running.into_iter().flat_map(|thread| thread.join().expect("every row is played")).collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -404,7 +480,9 @@ fn every_row_is_reached() {
 /// Commands and sub-commands, as the program lists them.
 fn commands() -> BTreeSet<String> {
     let listed = |args: &[&str]| -> Vec<String> {
-        let help = program::command(&[args, &["--help"]].concat(), Path::new("."), None).output().expect("keyform runs");
+        let help = program::command(&[args, &["--help"]].concat(), Path::new("."), None)
+            .output()
+            .expect("keyform runs");
         let help = String::from_utf8(help.stdout).expect("UTF-8");
         let Some((_, rest)) = help.split_once("\nCommands:\n") else { return Vec::new() };
         let names = rest
@@ -431,7 +509,10 @@ fn every_command_has_its_rows() {
     assert_eq!(told, commands());
     for command in &told {
         for code in [0, 1] {
-            assert!(ROWS.iter().any(|(name, found, _)| name == command && *found == code), "{command} has no row for {code}");
+            assert!(
+                ROWS.iter().any(|(name, found, _)| name == command && *found == code),
+                "{command} has no row for {code}"
+            );
         }
     }
     let codes: BTreeSet<i32> = ROWS.iter().map(|(_, code, _)| *code).collect();
@@ -446,8 +527,14 @@ const MEANINGS: [(i32, &str); 8] = [
         3,
         "refused: immutable change, missing consent, budget, `freeze`, what looks like the wrong account, a saved plan that does not fit any more, or what would lose something",
     ),
-    (4, "done in part: some steps failed, or something needs to be looked at; everything done is recorded"),
-    (5, "no usable sink for secrets, or it does not give back what is asked for; nothing was created"),
+    (
+        4,
+        "done in part: some steps failed, or something needs to be looked at; everything done is recorded",
+    ),
+    (
+        5,
+        "no usable sink for secrets, or it does not give back what is asked for; nothing was created",
+    ),
     (6, "locked by another run"),
     (130, "interrupted; everything done is recorded"),
 ];
@@ -464,9 +551,16 @@ pub fn table() -> String {
     let rows = MEANINGS.iter().map(|(code, meaning)| {
         let of = match code {
             0 | 1 => "all".to_owned(),
-            _ => by_code[code].iter().map(|command| format!("`{command}`")).collect::<Vec<_>>().join(", "),
+            _ => by_code[code]
+                .iter()
+                .map(|command| format!("`{command}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         format!("| {code} | {meaning} | {of} |")
     });
-    std::iter::once("| code | meaning | commands |\n| --- | --- | --- |".to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
+    std::iter::once("| code | meaning | commands |\n| --- | --- | --- |".to_owned())
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -40,7 +40,10 @@ fn secret(text: &str) -> Secret {
 async fn failing(github: &Github, target: &MirrorTarget) -> MirrorError {
     let error = github.put(target, &secret(SECRET)).await.expect_err("it is refused");
     for text in [error.to_string(), format!("{error:?}")] {
-        assert!(!text.contains(TOKEN) && !text.contains(SECRET) && !text.contains("of-this-test"), "{text}");
+        assert!(
+            !text.contains(TOKEN) && !text.contains(SECRET) && !text.contains("of-this-test"),
+            "{text}"
+        );
         assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
         assert!(text.len() < 2_000, "{} bytes", text.len());
     }
@@ -54,11 +57,19 @@ async fn a_secret_of_a_repository_is_sealed_and_put() {
     github.put(&repository("KEY_A"), &secret(SECRET)).await.expect("made");
     github.put(&repository("KEY_B"), &secret("sec-c-other")).await.expect("made");
     github.put(&repository("KEY_A"), &secret("sec-c-changed")).await.expect("changed");
-    assert_eq!(stand_in.stored("/repos/acme/chat/actions/secrets/KEY_A").as_deref(), Some("sec-c-changed"));
-    assert_eq!(stand_in.stored("/repos/acme/chat/actions/secrets/KEY_B").as_deref(), Some("sec-c-other"));
+    assert_eq!(
+        stand_in.stored("/repos/acme/chat/actions/secrets/KEY_A").as_deref(),
+        Some("sec-c-changed")
+    );
+    assert_eq!(
+        stand_in.stored("/repos/acme/chat/actions/secrets/KEY_B").as_deref(),
+        Some("sec-c-other")
+    );
 
     for (line, headers) in &stand_in.world.lock().expect("not poisoned").asked {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
         assert_eq!(header("authorization"), format!("Bearer {TOKEN}"), "{line}");
         assert_eq!(header("accept"), "application/vnd.github+json", "{line}");
         assert_eq!(header("x-github-api-version"), "2022-11-28", "{line}");
@@ -95,7 +106,10 @@ async fn each_environment_has_a_key_and_a_place_of_its_own() {
             "PUT /repos/acme/chat/environments/prod/secrets/KEY",
         ]
     );
-    assert_eq!(stand_in.stored("/repos/acme/chat/environments/prod/secrets/KEY").as_deref(), Some(SECRET));
+    assert_eq!(
+        stand_in.stored("/repos/acme/chat/environments/prod/secrets/KEY").as_deref(),
+        Some(SECRET)
+    );
 }
 
 #[tokio::test]
@@ -106,19 +120,31 @@ async fn a_key_that_was_changed_is_fetched_anew_once() {
     stand_in.rotate();
     github.put(&repository("B"), &secret(SECRET)).await.expect("made with the new key");
     assert_eq!(stand_in.stored("/repos/acme/chat/actions/secrets/B").as_deref(), Some(SECRET));
-    let methods = |lines: Vec<String>| lines.iter().map(|line| line[..3].to_owned()).collect::<Vec<_>>().join(" ");
+    let methods = |lines: Vec<String>| {
+        lines.iter().map(|line| line[..3].to_owned()).collect::<Vec<_>>().join(" ")
+    };
     assert_eq!(methods(stand_in.asked()), "GET PUT PUT GET PUT");
 
     // Not because of the key: it is not sent again, and the first refusal is told.
     stand_in.script([said(422, "no such luck")]);
     let error = failing(&github, &repository("C")).await;
-    assert!(error.to_string().contains("422") && error.to_string().contains("no such luck"), "{error}");
+    assert!(
+        error.to_string().contains("422") && error.to_string().contains("no such luck"),
+        "{error}"
+    );
     assert_eq!(methods(stand_in.asked()), "PUT GET");
 
     let github = client(&stand_in);
-    stand_in.script([json(200, &serde_json::json!({"key_id": "old", "key": STANDARD.encode([1; 32])}))]);
+    stand_in.script([json(
+        200,
+        &serde_json::json!({"key_id": "old", "key": STANDARD.encode([1; 32])}),
+    )]);
     failing(&github, &repository("D")).await;
-    assert_eq!(methods(stand_in.asked()), "GET PUT", "a key that came just now is not asked for again");
+    assert_eq!(
+        methods(stand_in.asked()),
+        "GET PUT",
+        "a key that came just now is not asked for again"
+    );
 }
 
 #[tokio::test]
@@ -138,7 +164,11 @@ async fn a_refusal_says_what_is_missing() {
         assert!(shown.contains(&status.to_string()) && shown.contains("acme/chat"), "{shown}");
         assert!(shown.contains("Resource not accessible by integration"), "{shown}");
         assert_eq!(shown.contains("environment `prod`"), target.environment.is_some(), "{shown}");
-        assert!(error.help().is_some_and(|help| help.contains(says)), "{error:?}: {:?}", error.help());
+        assert!(
+            error.help().is_some_and(|help| help.contains(says)),
+            "{error:?}: {:?}",
+            error.help()
+        );
         assert_eq!(stand_in.asked().len(), 1, "asked once");
     }
 }
@@ -158,11 +188,18 @@ async fn what_github_says_is_shortened_and_harmless() {
         let error = failing(&client(&stand_in), &repository("A")).await;
         assert!(error.to_string().contains(says), "{error}");
     }
-    for body in ["<html>sorry</html>".to_owned(), String::new(), format!("{{\"message\": \"{}", "x".repeat(3 << 20))] {
+    for body in [
+        "<html>sorry</html>".to_owned(),
+        String::new(),
+        format!("{{\"message\": \"{}", "x".repeat(3 << 20)),
+    ] {
         let stand_in = StandIn::new().await;
         stand_in.script([text(404, body)]);
         let error = failing(&client(&stand_in), &repository("A")).await;
-        assert!(error.to_string().contains("404") && error.to_string().contains("no message"), "{error}");
+        assert!(
+            error.to_string().contains("404") && error.to_string().contains("no message"),
+            "{error}"
+        );
     }
 }
 
@@ -188,7 +225,11 @@ async fn an_answer_that_is_no_key_is_told() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
     let stand_in = StandIn::new().await;
-    stand_in.script([said(500, "oops"), said(502, "oops"), with(said(403, "secondary rate limit"), "retry-after", "1")]);
+    stand_in.script([
+        said(500, "oops"),
+        said(502, "oops"),
+        with(said(403, "secondary rate limit"), "retry-after", "1"),
+    ]);
     let begun = Instant::now();
     client(&stand_in).put(&repository("A"), &secret(SECRET)).await.expect("made");
     assert!(begun.elapsed() >= Duration::from_secs(1), "as long as it was asked to wait");
@@ -196,7 +237,11 @@ async fn what_may_pass_is_tried_again() {
 
     stand_in.script([(); 9].map(|()| said(503, "down")));
     let error = failing(&client(&stand_in), &repository("A")).await;
-    assert!(error.to_string().contains("503") && error.help().is_some_and(|help| help.contains("later")), "{error}");
+    assert!(
+        error.to_string().contains("503")
+            && error.help().is_some_and(|help| help.contains("later")),
+        "{error}"
+    );
     assert_eq!(stand_in.asked().len(), 5, "not for ever");
 
     for answer in [
@@ -208,11 +253,17 @@ async fn what_may_pass_is_tried_again() {
         let limited = answer.status() != 503;
         stand_in.script([answer]);
         let error = failing(&client(&stand_in), &repository("A")).await;
-        assert_eq!(error.help().is_some_and(|help| help.contains("too many requests")), limited, "{error}");
+        assert_eq!(
+            error.help().is_some_and(|help| help.contains("too many requests")),
+            limited,
+            "{error}"
+        );
         assert_eq!(stand_in.asked().len(), 1, "nobody waits for an hour");
     }
 
-    let nobody = Github::new("http://127.0.0.1:1", secret(TOKEN)).expect("a client").first_pause(Duration::from_millis(1));
+    let nobody = Github::new("http://127.0.0.1:1", secret(TOKEN))
+        .expect("a client")
+        .first_pause(Duration::from_millis(1));
     let error = failing(&nobody, &repository("A")).await;
     assert!(matches!(error, MirrorError::NoAnswer { tries: 5, .. }), "{error:?}");
 }
@@ -225,8 +276,16 @@ async fn the_token_goes_nowhere_else() {
     assert!(error.help().is_some_and(|help| help.contains("renamed or moved")), "{error}");
     assert_eq!(elsewhere.asked(), [] as [&str; 0]);
 
-    for url in ["http://api.github.com", "http://10.0.0.1", "ftp://h", "https://u:p@h", "https://h?x", "https://h#x", "", "api.github.com"]
-    {
+    for url in [
+        "http://api.github.com",
+        "http://10.0.0.1",
+        "ftp://h",
+        "https://u:p@h",
+        "https://h?x",
+        "https://h#x",
+        "",
+        "api.github.com",
+    ] {
         assert!(matches!(Github::new(url, secret(TOKEN)), Err(MirrorError::BadAddress)), "{url}");
     }
     for url in ["https://api.github.com", "https://github.acme.com/api/v3/", "http://localhost:1"] {
@@ -235,7 +294,11 @@ async fn the_token_goes_nowhere_else() {
 
     let github = client(&stand_in);
     stand_in.asked();
-    let bad = |repo: &str, name: &str| MirrorTarget { repo: repo.into(), environment: None, name: name.into() };
+    let bad = |repo: &str, name: &str| MirrorTarget {
+        repo: repo.into(),
+        environment: None,
+        name: name.into(),
+    };
     for target in [
         bad("acme", "A"),
         bad("acme/..", "A"),
@@ -257,7 +320,11 @@ async fn the_token_goes_nowhere_else() {
 #[tokio::test]
 async fn a_server_of_ones_own_has_its_api_below_a_path() {
     let stand_in = StandIn::new().await;
-    let github = Github::new(&format!("{}/api/v3/", stand_in.url), secret(TOKEN)).expect("a client");
+    let github =
+        Github::new(&format!("{}/api/v3/", stand_in.url), secret(TOKEN)).expect("a client");
     github.put(&repository("A"), &secret(SECRET)).await.expect("made");
-    assert_eq!(stand_in.stored("/api/v3/repos/acme/chat/actions/secrets/A").as_deref(), Some(SECRET));
+    assert_eq!(
+        stand_in.stored("/api/v3/repos/acme/chat/actions/secrets/A").as_deref(),
+        Some(SECRET)
+    );
 }

@@ -1,4 +1,5 @@
-//! A state that is not committed: each runner is new, and finds what the last one handed on as an artifact - or does not.
+//! A state that is not committed: each runner is new, and finds what the last one handed on as an
+//! artifact - or does not.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +14,11 @@ struct Pipeline {
 
 impl Pipeline {
     fn new(labels: &[&str]) -> Pipeline {
-        Pipeline { place: Checkout::new(labels), artifacts: tempfile::tempdir().expect("a folder"), made: 0 }
+        Pipeline {
+            place: Checkout::new(labels),
+            artifacts: tempfile::tempdir().expect("a folder"),
+            made: 0,
+        }
     }
     fn declare(&self, labels: &[&str]) {
         self.place.declare(&labels.iter().map(|label| (*label, *label)).collect::<Vec<_>>());
@@ -25,7 +30,8 @@ impl Pipeline {
         tar(&self.place.dir, &["-cf", &artifact.display().to_string(), "state", "secrets"]);
         artifact
     }
-    /// A machine that nobody used before, with the project as it is in the repository, and this artifact if it found one.
+    /// A machine that nobody used before, with the project as it is in the repository, and this
+    /// artifact if it found one.
     fn next_runner(&self, artifact: Option<&Path>) {
         for folder in ["state", "secrets"] {
             let _ = std::fs::remove_dir_all(self.place.dir.join(folder));
@@ -35,14 +41,17 @@ impl Pipeline {
         }
     }
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.place.keysets().into_iter().map(|(_, name)| name).collect();
+        let mut names: Vec<String> =
+            self.place.keysets().into_iter().map(|(_, name)| name).collect();
         names.sort();
         names
     }
 }
 
 fn tar(dir: &Path, args: &[&str]) {
-    assert!(Command::new("tar").arg("-C").arg(dir).args(args).status().expect("tar runs").success());
+    assert!(
+        Command::new("tar").arg("-C").arg(dir).args(args).status().expect("tar runs").success()
+    );
 }
 
 #[test]
@@ -62,7 +71,14 @@ fn each_runner_goes_on_where_the_last_one_ended() {
 
 #[test]
 fn a_runner_that_was_killed_hands_its_journal_on_too() {
-    for point in ["create.intended", "create.answered", "create.sealed", "create.stored", "create.committed", "rotate.sealed"] {
+    for point in [
+        "create.intended",
+        "create.answered",
+        "create.sealed",
+        "create.stored",
+        "create.committed",
+        "rotate.sealed",
+    ] {
         let mut ci = Pipeline::new(&["a", "b"]);
         if point == "rotate.sealed" {
             ci.place.apply().exits(0);
@@ -105,8 +121,13 @@ fn without_the_artifact_or_with_an_old_one_nothing_is_made_twice() {
         let sealed: serde_json::Value = serde_json::from_str(&ci.place.entry(label)).expect("JSON");
         let secret = sealed["secretKey"].as_str().expect("a key").to_owned();
         let mut import = ci.place.command(&["secrets", "import", label], &[]);
-        let mut child = import.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("keyform runs");
-        std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), secret.as_bytes()).expect("it reads");
+        let mut child = import
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("keyform runs");
+        std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), secret.as_bytes())
+            .expect("it reads");
         assert!(child.wait().expect("it ends").success());
     }
     ci.place.is_sound();

@@ -1,5 +1,6 @@
-//! A pull request from somebody who means harm: `validate` and `plan --refresh=none` on it cost bounded time and memory, read nothing
-//! outside the project, run nothing, and what they print does nothing to whoever reads it. The limits are the operating system's.
+//! A pull request from somebody who means harm: `validate` and `plan --refresh=none` on it cost
+//! bounded time and memory, read nothing outside the project, run nothing, and what they print does
+//! nothing to whoever reads it. The limits are the operating system's.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
@@ -10,8 +11,8 @@ use crate::support::keyform;
 
 /// Stands in files outside of the project.
 const CANARY: &str = "canary-outside-of-the-project-7c1f";
-/// Bytes of address space, and seconds of processor time, for one command in a debug build. No command needs a tenth of it for an
-/// ordinary project.
+/// Bytes of address space, and seconds of processor time, for one command in a debug build. No
+/// command needs a tenth of it for an ordinary project.
 const MEMORY_KIB: u64 = 4 << 20;
 const SECONDS: u64 = 120;
 /// Bytes that a command may print.
@@ -45,11 +46,16 @@ impl Project {
         let mut command = Command::new("bash");
         keyform::environment(&mut command, self.folder.path(), None);
         let limits = format!("ulimit -v {MEMORY_KIB}; ulimit -t {SECONDS}; exec keyform \"$@\"");
-        command.args(["-c", &limits, "keyform"]).args(args).current_dir(self.dir()).stdin(Stdio::null());
+        command
+            .args(["-c", &limits, "keyform"])
+            .args(args)
+            .current_dir(self.dir())
+            .stdin(Stdio::null());
         // Nobody is to be asked: there is no key, and nothing listens there.
         command.env("KEYFORM_ENDPOINT", "http://127.0.0.1:1");
         let output = command.output().expect("keyform runs");
-        let code = output.status.code().unwrap_or_else(|| panic!("{args:?} ended by {:?}", output.status));
+        let code =
+            output.status.code().unwrap_or_else(|| panic!("{args:?} ended by {:?}", output.status));
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         (code, text(&output.stdout), text(&output.stderr))
     }
@@ -57,7 +63,10 @@ impl Project {
     fn judge(&self, what: &str, formats: &[&str]) {
         for command in [&["validate"][..], &["plan", "--refresh=none"]] {
             for format in formats {
-                if matches!((command[0], *format), ("validate", "terraform-json") | ("plan", "sarif")) {
+                if matches!(
+                    (command[0], *format),
+                    ("validate", "terraform-json") | ("plan", "sarif")
+                ) {
                     continue;
                 }
                 let (code, stdout, stderr) = self.run(&[command, &["--format", format]].concat());
@@ -65,19 +74,34 @@ impl Project {
                 assert!(matches!(code, 0 | 1 | 3), "{about}: exit {code}: {stderr:.2000}");
                 for text in [&stdout, &stderr] {
                     assert!(text.len() <= OUTPUT, "{about}: {} bytes", text.len());
-                    assert!(!text.contains("panicked") && !text.contains(CANARY), "{about}: {text:.2000}");
-                    let bad = |c: char| (c.is_control() && c != '\n') || ::keyform::keyset::settings::is_format(c);
+                    assert!(
+                        !text.contains("panicked") && !text.contains(CANARY),
+                        "{about}: {text:.2000}"
+                    );
+                    let bad = |c: char| {
+                        (c.is_control() && c != '\n') || ::keyform::keyset::settings::is_format(c)
+                    };
                     assert!(!text.contains(bad), "{about}: {:?}", text.chars().find(|c| bad(*c)));
                     assert!(!text.contains("##["), "{about}");
                 }
                 match *format {
-                    "markdown" => assert!(stdout.len() <= 65_536, "{about}: {} bytes", stdout.len()),
+                    "markdown" => {
+                        assert!(stdout.len() <= 65_536, "{about}: {} bytes", stdout.len())
+                    }
                     "github" => {
-                        let ours = |line: &str| ["::error ", "::warning ", "::notice "].iter().any(|own| line.starts_with(own));
+                        let ours = |line: &str| {
+                            ["::error ", "::warning ", "::notice "]
+                                .iter()
+                                .any(|own| line.starts_with(own))
+                        };
                         assert!(stdout.lines().all(ours), "{about}: {stdout:.2000}");
                     }
                     "json" | "gitlab" | "sarif" | "terraform-json" => {
-                        assert!(stdout.is_empty() || serde_json::from_str::<serde_json::Value>(&stdout).is_ok(), "{about}");
+                        assert!(
+                            stdout.is_empty()
+                                || serde_json::from_str::<serde_json::Value>(&stdout).is_ok(),
+                            "{about}"
+                        );
                     }
                     _ => {}
                 }
@@ -102,7 +126,10 @@ fn bombs_of_nesting() {
     for (what, text) in [
         ("arrays", format!("{HEAD}include = {}{}\n", "[".repeat(deep), "]".repeat(deep))),
         ("arrays without an end", format!("{HEAD}include = {}\n", "[".repeat(deep))),
-        ("inline tables", format!("{HEAD}[app.a]\nname = {}1{}\n", "{a=".repeat(deep), "}".repeat(deep))),
+        (
+            "inline tables",
+            format!("{HEAD}[app.a]\nname = {}1{}\n", "{a=".repeat(deep), "}".repeat(deep)),
+        ),
         ("dotted keys", format!("{HEAD}[app]\n{}a = 1\n", "a.".repeat(deep))),
         ("headers", format!("{HEAD}[{}a]\n", "app.".repeat(deep))),
         ("arrays of tables", format!("{HEAD}[[{}a]]\n", "app.".repeat(deep))),
@@ -122,26 +149,43 @@ fn bombs_of_number_and_size() {
         ("an unknown key of 4 MiB", format!("{HEAD}{long} = 1\n")),
         ("an integer of 4 MiB", format!("{HEAD}[limits]\ncreate = {}\n", "9".repeat(4 << 20))),
         ("a comment of 4 MiB", format!("{HEAD}# {long}\n[limits]\ncreate = -1\n")),
-        ("a line of many mistakes", format!("{HEAD}[app.a]\nname = \"A\"\n[keyset]\n{}", "a = { app = \"b\" }, ".repeat(6_000))),
+        (
+            "a line of many mistakes",
+            format!(
+                "{HEAD}[app.a]\nname = \"A\"\n[keyset]\n{}",
+                "a = { app = \"b\" }, ".repeat(6_000)
+            ),
+        ),
         ("a long line of many mistakes", {
-            let tables: Vec<String> = (0..6_000).map(|n| format!("k{n} = {{ app = \"none\" }}")).collect();
+            let tables: Vec<String> =
+                (0..6_000).map(|n| format!("k{n} = {{ app = \"none\" }}")).collect();
             format!("{HEAD}keyset = {{ {} }}\n", tables.join(", "))
         }),
         ("many unknown tables", many(12_000, |n| format!("[unknown{n}]"))),
-        ("many keysets without an app", many(12_000, |n| format!("[keyset.k{n}]\ntype = \"testing\""))),
+        (
+            "many keysets without an app",
+            many(12_000, |n| format!("[keyset.k{n}]\ntype = \"testing\"")),
+        ),
         (
             "many keysets of one wrong profile",
-            many(8_000, |n| format!("[keyset.k{n}]\napp = \"a\"\ntype = \"testing\"\nprofiles = [\"p\"]")),
+            many(8_000, |n| {
+                format!("[keyset.k{n}]\napp = \"a\"\ntype = \"testing\"\nprofiles = [\"p\"]")
+            }),
         ),
         ("one key many times", format!("{HEAD}{}", "freeze = \"a\"\n".repeat(12_000))),
         ("one table many times", format!("{HEAD}{}", "[app.a]\nname = \"A\"\n".repeat(8_000))),
         ("many limits", format!("{HEAD}[limits]\n{}", "create = 1\n".repeat(12_000))),
         ("many recipients", {
-            let recipients = vec!["\"age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm\""; 8_000].join(",");
-            format!("{HEAD}[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [{recipients}]\n")
+            let recipients =
+                vec!["\"age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm\""; 8_000]
+                    .join(",");
+            format!(
+                "{HEAD}[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [{recipients}]\n"
+            )
         }),
         ("many profiles of one keyset", {
-            let profiles: String = (0..6_000).fold(String::new(), |text, n| text + &format!("[profile.p{n}]\nprotect = true\n"));
+            let profiles: String = (0..6_000)
+                .fold(String::new(), |text, n| text + &format!("[profile.p{n}]\nprotect = true\n"));
             let names: Vec<String> = (0..6_000).map(|n| format!("\"p{n}\"")).collect();
             format!("{HEAD}{profiles}[keyset.k]\napp = \"a\"\nprofiles = [{}]\n", names.join(","))
         }),
@@ -154,7 +198,10 @@ fn bombs_of_number_and_size() {
 fn a_file_that_is_too_large_is_not_read() {
     let project = Project::new(HEAD);
     // Holes: it takes no room here, and would take all of it there.
-    let file = std::fs::File::options().write(true).open(project.dir().join("keyform.toml")).expect("it is there");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(project.dir().join("keyform.toml"))
+        .expect("it is there");
     file.set_len(40 << 30).expect("a hole");
     project.judge("a file of 40 GiB", ALL);
     let (code, _, stderr) = project.run(&["validate"]);
@@ -190,7 +237,11 @@ fn values_of_the_strangest_kind() {
             "[keyset.k]\nmoved = ",
             "[keyset.k.push.apns]\nfile = ",
         ] {
-            let text = if key.starts_with("[project]") { format!("{key}{value}\n") } else { format!("{HEAD}{key}{value}\n") };
+            let text = if key.starts_with("[project]") {
+                format!("{key}{value}\n")
+            } else {
+                format!("{HEAD}{key}{value}\n")
+            };
             Project::new(&text).judge(&format!("{key}{value}"), &["human"]);
         }
     }
@@ -248,7 +299,13 @@ fn nothing_outside_is_read() {
 
     let project = with("keysets/*.toml");
     std::fs::create_dir(project.dir().join("keysets")).expect("a folder");
-    assert!(Command::new("mkfifo").arg(project.dir().join("keysets/a.toml")).status().expect("mkfifo runs").success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(project.dir().join("keysets/a.toml"))
+            .status()
+            .expect("mkfifo runs")
+            .success()
+    );
     project.judge("a pipe that nobody writes to", ALL);
     assert_eq!(project.run(&["validate"]).0, 1);
 
@@ -283,10 +340,21 @@ fn nothing_is_run() {
     ));
     let ran = project.folder.path().join("ran");
     project.write("program", &format!("#!/bin/sh\ntouch {}\n", ran.display()));
-    project.write(".git/config", &format!("[core]\n\tfsmonitor = \"touch {}\"\n\thooksPath = .\n", ran.display()));
-    assert!(Command::new("chmod").arg("+x").arg(project.dir().join("program")).status().expect("chmod runs").success());
+    project.write(
+        ".git/config",
+        &format!("[core]\n\tfsmonitor = \"touch {}\"\n\thooksPath = .\n", ran.display()),
+    );
+    assert!(
+        Command::new("chmod")
+            .arg("+x")
+            .arg(project.dir().join("program"))
+            .status()
+            .expect("chmod runs")
+            .success()
+    );
     project.judge("a program as a sink", ALL);
-    for command in [&["show"][..], &["log"], &["state", "list"], &["secrets", "list"], &["schema"]] {
+    for command in [&["show"][..], &["log"], &["state", "list"], &["secrets", "list"], &["schema"]]
+    {
         project.run(command);
     }
     assert!(!Path::new(&ran).exists(), "somebody's program was run");
@@ -331,7 +399,9 @@ fn names_that_want_to_be_more() {
             keysets,
             "[app.a{n}]\nname = \"{name}\"\n[keyset.k{n}]\napp = \"a{n}\"\ntype = \"testing\"\nname = \"{name}\"\nfreeze = \"{name}\"\n"
         );
-        let text = format!("{HEAD}[app.\"{name}\"]\nname = \"a\"\n[keyset.\"{name}\"]\napp = \"{name}\"\n\"{name}\" = 1\n[\"{name}\"]\n");
+        let text = format!(
+            "{HEAD}[app.\"{name}\"]\nname = \"a\"\n[keyset.\"{name}\"]\napp = \"{name}\"\n\"{name}\" = 1\n[\"{name}\"]\n"
+        );
         Project::new(&text).judge(name, ALL);
         let one = format!(
             "{HEAD}[app.a]\nname = \"{name}\"\n[keyset.k]\napp = \"a\"\ntype = \"testing\"\nname = \"{name}\"\nfreeze = \"{name}\"\n"
@@ -341,7 +411,16 @@ fn names_that_want_to_be_more() {
     Project::new(&format!("{HEAD}{keysets}")).judge("all names at once", ALL);
     // The names of files.
     let project = Project::new(&format!("{HEAD}include = [\"keysets/*.toml\"]\n"));
-    for name in ["\u{1b}[31mred", "\u{202e}x", "a\n::error::b", "##[group]x", "@team", "` `", "$(x)", "--flag"] {
+    for name in [
+        "\u{1b}[31mred",
+        "\u{202e}x",
+        "a\n::error::b",
+        "##[group]x",
+        "@team",
+        "` `",
+        "$(x)",
+        "--flag",
+    ] {
         project.write(&format!("keysets/{name}.toml"), "[app.a]\nname = 1\n");
     }
     project.judge("names of files", ALL);

@@ -1,4 +1,5 @@
-//! The layering of the house: who may import whom, which rooms are pure, where the API's names may stand.
+//! The layering of the house: who may import whom, which rooms are pure, where the API's names may
+//! stand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,14 +19,29 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sandbox", &["keyset"]),
     ("apply", &["keyset", "plan", "ports", "protocol"]),
     ("render", &["keyset", "config", "plan", "apply", "audit"]),
-    ("cli", &["keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply", "audit", "render", "disk", "protocol"]),
+    (
+        "cli",
+        &[
+            "keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply",
+            "audit", "render", "disk", "protocol",
+        ],
+    ),
 ];
 
 /// Rooms without effects, and the one file of them that has any.
 const PURE: &[&str] = &["keyset", "plan", "config", "render", "audit"];
 const PURE_EXCEPT: &str = "src/config/files.rs";
-const EFFECTS: &[&str] =
-    &["tokio", "reqwest", "std::fs", "std::env", "std::net", "SystemTime::now", "Instant::now", "Timestamp::now", "async fn"];
+const EFFECTS: &[&str] = &[
+    "tokio",
+    "reqwest",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "SystemTime::now",
+    "Instant::now",
+    "Timestamp::now",
+    "async fn",
+];
 
 fn sources(folder: &str) -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -37,7 +53,12 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
-                let name = path.strip_prefix(root).expect("below the root").to_str().expect("UTF-8").to_owned();
+                let name = path
+                    .strip_prefix(root)
+                    .expect("below the root")
+                    .to_str()
+                    .expect("UTF-8")
+                    .to_owned();
                 found.insert(name, std::fs::read_to_string(&path).expect("the file is readable"));
             }
         }
@@ -72,10 +93,13 @@ fn rooms_import_only_what_they_may() {
             continue;
         }
         seen.insert(room.to_owned());
-        let may = allowed.get(room).unwrap_or_else(|| panic!("{path}: a room without a row in this test"));
+        let may = allowed
+            .get(room)
+            .unwrap_or_else(|| panic!("{path}: a room without a row in this test"));
         for (line, code) in code(&text) {
             for part in code.split("crate::").skip(1) {
-                let target: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let target: String =
+                    part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 if !target.is_empty() && target != room && !may.contains(&target.as_str()) {
                     wrong.push(format!("{path}:{line}: {room} may not import {target}"));
                 }
@@ -94,14 +118,19 @@ fn pure_rooms_have_no_effects() {
             continue;
         }
         for (line, code) in code(&text) {
-            wrong.extend(EFFECTS.iter().filter(|word| code.contains(**word)).map(|word| format!("{path}:{line}: {word}")));
+            wrong.extend(
+                EFFECTS
+                    .iter()
+                    .filter(|word| code.contains(**word))
+                    .map(|word| format!("{path}:{line}: {word}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A section or field named outside the table is a reader that will miss the next one. The keyset's own fields are
-/// structure and may be named.
+/// A section or field named outside the table is a reader that will miss the next one. The keyset's
+/// own fields are structure and may be named.
 #[test]
 fn only_the_table_names_sections_and_fields() {
     use keyform::keyset::table::SECTIONS;
@@ -124,9 +153,14 @@ fn only_the_table_names_sections_and_fields() {
         if path == "src/keyset/table.rs" || path == "src/sandbox/world.rs" {
             continue;
         }
-        let words = || words.iter().filter(|word| !foreign.contains(&(path.as_str(), word.as_str())));
+        let words =
+            || words.iter().filter(|word| !foreign.contains(&(path.as_str(), word.as_str())));
         for (line, code) in code(&text) {
-            wrong.extend(words().filter(|word| code.contains(word.as_str())).map(|word| format!("{path}:{line}: {word}")));
+            wrong.extend(
+                words()
+                    .filter(|word| code.contains(word.as_str()))
+                    .map(|word| format!("{path}:{line}: {word}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -135,10 +169,23 @@ fn only_the_table_names_sections_and_fields() {
 #[test]
 fn secrets_cannot_be_printed_or_copied() {
     let text = &sources("src")["src/keyset/secret.rs"];
-    for forbidden in ["derive(Debug", "derive(Clone", "Serialize", "impl fmt::Display", "impl fmt::Debug", "impl Clone", "AsRef<str>"] {
+    for forbidden in [
+        "derive(Debug",
+        "derive(Clone",
+        "Serialize",
+        "impl fmt::Display",
+        "impl fmt::Debug",
+        "impl Clone",
+        "AsRef<str>",
+    ] {
         let bad: Vec<_> = code(text).filter(|(_, line)| line.contains(forbidden)).collect();
         // The one error type of the file is not a secret.
-        assert!(bad.iter().all(|(_, line)| line.contains("Clone, Copy, Debug, PartialEq, Eq, thiserror::Error")), "{forbidden}: {bad:?}");
+        assert!(
+            bad.iter()
+                .all(|(_, line)| line
+                    .contains("Clone, Copy, Debug, PartialEq, Eq, thiserror::Error")),
+            "{forbidden}: {bad:?}"
+        );
     }
 }
 
@@ -155,10 +202,15 @@ fn no_unsafe_and_no_loose_ends() {
 
 #[test]
 fn no_file_is_forgotten() {
-    let main = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/main.rs")).expect("main.rs is there");
+    let main =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/main.rs"))
+            .expect("main.rs is there");
     for path in sources("tests/it").keys() {
         let name = path.trim_start_matches("tests/it/").trim_end_matches(".rs");
         let name = name.split('/').next().unwrap_or(name);
-        assert!(name == "main" || main.contains(&format!("mod {name};")), "{path} is not in main.rs");
+        assert!(
+            name == "main" || main.contains(&format!("mod {name};")),
+            "{path} is not in main.rs"
+        );
     }
 }

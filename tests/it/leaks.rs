@@ -1,5 +1,5 @@
-//! No secret and no API key anywhere but in the keyring: not in files, not in output at the noisiest log level, not in
-//! process arguments.
+//! No secret and no API key anywhere but in the keyring: not in files, not in output at the
+//! noisiest log level, not in process arguments.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -44,12 +44,19 @@ fn nothing_leaks_at_any_log_level() {
         &["apply", "--yes", "--format", "json"],
     ] {
         let mut command = keyform::command(args, folder.path(), Some(&keyring));
-        command.envs(sandbox.env()).env("KEYFORM_LOG", "trace").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .envs(sandbox.env())
+            .env("KEYFORM_LOG", "trace")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("keyform runs");
         let mut seen = 0;
         while child.try_wait().expect("it can be asked").is_none() && seen < 1000 {
             for line in command_lines() {
-                assert!(!keyform::holds_secret(&line) && !holds_key(&line), "a process argument holds a key");
+                assert!(
+                    !keyform::holds_secret(&line) && !holds_key(&line),
+                    "a process argument holds a key"
+                );
             }
             seen += 1;
         }
@@ -61,7 +68,11 @@ fn nothing_leaks_at_any_log_level() {
     }
     no_file_holds_one(folder.path());
 
-    let get = |label: &str| keyform::command(&["secrets", "get", label], folder.path(), Some(&keyring)).output().expect("keyform runs");
+    let get = |label: &str| {
+        keyform::command(&["secrets", "get", label], folder.path(), Some(&keyring))
+            .output()
+            .expect("keyform runs")
+    };
     let done = get("one");
     assert!(keyform::holds_secret(&done.stdout), "the one command that shows a secret does");
     assert!(!keyform::holds_secret(&done.stderr));

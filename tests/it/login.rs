@@ -14,9 +14,13 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let world =
-            World { folder: tempfile::tempdir().expect("a temporary folder"), keyring: Keyring::start(), sandbox: Sandbox::start(&[]) };
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/keyform.toml");
+        let world = World {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            keyring: Keyring::start(),
+            sandbox: Sandbox::start(&[]),
+        };
+        let example =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/keyform.toml");
         std::fs::copy(example, world.folder.path().join("keyform.toml")).expect("copied");
         world
     }
@@ -27,8 +31,13 @@ impl World {
         command
     }
     fn login(&self, typed: &str) -> Output {
-        let mut child =
-            self.command(&["login"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+        let mut child = self
+            .command(&["login"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("keyform runs");
         // What is too long to be a key is not read to its end.
         let _ = child.stdin.take().expect("piped").write_all(typed.as_bytes());
         child.wait_with_output().expect("it ends")
@@ -40,7 +49,11 @@ impl World {
 
 #[track_caller]
 fn says(done: &Output, code: i32, text: &str) {
-    let all = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let all = format!(
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
     assert_eq!(done.status.code(), Some(code), "{all}");
     assert!(all.contains(text), "no {text:?} in {all}");
     assert!(!all.contains(API_KEY), "the key is shown");
@@ -73,22 +86,43 @@ fn the_environment_comes_before_the_keyring() {
     let world = World::new();
     says(&world.login(API_KEY), 0, "Logged in");
     // A key in the environment counts, even a wrong one: no silent second choice.
-    says(&world.command(&["plan"]).env("PUBNUB_API_KEY", "wrong").output().expect("keyform runs"), 1, "401");
+    says(
+        &world.command(&["plan"]).env("PUBNUB_API_KEY", "wrong").output().expect("keyform runs"),
+        1,
+        "401",
+    );
     let file = world.folder.path().join("key.txt");
     std::fs::write(&file, format!("{API_KEY}\n")).expect("written");
     says(&world.command(&["logout"]).output().expect("keyform runs"), 0, "Logged out");
-    says(&world.command(&["plan"]).env("PUBNUB_API_KEY_FILE", &file).output().expect("keyform runs"), 0, "2 keysets to create");
+    says(
+        &world.command(&["plan"]).env("PUBNUB_API_KEY_FILE", &file).output().expect("keyform runs"),
+        0,
+        "2 keysets to create",
+    );
     // Set and empty, as CI systems pass secrets that a fork may not see, counts as not set.
-    let both = world.command(&["plan"]).env("PUBNUB_API_KEY", "").env("PUBNUB_API_KEY_FILE", &file).output().expect("keyform runs");
+    let both = world
+        .command(&["plan"])
+        .env("PUBNUB_API_KEY", "")
+        .env("PUBNUB_API_KEY_FILE", &file)
+        .output()
+        .expect("keyform runs");
     says(&both, 0, "2 keysets to create");
     std::fs::write(&file, "").expect("written");
-    says(&world.command(&["plan"]).env("PUBNUB_API_KEY_FILE", &file).output().expect("keyform runs"), 1, "PUBNUB_API_KEY_FILE");
+    says(
+        &world.command(&["plan"]).env("PUBNUB_API_KEY_FILE", &file).output().expect("keyform runs"),
+        1,
+        "PUBNUB_API_KEY_FILE",
+    );
 }
 
 #[test]
 fn plain_http_is_for_loopback_only() {
     let world = World::new();
-    let done = world.command(&["plan"]).env("PUBNUB_API_KEY", API_KEY).env("KEYFORM_ENDPOINT", "http://admin-api.pubnub.com").output();
+    let done = world
+        .command(&["plan"])
+        .env("PUBNUB_API_KEY", API_KEY)
+        .env("KEYFORM_ENDPOINT", "http://admin-api.pubnub.com")
+        .output();
     says(&done.expect("keyform runs"), 1, "KEYFORM_ENDPOINT");
 }
 
@@ -97,7 +131,9 @@ fn init_writes_a_project_that_works_and_overwrites_nothing() {
     let world = World::new();
     let folder = world.folder.path().join("My Shop.d");
     std::fs::create_dir(&folder).expect("made");
-    let run = |args: &[&str]| keyform::command(args, &folder, Some(&world.keyring)).output().expect("keyform runs");
+    let run = |args: &[&str]| {
+        keyform::command(args, &folder, Some(&world.keyring)).output().expect("keyform runs")
+    };
     says(&run(&["init", "--name", "bad name"]), 1, "--name");
     says(&run(&["init"]), 0, "Wrote");
     let text = std::fs::read_to_string(folder.join("keyform.toml")).expect("written");

@@ -1,6 +1,11 @@
-//! One test binary; a module a subject. `house::no_file_is_forgotten` checks that every file is listed here.
+//! One test binary; a module a subject. `house::no_file_is_forgotten` checks that every file is
+//! listed here.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests own their files and environment")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests own their files and environment"
+)]
 
 mod accept;
 mod accounts;

@@ -7,7 +7,9 @@ use crate::support::{Keyring, Sandbox, keyform, read_tree};
 const KEYSETS: usize = 120;
 
 fn project(keysets: usize) -> String {
-    let keysets: String = (0..keysets).map(|n| format!("[keyset.k{n:03}]\napp = \"chat\"\ntype = \"testing\"\n")).collect();
+    let keysets: String = (0..keysets)
+        .map(|n| format!("[keyset.k{n:03}]\napp = \"chat\"\ntype = \"testing\"\n"))
+        .collect();
     format!("[project]\nname = \"many\"\n[app.chat]\nname = \"Chat\"\n{keysets}")
 }
 
@@ -19,12 +21,17 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        let place = Place { folder: tempfile::tempdir().expect("a folder"), sandbox: Sandbox::start(&[]), keyring: Keyring::start() };
+        let place = Place {
+            folder: tempfile::tempdir().expect("a folder"),
+            sandbox: Sandbox::start(&[]),
+            keyring: Keyring::start(),
+        };
         place.declare(KEYSETS);
         place
     }
     fn declare(&self, keysets: usize) {
-        std::fs::write(self.folder.path().join("keyform.toml"), project(keysets)).expect("the project is written");
+        std::fs::write(self.folder.path().join("keyform.toml"), project(keysets))
+            .expect("the project is written");
     }
     fn data(&self) -> PathBuf {
         self.keyring.data()
@@ -34,11 +41,21 @@ impl Place {
         self.ends_with(&self.keyring, args, point, code)
     }
     #[track_caller]
-    fn ends_with(&self, keyring: &Keyring, args: &[&str], point: Option<&str>, code: Option<i32>) -> String {
+    fn ends_with(
+        &self,
+        keyring: &Keyring,
+        args: &[&str],
+        point: Option<&str>,
+        code: Option<i32>,
+    ) -> String {
         let mut command = keyform::command(args, self.folder.path(), Some(keyring));
         command.envs(self.sandbox.env()).envs(point.map(|point| ("KEYFORM_FAILPOINT", point)));
         let output = command.output().expect("keyform runs");
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(output.status.code(), code, "{text}");
         assert!(args.contains(&"get") || !keyform::holds_secret(text.as_bytes()));
         text
@@ -98,7 +115,8 @@ fn one_entry_opens_them(place: &Place) {
     // They are the user's alone.
     #[cfg(unix)]
     for (path, _) in read_tree(&place.data().join("keyform/secrets")) {
-        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).expect("it is there"));
+        let mode =
+            std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).expect("it is there"));
         assert_eq!(mode & 0o077, 0, "{}", path.display());
     }
 

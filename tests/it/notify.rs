@@ -18,7 +18,8 @@ struct Hook {
 
 impl Hook {
     fn start(codes: &[u16]) -> Hook {
-        let world: Arc<Mutex<(Vec<u16>, Vec<Value>)>> = Arc::new(Mutex::new((codes.to_vec(), Vec::new())));
+        let world: Arc<Mutex<(Vec<u16>, Vec<Value>)>> =
+            Arc::new(Mutex::new((codes.to_vec(), Vec::new())));
         let shared = world.clone();
         let served = serve(axum::Router::new().fallback(move |body: axum::body::Bytes| {
             let world = shared.clone();
@@ -68,7 +69,8 @@ fn what_was_done_and_what_was_found_is_told_once() {
     run(&place, &hook.url, &["apply", "--yes"], 0, "1 keyset created");
     let told = hook.told();
     assert_eq!(told.len(), 1, "{told:?}");
-    let members: Vec<&str> = told[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    let members: Vec<&str> =
+        told[0].as_object().expect("an object").keys().map(String::as_str).collect();
     assert_eq!(
         members,
         [
@@ -87,14 +89,18 @@ fn what_was_done_and_what_was_found_is_told_once() {
             "summary"
         ]
     );
-    let text = |member: &str| told[0][member].as_str().unwrap_or_else(|| panic!("no {member}")).to_owned();
+    let text =
+        |member: &str| told[0][member].as_str().unwrap_or_else(|| panic!("no {member}")).to_owned();
     assert_eq!(
         (text("event"), text("project"), text("actor"), text("commit")),
         ("apply".into(), "acme".into(), "ada".into(), "9f3c2d61b7a84e50".into())
     );
     assert_eq!(
         (text("summary").as_str(), text("run").as_str()),
-        ("Applied: 1 app created, 1 keyset created, 1 secret stored.", "https://ci.example.test/runs/7")
+        (
+            "Applied: 1 app created, 1 keyset created, 1 secret stored.",
+            "https://ci.example.test/runs/7"
+        )
     );
     assert!(told[0]["entries"].as_array().is_some_and(|entries| entries.len() == 2), "{told:?}");
     assert!(!crate::support::keyform::holds_secret(told[0].to_string().as_bytes()));
@@ -104,13 +110,21 @@ fn what_was_done_and_what_was_found_is_told_once() {
     assert_eq!(hook.told().len(), 1);
 
     let id = place.id("a");
-    place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &serde_json::json!({"presence": {"interval": 30}}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{id}/config"),
+        &serde_json::json!({"presence": {"interval": 30}}),
+    );
     run(&place, &hook.url, &["drift", "--format", "json"], 2, "");
     let told = hook.told();
-    assert_eq!((told.len(), &told[1]["event"], &told[1]["exit_code"]), (2, &"drift".into(), &2.into()));
+    assert_eq!(
+        (told.len(), &told[1]["event"], &told[1]["exit_code"]),
+        (2, &"drift".into(), &2.into())
+    );
     assert_eq!(
         told[1]["entries"],
-        serde_json::json!(["keyset a: presence.interval: declared 10, the account has 30 (changed in the account)"])
+        serde_json::json!([
+            "keyset a: presence.interval: declared 10, the account has 30 (changed in the account)"
+        ])
     );
     // Taking it over is no finding.
     run(&place, &hook.url, &["drift", "--accept", "a"], 0, "1 value accepted");
@@ -119,11 +133,15 @@ fn what_was_done_and_what_was_found_is_told_once() {
 
 #[test]
 fn slack_gets_text_in_which_nothing_of_others_means_anything() {
-    let (hook, place) = (Hook::start(&[]), project("url = \"env:HOOK\"\nform = \"slack\"\non = [\"drift\"]"));
+    let (hook, place) =
+        (Hook::start(&[]), project("url = \"env:HOOK\"\nform = \"slack\"\non = [\"drift\"]"));
     run(&place, &hook.url, &["apply", "--yes"], 0, "1 keyset created");
     assert_eq!(hook.told(), [] as [Value; 0], "only of drift");
     let id = place.id("a");
-    place.sandbox().patch(&format!("/v2/keysets/{id}"), &serde_json::json!({"name": "<!here> `y` <https://x.test|z>"}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{id}"),
+        &serde_json::json!({"name": "<!here> `y` <https://x.test|z>"}),
+    );
     run(&place, &hook.url, &["drift"], 2, "");
     let told = hook.told();
     assert_eq!(told.len(), 1);
@@ -131,7 +149,8 @@ fn slack_gets_text_in_which_nothing_of_others_means_anything() {
     let text = told[0]["text"].as_str().expect("a text");
     assert!(text.starts_with("*keyform drift* of `acme`: 1 difference."), "{text}");
     assert!(
-        text.contains("&lt;!here&gt; 'y' &lt;https://x.test|z&gt;") && text.contains("<https://ci.example.test/runs/7|the run>"),
+        text.contains("&lt;!here&gt; 'y' &lt;https://x.test|z&gt;")
+            && text.contains("<https://ci.example.test/runs/7|the run>"),
         "{text}"
     );
     assert_eq!(text.matches('<').count(), 1, "{text}");
@@ -161,14 +180,20 @@ fn a_webhook_that_fails_changes_nothing_but_a_line_on_stderr() {
         ("", "it is not set"),
     ];
     for (n, (url, says)) in hooks.into_iter().enumerate() {
-        place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &serde_json::json!({"presence": {"interval": 30 + n}}));
+        place.sandbox().patch(
+            &format!("/v2/keysets/{id}/config"),
+            &serde_json::json!({"presence": {"interval": 30 + n}}),
+        );
         let before = place.json(&["plan"], 0);
         run(&place, url, &["drift"], 2, says);
         assert_eq!(place.json(&["plan"], 0), before);
         run(&place, url, &["apply", "--yes"], 0, says);
     }
     // What cannot be read as JSON by whoever asked for it is no document.
-    place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &serde_json::json!({"presence": {"interval": 99}}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{id}/config"),
+        &serde_json::json!({"presence": {"interval": 99}}),
+    );
     assert_eq!(place.json(&["drift"], 2)["kind"], "drift");
 }
 

@@ -1,4 +1,5 @@
-//! What pipelines read: annotations, comments, reports. Whoever writes the TOML or names something in the account may be hostile.
+//! What pipelines read: annotations, comments, reports. Whoever writes the TOML or names something
+//! in the account may be hostile.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +8,15 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{Place, keyform as program};
 
-/// What would be a mention, a link, HTML, the end of a cell, code span or code block, a workflow command (both kinds), a line for
-/// the file of outputs, and a terminal's escape.
+/// What would be a mention, a link, HTML, the end of a cell, code span or code block, a workflow
+/// command (both kinds), a line for the file of outputs, and a terminal's escape.
 const HOSTILE: &str = "@everyone [a](http://x) <img src=x> \\| | `y` ```` ::error::z ##[set-output name=changed;]no changed<<x & ]]> 50%";
 
 fn project(more: &str) -> String {
-    format!("[app.chat]\nname = {}\n[keyset.dev]\napp = \"chat\"\ntype = \"testing\"\n{more}", toml::Value::from(HOSTILE))
+    format!(
+        "[app.chat]\nname = {}\n[keyset.dev]\napp = \"chat\"\ntype = \"testing\"\n{more}",
+        toml::Value::from(HOSTILE)
+    )
 }
 
 /// What is left of Markdown where something could be interpreted: no fenced blocks, no code spans.
@@ -69,19 +73,34 @@ fn is_harmless(markdown: &str) {
 fn stdout(place: &Place, args: &[&str], code: i32) -> String {
     let output = place.run(args);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("##["), "a workflow command in the log");
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{args:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        !String::from_utf8_lossy(&output.stderr).contains("##["),
+        "a workflow command in the log"
+    );
     text
 }
 
-/// Workflow commands as the runner reads them: nothing on stdout is anything else, and none is one that we do not write.
+/// Workflow commands as the runner reads them: nothing on stdout is anything else, and none is one
+/// that we do not write.
 #[track_caller]
 fn are_annotations(text: &str) {
     for line in text.lines() {
-        assert!(["::error ", "::warning ", "::notice "].iter().any(|start| line.starts_with(start)), "{line}");
+        assert!(
+            ["::error ", "::warning ", "::notice "].iter().any(|start| line.starts_with(start)),
+            "{line}"
+        );
         let (properties, _) = line[2..].split_once("::").expect("a command has a message");
         for property in properties.split_once(' ').expect("properties").1.split(',') {
-            assert!(["file", "line", "col", "title"].contains(&property.split('=').next().unwrap()), "{line}");
+            assert!(
+                ["file", "line", "col", "title"].contains(&property.split('=').next().unwrap()),
+                "{line}"
+            );
         }
         assert!(!line.contains("##["), "{line}");
     }
@@ -109,7 +128,10 @@ fn hostile_names_are_text_in_every_format() {
     let escape = format!("{HOSTILE}\u{1b}[31m\n::set-output name=changed::no");
     place.sandbox().patch(&format!("/v2/keysets/{}", place.id("dev")), &json!({"name": escape}));
     let app = place.sandbox().get("/v2/apps")["apps"][0]["id"].clone();
-    place.sandbox().post("/v2/keysets", &json!({"keyset": {"appId": app, "name": format!("{escape} 2"), "type": "testing"}}));
+    place.sandbox().post(
+        "/v2/keysets",
+        &json!({"keyset": {"appId": app, "name": format!("{escape} 2"), "type": "testing"}}),
+    );
     formats(&["drift"], 2);
     formats(&["plan"], 0);
     place.declare(&project("[keyset.prod]\napp = \"chat\"\ntype = \"testing\"\npresence.activeNoticeChannel = \"`` | @x \\\\| <b>\"\n"));
@@ -120,9 +142,18 @@ fn hostile_names_are_text_in_every_format() {
     let cases: BTreeMap<String, bool> = report.test_suites[0]
         .test_cases
         .iter()
-        .map(|case| (case.name.to_string(), matches!(case.status, quick_junit::TestCaseStatus::Success { .. })))
+        .map(|case| {
+            (
+                case.name.to_string(),
+                matches!(case.status, quick_junit::TestCaseStatus::Success { .. }),
+            )
+        })
         .collect();
-    assert_eq!((cases["app chat"], cases["keyset dev"], cases["keyset prod"]), (true, false, false), "{xml}");
+    assert_eq!(
+        (cases["app chat"], cases["keyset dev"], cases["keyset prod"]),
+        (true, false, false),
+        "{xml}"
+    );
     assert_eq!(cases.len(), 4, "{xml}");
 
     // A mistake that quotes hostile text.
@@ -158,8 +189,11 @@ fn a_step_of_a_workflow_hands_on_what_it_found() {
     let (out, page) = (place.dir().join("out"), place.dir().join("page"));
     let run = |args: &[&str], code: i32| {
         let _ = std::fs::remove_file(&out);
-        let output =
-            place.command(&[args, &["--format", "github"]].concat()).env("GITHUB_OUTPUT", &out).env("GITHUB_STEP_SUMMARY", &page).output();
+        let output = place
+            .command(&[args, &["--format", "github"]].concat())
+            .env("GITHUB_OUTPUT", &out)
+            .env("GITHUB_STEP_SUMMARY", &page)
+            .output();
         let output = output.expect("keyform runs");
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
         are_annotations(&String::from_utf8_lossy(&output.stdout));
@@ -168,9 +202,15 @@ fn a_step_of_a_workflow_hands_on_what_it_found() {
         outputs
     };
     let plan = run(&["plan"], 0);
-    assert_eq!((plan["create_apps"].as_str(), plan["create"].as_str(), plan["changed"].as_str()), ("1", "1", "true"));
+    assert_eq!(
+        (plan["create_apps"].as_str(), plan["create"].as_str(), plan["changed"].as_str()),
+        ("1", "1", "true")
+    );
     let apply = run(&["apply", "--yes"], 0);
-    assert_eq!((apply["done"].as_str(), apply["failed"].as_str(), apply["changed"].as_str()), ("2", "0", "true"));
+    assert_eq!(
+        (apply["done"].as_str(), apply["failed"].as_str(), apply["changed"].as_str()),
+        ("2", "0", "true")
+    );
     assert_eq!(run(&["apply", "--yes"], 0)["changed"], "false");
     assert_eq!(run(&["plan"], 0)["changed"], "false");
     assert_eq!(run(&["drift"], 0)["differences"], "0");
@@ -185,15 +225,26 @@ fn a_step_of_a_workflow_hands_on_what_it_found() {
     assert_eq!((validate["errors"].as_str(), validate["warnings"].as_str()), ("1", "0"));
     let page = std::fs::read_to_string(&page).expect("a page");
     is_harmless(&page);
-    assert!(page.starts_with("**Plan: 1 app and 1 keyset to create, 0 unchanged.**\n") && page.contains("**Applied: "), "{page}");
+    assert!(
+        page.starts_with("**Plan: 1 app and 1 keyset to create, 0 unchanged.**\n")
+            && page.contains("**Applied: "),
+        "{page}"
+    );
 
     // A file that cannot be written is no success.
     let output = place.command(&["show", "--format", "json"]).output().expect("keyform runs");
     assert_eq!(output.status.code(), Some(1), "the project still has its mistake");
     place.declare(&project(""));
-    let output = place.command(&["plan", "--format", "github"]).env("GITHUB_OUTPUT", place.dir()).output().expect("keyform runs");
+    let output = place
+        .command(&["plan", "--format", "github"])
+        .env("GITHUB_OUTPUT", place.dir())
+        .output()
+        .expect("keyform runs");
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the file of GITHUB_OUTPUT could not be written"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("the file of GITHUB_OUTPUT could not be written")
+    );
 }
 
 #[test]
@@ -211,15 +262,26 @@ fn annotations_name_files_as_the_repository_does() {
     };
     let inside = place.dir().join("infra/pub nub");
     let github = "::error file=infra/pub nub/keyform.toml,line=";
-    assert!(from(place.dir(), &["-C", "infra/pub nub", "validate", "--format", "github"], &[]).starts_with(github));
-    assert!(from(&inside, &["validate", "--format", "github"], &[("GITHUB_WORKSPACE", &repository)]).starts_with(github));
-    let quality = from(&inside, &["validate", "--format", "gitlab"], &[("CI_PROJECT_DIR", &repository)]);
+    assert!(
+        from(place.dir(), &["-C", "infra/pub nub", "validate", "--format", "github"], &[])
+            .starts_with(github)
+    );
+    assert!(
+        from(&inside, &["validate", "--format", "github"], &[("GITHUB_WORKSPACE", &repository)])
+            .starts_with(github)
+    );
+    let quality =
+        from(&inside, &["validate", "--format", "gitlab"], &[("CI_PROJECT_DIR", &repository)]);
     assert!(quality.contains("\"path\": \"infra/pub nub/keyform.toml\""), "{quality}");
     assert!(
-        from(&inside, &["validate", "--format", "sarif"], &[("GITHUB_WORKSPACE", &repository)]).contains("infra/pub%20nub/keyform.toml")
+        from(&inside, &["validate", "--format", "sarif"], &[("GITHUB_WORKSPACE", &repository)])
+            .contains("infra/pub%20nub/keyform.toml")
     );
     // JSON stays with the project: who reads it knows where that is.
-    assert!(from(&inside, &["validate", "--format", "json"], &[("GITHUB_WORKSPACE", &repository)]).contains("\"path\": \"keyform.toml\""));
+    assert!(
+        from(&inside, &["validate", "--format", "json"], &[("GITHUB_WORKSPACE", &repository)])
+            .contains("\"path\": \"keyform.toml\"")
+    );
 }
 
 #[test]
@@ -245,7 +307,8 @@ fn ten_thousand_keysets_fit_a_comment() {
     assert!(drift.contains(&format!("*{} more not shown", 10_001 - rows)), "{rows}");
     let annotations = stdout(&place, &["drift", "--format", "github"], 2);
     assert!(
-        annotations.contains("9951 more annotations not shown") && annotations.lines().count() == 52,
+        annotations.contains("9951 more annotations not shown")
+            && annotations.lines().count() == 52,
         "{}",
         annotations.lines().count()
     );
@@ -256,7 +319,10 @@ fn a_format_that_a_command_does_not_have_is_told_with_those_it_has() {
     let place = Place::new();
     place.declare(&project(""));
     for (args, has) in [
-        (&["plan", "--format", "junit"][..], "human, json, markdown, github, gitlab, terraform-json"),
+        (
+            &["plan", "--format", "junit"][..],
+            "human, json, markdown, github, gitlab, terraform-json",
+        ),
         (&["apply", "--yes", "--format", "gitlab"], "human, json, jsonl, markdown, github"),
         (&["drift", "--format", "terraform-json"], "human, json, markdown, github, sarif, junit"),
         (&["drift", "--accept", "dev", "--format", "sarif"], "human, json"),
@@ -264,12 +330,17 @@ fn a_format_that_a_command_does_not_have_is_told_with_those_it_has() {
         (&["secrets", "list", "--format", "markdown"], "human, json"),
     ] {
         let text = place.ends(args, 1, &format!("help: it has {has}\n"));
-        assert!(text.contains("does not have the format `") && text.contains("nothing was done"), "{text}");
+        assert!(
+            text.contains("does not have the format `") && text.contains("nothing was done"),
+            "{text}"
+        );
     }
     assert!(!place.dir().join("state").exists(), "nothing was done");
     // A report of these kinds that does not know would look like good news.
     place.write("keyform.toml", "[project]\n");
-    for (command, format) in [("plan", "gitlab"), ("plan", "terraform-json"), ("drift", "sarif"), ("drift", "junit")] {
+    for (command, format) in
+        [("plan", "gitlab"), ("plan", "terraform-json"), ("drift", "sarif"), ("drift", "junit")]
+    {
         assert_eq!(stdout(&place, &[command, "--format", format], 1), "", "{command} {format}");
     }
 }
@@ -282,12 +353,23 @@ fn an_apply_in_part_is_told_where_it_failed() {
         "[app.chat]\nname = \"Chat\"\n[keyset.a]\napp = \"chat\"\ntype = \"testing\"\n[keyset.b]\napp = \"chat\"\ntype = \"testing\"\n",
     );
     place.restart(&["--fault", "POST /v2/keysets#1=status:400"]);
-    let markdown = stdout(&place, &["apply", "--yes", "--parallelism", "1", "--format", "markdown"], 4);
-    assert!(markdown.starts_with("**Applied in part: 1 app created, 1 keyset created"), "{markdown}");
-    assert!(markdown.find("### To look at").unwrap() < markdown.find("### Done").unwrap(), "{markdown}");
+    let markdown =
+        stdout(&place, &["apply", "--yes", "--parallelism", "1", "--format", "markdown"], 4);
+    assert!(
+        markdown.starts_with("**Applied in part: 1 app created, 1 keyset created"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.find("### To look at").unwrap() < markdown.find("### Done").unwrap(),
+        "{markdown}"
+    );
     is_harmless(&markdown);
     place.restart(&["--fault", "POST /v2/keysets$=status:400"]);
     let github = stdout(&place, &["apply", "--yes", "--format", "github"], 4);
     are_annotations(&github);
-    assert!(github.contains("::error title=apply%3A a::") || github.contains("::error title=apply%3A b::"), "{github}");
+    assert!(
+        github.contains("::error title=apply%3A a::")
+            || github.contains("::error title=apply%3A b::"),
+        "{github}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The planner: make the world match, change one thing, see exactly that. Then its properties, then how plans look.
+//! The planner: make the world match, change one thing, see exactly that. Then its properties, then
+//! how plans look.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,23 +8,25 @@ use keyform::apply::adopt::{Adoption, record};
 use keyform::config::{Source, Sources};
 use keyform::keyset::field::{Kind, Life};
 use keyform::keyset::views::{
-    AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, Ignored, Live, LiveApp, LiveKeyset, Recorded, RecordedApp, RecordedKeyset,
-    Rotate, SecretRecord,
+    AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, Ignored, Live, LiveApp, LiveKeyset,
+    Recorded, RecordedApp, RecordedKeyset, Rotate, SecretRecord,
 };
 use keyform::keyset::wire::observed_of;
 use keyform::keyset::{
-    AppId, Bounded, Budget, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName, PublicKeys, Push, Value,
+    AppId, Bounded, Budget, FieldId, Fingerprint, KeysetId, Label, Observed, Origin, ProjectName,
+    PublicKeys, Push, Value,
 };
 use keyform::plan::{
-    Action, Change, Drift, Finding, Inputs, Limit, Mirroring, Note, OpenCreates, Orphan, Plan, Policy, Reason, Refusal, Refused, Rotation,
-    Who, check, drift, make,
+    Action, Change, Drift, Finding, Inputs, Limit, Mirroring, Note, OpenCreates, Orphan, Plan,
+    Policy, Reason, Refusal, Refused, Rotation, Who, check, drift, make,
 };
 use keyform::render::adopt::{self, Found};
 use keyform::render::terraform::{self, Picture, Tally};
 use keyform::render::{github, plan_human, plan_json, plan_markdown};
 use proptest::prelude::*;
 
-// ------------------------------------------------------------------------------------------------------ The world
+// -------------------------------------------------------------------------------------------------
+// The world
 
 /// A project, its state and an account, with a server small enough to be obviously right.
 fn stored() -> SecretRecord {
@@ -31,7 +34,10 @@ fn stored() -> SecretRecord {
 }
 
 fn stored_as(digit: &str) -> SecretRecord {
-    SecretRecord::Stored { sink: "keyring".into(), fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).unwrap() }
+    SecretRecord::Stored {
+        sink: "keyring".into(),
+        fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).unwrap(),
+    }
 }
 
 #[derive(Clone)]
@@ -92,7 +98,8 @@ impl World {
         }
     }
 
-    /// App `chat` with keysets `dev` and `prod`, applied; `other` is an empty app of the account that is referred to.
+    /// App `chat` with keysets `dev` and `prod`, applied; `other` is an empty app of the account
+    /// that is referred to.
     fn matching() -> World {
         let mut world = World::empty();
         world.app("chat", "Chat");
@@ -119,8 +126,12 @@ impl World {
     fn app(&mut self, name: &str, called: &str) {
         let at = self.line(&format!("[app.{name}]"));
         let origin = self.line(&format!("name = {called:?}"));
-        let app =
-            DesiredApp { source: AppSource::Managed { name: called.into(), origin }, freeze: None, moved_from: Box::default(), origin: at };
+        let app = DesiredApp {
+            source: AppSource::Managed { name: called.into(), origin },
+            freeze: None,
+            moved_from: Box::default(),
+            origin: at,
+        };
         self.desired.apps.insert(label(name), app);
     }
     fn app_by_id(&mut self, name: &str, id: &str) {
@@ -128,7 +139,12 @@ impl World {
         let origin = self.line(&format!("id = {id:?}"));
         self.desired.apps.insert(
             label(name),
-            DesiredApp { source: AppSource::Existing { id: app_id(id), origin }, freeze: None, moved_from: Box::default(), origin: at },
+            DesiredApp {
+                source: AppSource::Existing { id: app_id(id), origin },
+                freeze: None,
+                moved_from: Box::default(),
+                origin: at,
+            },
         );
     }
     fn keyset(&mut self, name: &str, app: &str) {
@@ -158,9 +174,16 @@ impl World {
     fn set_at(&mut self, keyset: &str, field: FieldId, value: Value, origin: Origin) {
         if field == self::field("type") {
             // As it is where nobody says otherwise.
-            self.desired.keysets.get_mut(&label(keyset)).unwrap().protect = value == text("production");
+            self.desired.keysets.get_mut(&label(keyset)).unwrap().protect =
+                value == text("production");
         }
-        self.desired.keysets.get_mut(&label(keyset)).unwrap().settings.set(field, value, origin).unwrap();
+        self.desired
+            .keysets
+            .get_mut(&label(keyset))
+            .unwrap()
+            .settings
+            .set(field, value, origin)
+            .unwrap();
     }
     fn move_to(&mut self, keyset: &str, app: &str) {
         self.desired.keysets.get_mut(&label(keyset)).unwrap().app = label(app);
@@ -178,7 +201,14 @@ impl World {
     fn foreign_keyset(&mut self, id: &str, app: AppId, name: &str) {
         let observed = observed_of([(field("name"), &text(name))]);
         let keys = PublicKeys { publish_key: "pub-c-x".into(), subscribe_key: "sub-c-x".into() };
-        let keyset = LiveKeyset { id: keyset_id(id), app_id: app, keys, created_at: None, observed, with_config: false };
+        let keyset = LiveKeyset {
+            id: keyset_id(id),
+            app_id: app,
+            keys,
+            created_at: None,
+            observed,
+            with_config: false,
+        };
         self.server.keysets.insert(keyset_id(id), keyset);
     }
     /// Somebody turns a knob in the portal.
@@ -214,7 +244,11 @@ impl World {
             push: &Default::default(),
         };
         let plan = make(&inputs);
-        assert_eq!(check(&plan, &inputs), Vec::<String>::new(), "the plan breaks its own rules: {plan:#?}");
+        assert_eq!(
+            check(&plan, &inputs),
+            Vec::<String>::new(),
+            "the plan breaks its own rules: {plan:#?}"
+        );
         assert_eq!(make(&inputs), plan, "the same inputs give the same plan");
         plan
     }
@@ -244,8 +278,13 @@ impl World {
                 Action::CreateApp { label, name, .. } => {
                     self.ids += 1;
                     let id = app_id(&format!("app-{}", self.ids));
-                    self.server.apps.insert(id.clone(), LiveApp { id: id.clone(), name: name.clone() });
-                    self.recorded.apps.insert(label.clone(), RecordedApp { id, name: name.clone(), managed: true });
+                    self.server
+                        .apps
+                        .insert(id.clone(), LiveApp { id: id.clone(), name: name.clone() });
+                    self.recorded.apps.insert(
+                        label.clone(),
+                        RecordedApp { id, name: name.clone(), managed: true },
+                    );
                     self.open.apps.remove(label);
                 }
                 Action::RenameApp { label, id, to, .. } => {
@@ -253,7 +292,10 @@ impl World {
                     self.recorded.apps.get_mut(label).unwrap().name = to.clone();
                 }
                 Action::AdoptApp { label, id, name, .. } => {
-                    self.recorded.apps.insert(label.clone(), RecordedApp { id: id.clone(), name: name.clone(), managed: false });
+                    self.recorded.apps.insert(
+                        label.clone(),
+                        RecordedApp { id: id.clone(), name: name.clone(), managed: false },
+                    );
                 }
                 Action::CreateKeyset { label, app, settings, protect, .. } => {
                     self.create(label, app, settings);
@@ -262,7 +304,11 @@ impl World {
                 Action::MoveApp { label, from, .. } => {
                     let app = self.recorded.apps.remove(from).unwrap();
                     self.recorded.apps.insert(label.clone(), app);
-                    self.recorded.keysets.values_mut().filter(|k| k.app == *from).for_each(|k| k.app = label.clone());
+                    self.recorded
+                        .keysets
+                        .values_mut()
+                        .filter(|k| k.app == *from)
+                        .for_each(|k| k.app = label.clone());
                 }
                 Action::MoveKeyset { label, from, .. } => {
                     let keyset = self.recorded.keysets.remove(from).unwrap();
@@ -276,7 +322,10 @@ impl World {
                     self.recorded.keysets.remove(label);
                 }
                 Action::DeleteApp { label, id, .. } => {
-                    assert!(self.server.keysets.values().all(|keyset| keyset.app_id != *id), "400: it holds keysets");
+                    assert!(
+                        self.server.keysets.values().all(|keyset| keyset.app_id != *id),
+                        "400: it holds keysets"
+                    );
                     self.server.apps.remove(id);
                     self.recorded.apps.remove(label);
                 }
@@ -288,7 +337,9 @@ impl World {
                 }
                 Action::MirrorSecret { label, to, .. } => {
                     let keyset = self.recorded.keysets.get_mut(label).unwrap();
-                    let SecretRecord::Stored { fingerprint, .. } = &keyset.secret else { panic!("{label} has no secret to copy") };
+                    let SecretRecord::Stored { fingerprint, .. } = &keyset.secret else {
+                        panic!("{label} has no secret to copy")
+                    };
                     keyset.mirrors.insert(to.clone(), fingerprint.clone());
                 }
                 Action::UpdateKeyset { label, id, changes, .. } => {
@@ -296,7 +347,11 @@ impl World {
                     let keyset = self.server.keysets.get_mut(id).unwrap();
                     for change in changes.iter().filter(|c| c.field.field().life == Life::OnceSet) {
                         let now = keyset.observed.get(change.field);
-                        assert!(matches!(now, None | Some(Value::Null)), "400: {} cannot be changed once set", change.field);
+                        assert!(
+                            matches!(now, None | Some(Value::Null)),
+                            "400: {} cannot be changed once set",
+                            change.field
+                        );
                     }
                     keyset.observed.absorb(&sent);
                     let truth = keyset.observed.clone();
@@ -313,10 +368,14 @@ impl World {
         self.ids += 1;
         let id = keyset_id(&format!("ks-{}", self.ids));
         let app_id = self.recorded.apps[app].id.clone();
-        let keys = PublicKeys { publish_key: format!("pub-c-{id}").into(), subscribe_key: format!("sub-c-{id}").into() };
+        let keys = PublicKeys {
+            publish_key: format!("pub-c-{id}").into(),
+            subscribe_key: format!("sub-c-{id}").into(),
+        };
         let applied = observed_of(settings.iter().map(|c| (c.field, &c.to)));
-        let defaults: Vec<(FieldId, Value)> =
-            FieldId::all().map(|f| (f, if f.field().nullable { Value::Null } else { some_value(f, 0) })).collect();
+        let defaults: Vec<(FieldId, Value)> = FieldId::all()
+            .map(|f| (f, if f.field().nullable { Value::Null } else { some_value(f, 0) }))
+            .collect();
         let mut observed = observed_of(defaults.iter().map(|(f, v)| (*f, v)));
         observed.absorb(&applied);
         let keyset = RecordedKeyset {
@@ -336,7 +395,10 @@ impl World {
             secret: stored(),
         };
         self.recorded.keysets.insert(label.clone(), keyset);
-        self.server.keysets.insert(id.clone(), LiveKeyset { id, app_id, keys, created_at: None, observed, with_config: true });
+        self.server.keysets.insert(
+            id.clone(),
+            LiveKeyset { id, app_id, keys, created_at: None, observed, with_config: true },
+        );
         self.open.keysets.remove(label);
     }
 
@@ -350,7 +412,9 @@ fn some_value(field: FieldId, seed: u8) -> Value {
     let n = usize::from(seed);
     match field.field().kind {
         Kind::Flag => Value::Bool(seed % 2 == 1),
-        Kind::Int { min, max } => Value::Int(min + i64::from(seed) % (max.unwrap_or(min + 50) - min + 1)),
+        Kind::Int { min, max } => {
+            Value::Int(min + i64::from(seed) % (max.unwrap_or(min + 50) - min + 1))
+        }
         Kind::OneOf(values) => Value::Int(values[n % values.len()]),
         Kind::Choice(words) => text(words[n % words.len()]),
         Kind::Text { .. } => text(&format!("text {seed}")),
@@ -367,12 +431,20 @@ fn refused(world: &World) -> Refused {
 /// The one update of a plan that does nothing else: `field: from -> to`, sent-along ones with `+`.
 fn one_update(plan: &Plan) -> Vec<String> {
     assert_eq!(plan.refusals, []);
-    let [Action::UpdateKeyset { changes, .. }] = &plan.actions[..] else { panic!("not one update: {:#?}", plan.actions) };
+    let [Action::UpdateKeyset { changes, .. }] = &plan.actions[..] else {
+        panic!("not one update: {:#?}", plan.actions)
+    };
     let from = |c: &Change| c.from.as_ref().map_or("?".into(), Value::to_string);
-    changes.iter().map(|c| format!("{}{}: {} -> {}", if c.companion { "+" } else { "" }, c.field, from(c), c.to)).collect()
+    changes
+        .iter()
+        .map(|c| {
+            format!("{}{}: {} -> {}", if c.companion { "+" } else { "" }, c.field, from(c), c.to)
+        })
+        .collect()
 }
 
-// ---------------------------------------------------------------------------------------------------- Truth table
+// -------------------------------------------------------------------------------------------------
+// Truth table
 
 #[test]
 fn a_new_project_is_created_apps_first() {
@@ -382,7 +454,9 @@ fn a_new_project_is_created_apps_first() {
     let plan = world.plan();
     let labels: Vec<String> = plan.actions.iter().map(|a| a.label().to_string()).collect();
     assert_eq!(labels, ["zoo", "a"]);
-    assert!(matches!(&plan.actions[1], Action::CreateKeyset { reason: Reason::New, settings, .. } if settings.len() == 2));
+    assert!(
+        matches!(&plan.actions[1], Action::CreateKeyset { reason: Reason::New, settings, .. } if settings.len() == 2)
+    );
 }
 
 #[test]
@@ -406,7 +480,10 @@ fn one_changed_value_is_one_change_and_what_the_api_wants_with_it() {
     world.apply();
     world.set("dev", "files.enabled", on());
     // The region is not sent again: whether the API takes the same one twice is not known.
-    assert_eq!(one_update(&world.plan()), ["files.enabled: false -> true", "+files.retention: 7 -> 7"]);
+    assert_eq!(
+        one_update(&world.plan()),
+        ["files.enabled: false -> true", "+files.retention: 7 -> 7"]
+    );
 }
 
 #[test]
@@ -414,7 +491,10 @@ fn name_and_type_change_like_any_field() {
     let mut world = World::matching();
     world.set("dev", "name", text("dev 2"));
     world.set("dev", "type", text("production"));
-    assert_eq!(one_update(&world.plan()), ["name: \"dev\" -> \"dev 2\"", "type: \"testing\" -> \"production\""]);
+    assert_eq!(
+        one_update(&world.plan()),
+        ["name: \"dev\" -> \"dev 2\"", "type: \"testing\" -> \"production\""]
+    );
 }
 
 #[test]
@@ -424,7 +504,11 @@ fn what_was_never_applied_is_compared_with_what_was_seen() {
     assert_eq!(one_update(&world.offline()), ["presence.interval: null -> 10"]);
     world.set("dev", "presence.interval", Value::Int(10));
     world.set("dev", "accessManager.enabled", Value::Bool(false));
-    assert_eq!(one_update(&world.offline()), ["presence.interval: null -> 10"], "false was seen already");
+    assert_eq!(
+        one_update(&world.offline()),
+        ["presence.interval: null -> 10"],
+        "false was seen already"
+    );
 }
 
 #[test]
@@ -440,8 +524,12 @@ fn a_change_outside_is_put_back_and_said() {
     world.change_outside("dev", field("files.retention"), Value::Int(1));
     let plan = world.plan();
     assert_eq!(one_update(&plan), ["files.retention: 1 -> 7"]);
-    let note =
-        Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: Some(Value::Int(1)) };
+    let note = Note::ChangedOutside {
+        label: label("dev"),
+        field: field("files.retention"),
+        recorded: Value::Int(7),
+        live: Some(Value::Int(1)),
+    };
     assert_eq!(plan.notes, [note]);
 
     world.set("dev", "files.retention", Value::Int(1));
@@ -479,11 +567,17 @@ fn a_region_is_set_once_and_only_with_consent() {
     let mut world = World::matching();
     world.set("dev", "appContext.region", text("aws-iad-1"));
     world.set("dev", "files.retention", Value::Int(30));
-    assert_eq!(refused(&world), Refused::NeedsConsent { field: field("appContext.region"), to: text("aws-iad-1") });
+    assert_eq!(
+        refused(&world),
+        Refused::NeedsConsent { field: field("appContext.region"), to: text("aws-iad-1") }
+    );
     assert_eq!(world.plan().actions, [], "nothing of a refused keyset");
 
     world.policy.allow_irreversible = true;
-    assert_eq!(one_update(&world.plan()), ["files.retention: 7 -> 30", "appContext.region: null -> \"aws-iad-1\""]);
+    assert_eq!(
+        one_update(&world.plan()),
+        ["files.retention: 7 -> 30", "appContext.region: null -> \"aws-iad-1\""]
+    );
     assert_eq!(world.plan().summary().irreversible, 1);
     world.apply();
     assert!(world.plan().is_empty());
@@ -494,12 +588,19 @@ fn a_set_region_never_changes_even_with_consent() {
     let mut world = World::matching();
     world.policy.allow_irreversible = true;
     world.set("dev", "files.region", text("eu-central-1"));
-    let want = Refused::Immutable { field: field("files.region"), from: text("us-east-1"), to: text("eu-central-1") };
+    let want = Refused::Immutable {
+        field: field("files.region"),
+        from: text("us-east-1"),
+        to: text("eu-central-1"),
+    };
     assert_eq!(refused(&world), want);
     world.refresh = false;
     assert_eq!(refused(&world), want);
     let origin = world.plan().refusals[0].origin.unwrap();
-    assert_eq!(&world.text[origin.start as usize..origin.end as usize], "files.region = \"eu-central-1\"");
+    assert_eq!(
+        &world.text[origin.start as usize..origin.end as usize],
+        "files.region = \"eu-central-1\""
+    );
 }
 
 #[test]
@@ -512,7 +613,11 @@ fn a_region_is_set_together_with_its_companions() {
     world.policy.allow_irreversible = true;
     world.set("dev", "files.enabled", on());
     world.set("dev", "files.region", text("us-east-1"));
-    let want = ["files.enabled: false -> true", "+files.retention: 7 -> 7", "files.region: null -> \"us-east-1\""];
+    let want = [
+        "files.enabled: false -> true",
+        "+files.retention: 7 -> 7",
+        "files.region: null -> \"us-east-1\"",
+    ];
     assert_eq!(one_update(&world.plan()), want);
 }
 
@@ -538,19 +643,27 @@ fn a_keyset_cannot_move_but_its_apps_label_can_change() {
 fn an_app_label_that_holds_keysets_cannot_mean_another_app() {
     let mut world = World::matching();
     world.app_by_id("chat", "77");
-    assert_eq!(refused(&world), Refused::AppReplaced { app: label("chat"), from: app_id("app-1"), to: app_id("77") });
+    assert_eq!(
+        refused(&world),
+        Refused::AppReplaced { app: label("chat"), from: app_id("app-1"), to: app_id("77") }
+    );
 
     world.foreign_app("78", "Third");
     let mut world = World { desired: World::matching().desired, ..world };
     world.app_by_id("other", "78");
-    assert!(matches!(&world.plan().actions[..], [Action::AdoptApp { .. }]), "without keysets it can");
+    assert!(
+        matches!(&world.plan().actions[..], [Action::AdoptApp { .. }]),
+        "without keysets it can"
+    );
 }
 
 #[test]
 fn an_app_is_renamed_from_what_it_is_called_now() {
     let mut world = World::matching();
     world.server.apps.get_mut(&app_id("app-1")).unwrap().name = "Typo".into();
-    assert!(matches!(&world.plan().actions[..], [Action::RenameApp { from, to, .. }] if &**from == "Typo" && &**to == "Chat"));
+    assert!(
+        matches!(&world.plan().actions[..], [Action::RenameApp { from, to, .. }] if &**from == "Typo" && &**to == "Chat")
+    );
     assert!(world.offline().is_empty(), "the state does not know");
     world.apply();
     assert!(world.plan().is_empty());
@@ -568,16 +681,27 @@ fn names_in_the_account_are_never_doubled() {
     let mut world = World::matching();
     world.foreign_app("80", "New");
     world.app("new", "New");
-    assert_eq!(refused(&world), Refused::AppNameTaken { name: "New".into(), id: app_id("80"), recorded_as: None });
+    assert_eq!(
+        refused(&world),
+        Refused::AppNameTaken { name: "New".into(), id: app_id("80"), recorded_as: None }
+    );
     world.open.apps.insert(label("new"), noon());
-    assert!(matches!(&world.plan().actions[..], [Action::CreateApp { reason: Reason::Unfinished { .. }, .. }]));
+    assert!(matches!(
+        &world.plan().actions[..],
+        [Action::CreateApp { reason: Reason::Unfinished { .. }, .. }]
+    ));
 
     let mut world = World::matching();
     world.foreign_keyset("x1", app_id("app-1"), "stage");
     world.foreign_keyset("x2", app_id("77"), "test");
     world.keyset("stage", "chat");
     world.keyset("test", "chat");
-    let taken = Refused::NameTaken { app: label("chat"), name: "stage".into(), id: keyset_id("x1"), recorded_as: None };
+    let taken = Refused::NameTaken {
+        app: label("chat"),
+        name: "stage".into(),
+        id: keyset_id("x1"),
+        recorded_as: None,
+    };
     assert_eq!(refused(&world), taken, "`test` is in another app");
     world.open.keysets.insert(label("stage"), noon());
     assert_eq!(world.plan().refusals, [], "an unfinished create looks for it");
@@ -592,13 +716,23 @@ fn a_relabelled_keyset_is_not_doubled() {
         world.keyset("develop", "chat");
         world.set("develop", "name", text("dev"));
         let id = world.id("dev");
-        assert_eq!(refused(&world), Refused::NameTaken { app: label("chat"), name: "dev".into(), id, recorded_as: Some(label("dev")) });
+        assert_eq!(
+            refused(&world),
+            Refused::NameTaken {
+                app: label("chat"),
+                name: "dev".into(),
+                id,
+                recorded_as: Some(label("dev"))
+            }
+        );
     }
     let mut world = World::matching();
     world.desired.apps.remove(&label("chat"));
     world.desired.keysets.clear();
     world.app("talk", "Chat");
-    assert!(matches!(refused(&world), Refused::AppNameTaken { recorded_as: Some(old), .. } if old == label("chat")));
+    assert!(
+        matches!(refused(&world), Refused::AppNameTaken { recorded_as: Some(old), .. } if old == label("chat"))
+    );
 }
 
 #[test]
@@ -608,7 +742,13 @@ fn one_of_many_that_is_gone_is_made_again() {
     world.apply();
     world.delete_outside("dev");
     let plan = world.plan();
-    assert!(matches!(&plan.actions[..], [Action::CreateKeyset { reason: Reason::DeletedOutside { .. }, .. }]), "{plan:#?}");
+    assert!(
+        matches!(
+            &plan.actions[..],
+            [Action::CreateKeyset { reason: Reason::DeletedOutside { .. }, .. }]
+        ),
+        "{plan:#?}"
+    );
     assert!(world.offline().is_empty());
     world.apply();
     assert!(world.plan().is_empty());
@@ -650,7 +790,10 @@ fn an_app_that_is_gone_with_its_keysets_is_another_account_too() {
     world.server.apps.remove(&app_id("app-1"));
     let plan = world.plan();
     let not_visible = Refused::AppNotVisible { id: app_id("app-1") };
-    assert!(plan.refusals.iter().any(|r| r.why == not_visible && r.label == Some(label("chat"))), "{plan:#?}");
+    assert!(
+        plan.refusals.iter().any(|r| r.why == not_visible && r.label == Some(label("chat"))),
+        "{plan:#?}"
+    );
     assert_eq!(plan.actions, []);
 
     world.policy.recreate = ["dev".to_string(), "prod".to_string()].into();
@@ -662,7 +805,10 @@ fn an_app_that_is_gone_with_its_keysets_is_another_account_too() {
     empty.app("chat", "Chat");
     empty.apply();
     empty.server.apps.clear();
-    assert!(matches!(&empty.plan().actions[..], [Action::CreateApp { reason: Reason::DeletedOutside { .. }, .. }]));
+    assert!(matches!(
+        &empty.plan().actions[..],
+        [Action::CreateApp { reason: Reason::DeletedOutside { .. }, .. }]
+    ));
 }
 
 #[test]
@@ -674,7 +820,9 @@ fn an_unfinished_create_is_looked_for() {
         world.open.keysets.insert(label("stage"), noon());
         world.open.keysets.insert(label("lost"), noon());
         let plan = world.plan();
-        assert!(matches!(&plan.actions[..], [Action::CreateKeyset { reason: Reason::Unfinished { since }, .. }] if *since == noon()));
+        assert!(
+            matches!(&plan.actions[..], [Action::CreateKeyset { reason: Reason::Unfinished { since }, .. }] if *since == noon())
+        );
         assert_eq!(plan.notes, [Note::Unfinished { label: label("lost"), since: noon() }]);
     }
     // An app of the same label is something else.
@@ -685,7 +833,10 @@ fn an_unfinished_create_is_looked_for() {
     let plan = world.plan();
     assert!(matches!(
         &plan.actions[..],
-        [Action::CreateApp { reason: Reason::Unfinished { .. }, .. }, Action::CreateKeyset { reason: Reason::New, .. }]
+        [
+            Action::CreateApp { reason: Reason::Unfinished { .. }, .. },
+            Action::CreateKeyset { reason: Reason::New, .. }
+        ]
     ));
 }
 
@@ -693,7 +844,8 @@ fn an_unfinished_create_is_looked_for() {
 fn what_is_not_declared_any_more_is_reported_and_left_alone() {
     let mut world = World::matching();
     world.undeclare("dev");
-    let orphan = Orphan { label: label("dev"), id: world.id("dev"), live: Some(true), declared_as: None };
+    let orphan =
+        Orphan { label: label("dev"), id: world.id("dev"), live: Some(true), declared_as: None };
     assert_eq!(world.plan().orphans, std::slice::from_ref(&orphan));
     assert_eq!(world.offline().orphans, [Orphan { live: None, ..orphan.clone() }]);
     world.delete_outside("dev");
@@ -703,7 +855,11 @@ fn what_is_not_declared_any_more_is_reported_and_left_alone() {
 
     world.desired.keysets.clear();
     world.desired.apps.clear();
-    assert_eq!(world.plan().notes, [Note::OrphanApp { label: label("chat"), id: app_id("app-1"), holds: 2 }], "only what keyform made");
+    assert_eq!(
+        world.plan().notes,
+        [Note::OrphanApp { label: label("chat"), id: app_id("app-1"), holds: 2 }],
+        "only what keyform made"
+    );
 }
 
 #[test]
@@ -712,18 +868,30 @@ fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
     world.recorded.keysets.get_mut(&label("dev")).unwrap().secret =
         SecretRecord::Missing { why: "the keyring was locked".into(), current: None, held: None };
     for plan in [world.plan(), world.offline()] {
-        let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else { panic!("{:?}", plan.actions) };
+        let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else {
+            panic!("{:?}", plan.actions)
+        };
         assert_eq!((of, id), (&label("dev"), &world.id("dev")));
         assert_eq!(*why, Rotation::Missing { why: "the keyring was locked".into() });
     }
     // With another change it is a step of its own.
-    world.server.keysets.get_mut(&world.id("dev")).unwrap().observed.absorb(&observed_of([(field("presence.interval"), &Value::Int(77))]));
+    world
+        .server
+        .keysets
+        .get_mut(&world.id("dev"))
+        .unwrap()
+        .observed
+        .absorb(&observed_of([(field("presence.interval"), &Value::Int(77))]));
     let undeclared = world.plan();
     assert_eq!(undeclared.summary().rotate, 1);
 
     world.open.sealed.insert(label("dev"), noon());
     let plan = world.plan();
-    assert!(!plan.is_empty() && plan.actions.iter().all(|a| !matches!(a, Action::RotateSecret { .. })), "{:?}", plan.actions);
+    assert!(
+        !plan.is_empty() && plan.actions.iter().all(|a| !matches!(a, Action::RotateSecret { .. })),
+        "{:?}",
+        plan.actions
+    );
     assert_eq!(plan.notes, [Note::Sealed { label: label("dev"), since: noon() }]);
 }
 
@@ -742,7 +910,11 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
         world.plan().actions.iter().filter_map(copy).collect()
     };
     let new = |to: &str| (to.to_owned(), Mirroring::New);
-    let all = [new("github:acme/chat/KEY"), new("github:acme/chat/prod/KEY"), new("github:acme/chat/NEW")];
+    let all = [
+        new("github:acme/chat/KEY"),
+        new("github:acme/chat/prod/KEY"),
+        new("github:acme/chat/NEW"),
+    ];
     assert_eq!(whys(&world), all);
     assert_eq!(world.plan().summary().mirror, 3);
     world.policy.targets = Some(["new".to_string()].into());
@@ -754,8 +926,12 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
     // Its secret key is about to be another one, or is already.
     let outdated = |to: &str| (to.to_owned(), Mirroring::Outdated);
     let mut lost = world.clone();
-    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret = SecretRecord::Missing { why: "lost".into(), current: None, held: None };
-    assert_eq!(whys(&lost), [outdated("github:acme/chat/KEY"), outdated("github:acme/chat/prod/KEY")]);
+    lost.recorded.keysets.get_mut(&label("dev")).unwrap().secret =
+        SecretRecord::Missing { why: "lost".into(), current: None, held: None };
+    assert_eq!(
+        whys(&lost),
+        [outdated("github:acme/chat/KEY"), outdated("github:acme/chat/prod/KEY")]
+    );
     lost.apply();
     assert!(lost.plan().is_empty());
     world.recorded.keysets.get_mut(&label("new")).unwrap().secret = stored_as("1");
@@ -801,15 +977,25 @@ fn drift_tells_of_what_is_gone_moved_and_unmanaged() {
     world.app("later", "Later");
     world.keyset("new", "later");
     let tags = |drift: &Drift| -> Vec<String> {
-        drift.findings.iter().map(|finding| format!("{finding:?}").split([' ', '{']).next().unwrap().to_owned()).collect()
+        drift
+            .findings
+            .iter()
+            .map(|finding| format!("{finding:?}").split([' ', '{']).next().unwrap().to_owned())
+            .collect()
     };
     let drift = world.drift();
     assert_eq!(tags(&drift), ["AppNotApplied", "Gone", "NotApplied", "Moved", "AppUnmanaged"]);
     assert_eq!(drift.in_order, 2, "the two apps");
     world.undeclare("prod");
-    assert_eq!(tags(&world.drift()), ["AppNotApplied", "Gone", "NotApplied", "NotDeclared", "AppUnmanaged"]);
+    assert_eq!(
+        tags(&world.drift()),
+        ["AppNotApplied", "Gone", "NotApplied", "NotDeclared", "AppUnmanaged"]
+    );
     world.recorded.keysets.remove(&label("prod"));
-    assert_eq!(tags(&world.drift()), ["AppNotApplied", "Gone", "NotApplied", "Unmanaged", "AppUnmanaged"]);
+    assert_eq!(
+        tags(&world.drift()),
+        ["AppNotApplied", "Gone", "NotApplied", "Unmanaged", "AppUnmanaged"]
+    );
 }
 
 #[test]
@@ -823,14 +1009,20 @@ fn targets_take_their_apps_along_and_nothing_else() {
     world.policy.targets = Some(["n1".to_string()].into());
     let plan = world.plan();
     let labels: Vec<String> = plan.actions.iter().map(|a| a.label().to_string()).collect();
-    assert_eq!((labels, plan.unchanged, plan.orphans), (vec!["new".to_string(), "n1".to_string()], 0, vec![]));
+    assert_eq!(
+        (labels, plan.unchanged, plan.orphans),
+        (vec!["new".to_string(), "n1".to_string()], 0, vec![])
+    );
 }
 
 #[test]
 fn a_label_that_nobody_has_is_refused_with_the_nearest() {
     let mut world = World::matching();
     world.policy.targets = Some(["prd".to_string()].into());
-    assert_eq!(refused(&world), Refused::UnknownLabel { label: "prd".into(), nearest: Some(label("prod")) });
+    assert_eq!(
+        refused(&world),
+        Refused::UnknownLabel { label: "prd".into(), nearest: Some(label("prod")) }
+    );
     world.policy.targets = None;
     world.policy.recreate.insert("\u{1b}[2J".into());
     assert_eq!(refused(&world), Refused::UnknownLabel { label: "\u{1b}[2J".into(), nearest: None });
@@ -852,13 +1044,22 @@ fn limits_are_of_the_whole_apply() {
     limit(&mut world, Bounded::Update, "1");
     assert_eq!(world.plan().refusals, []);
     let budget = limit(&mut world, Bounded::Create, "2");
-    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Create, planned: 3, limit: 2, budget });
+    assert_eq!(
+        refused(&world),
+        Refused::OverLimit { kind: Bounded::Create, planned: 3, limit: 2, budget }
+    );
     world.policy.limits.remove(&Bounded::Create);
     let budget = limit(&mut world, Bounded::Update, "0");
-    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget });
+    assert_eq!(
+        refused(&world),
+        Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget }
+    );
     // Of the two that are recorded: a part of one is none.
     let budget = limit(&mut world, Bounded::Update, "49%");
-    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget });
+    assert_eq!(
+        refused(&world),
+        Refused::OverLimit { kind: Bounded::Update, planned: 1, limit: 0, budget }
+    );
     limit(&mut world, Bounded::Update, "50%");
     assert_eq!(world.plan().refusals, []);
 }
@@ -872,13 +1073,21 @@ fn what_is_set_for_ever_has_a_limit_of_its_own() {
     assert_eq!(world.plan().summary().irreversible, 1);
     let budget = Budget::Count(0);
     world.policy.limits.insert(Bounded::Irreversible, Limit { budget, origin: None });
-    assert_eq!(refused(&world), Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget });
+    assert_eq!(
+        refused(&world),
+        Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget }
+    );
 }
 
 #[test]
 fn what_is_frozen_is_planned_and_refused() {
     let mut world = World::matching();
-    let freeze = |n| Some(Freeze { reason: "release week".into(), origin: Origin { file: 0, start: n, end: n + 1 } });
+    let freeze = |n| {
+        Some(Freeze {
+            reason: "release week".into(),
+            origin: Origin { file: 0, start: n, end: n + 1 },
+        })
+    };
     let frozen = |app| Refused::Frozen { reason: "release week".into(), app };
     world.desired.keysets.get_mut(&label("prod")).unwrap().freeze = freeze(1);
     assert!(world.plan().is_empty(), "nothing to do is no reason to refuse");
@@ -887,7 +1096,10 @@ fn what_is_frozen_is_planned_and_refused() {
     world.desired.keysets.get_mut(&label("dev")).unwrap().freeze = freeze(2);
     let plan = world.plan();
     assert_eq!((plan.refusals.len(), plan.actions.len()), (1, 1), "it is shown all the same");
-    assert_eq!((plan.refusals[0].why.clone(), plan.refusals[0].label.clone()), (frozen(false), Some(label("dev"))));
+    assert_eq!(
+        (plan.refusals[0].why.clone(), plan.refusals[0].label.clone()),
+        (frozen(false), Some(label("dev")))
+    );
     // The app's, for all that is in it, also what is to be deleted; once.
     world.desired.apps.get_mut(&label("chat")).unwrap().freeze = freeze(3);
     world.undeclare("prod");
@@ -932,25 +1144,40 @@ fn check_sees_a_plan_that_was_tampered_with() {
     assert!(broken(&|p| p.actions.reverse()).contains("stands before"));
     assert!(broken(&|p| p.actions.push(p.actions[0].clone())).contains("stands before"));
     assert!(broken(&|p| change(p, &|c| c.to = Value::Int(90))).contains("is not what is declared"));
-    assert!(broken(&|p| change(p, &|c| c.field = field("presence.interval"))).contains("is not what is declared"));
-    assert!(broken(&|p| change(p, &|c| c.from = Some(Value::Int(30)))).contains("changes to what it is"));
+    assert!(
+        broken(&|p| change(p, &|c| c.field = field("presence.interval")))
+            .contains("is not what is declared")
+    );
+    assert!(
+        broken(&|p| change(p, &|c| c.from = Some(Value::Int(30))))
+            .contains("changes to what it is")
+    );
     assert!(broken(&|p| change(p, &|c| c.companion = true)).contains("without a change"));
     let twice = |c: &mut Change| {
-        (c.field, c.from, c.to) = (field("files.region"), Some(text("eu-central-1")), text("us-east-1"));
+        (c.field, c.from, c.to) =
+            (field("files.region"), Some(text("eu-central-1")), text("us-east-1"));
     };
     assert!(broken(&|p| change(p, &twice)).contains("set a second time"));
-    let refusal =
-        Refusal { label: Some(label("dev")), why: Refused::NeedsConsent { field: field("files.region"), to: on() }, origin: None };
+    let refusal = Refusal {
+        label: Some(label("dev")),
+        why: Refused::NeedsConsent { field: field("files.region"), to: on() },
+        origin: None,
+    };
     assert!(broken(&|p| p.refusals.push(refusal.clone())).contains("refused and acted upon"));
 }
 
-// ----------------------------------------------------------------------------------------------------- Properties
+// -------------------------------------------------------------------------------------------------
+// Properties
 
 /// Keyset number to its declared fields, each with a seed of its value.
 type Sketch = Vec<(u8, Vec<(FieldId, u8)>)>;
 
 fn writable() -> Vec<FieldId> {
-    FieldId::all().filter(|f| matches!(f.field().life, Life::Mutable | Life::OnceSet) && f.section().name != "keyset").collect()
+    FieldId::all()
+        .filter(|f| {
+            matches!(f.field().life, Life::Mutable | Life::OnceSet) && f.section().name != "keyset"
+        })
+        .collect()
 }
 
 fn a_field() -> impl Strategy<Value = FieldId> {
@@ -958,7 +1185,10 @@ fn a_field() -> impl Strategy<Value = FieldId> {
 }
 
 fn a_sketch() -> impl Strategy<Value = Sketch> {
-    proptest::collection::vec((0..6u8, proptest::collection::vec((a_field(), any::<u8>()), 0..12)), 0..6)
+    proptest::collection::vec(
+        (0..6u8, proptest::collection::vec((a_field(), any::<u8>()), 0..12)),
+        0..6,
+    )
 }
 
 /// Declares the sketch. Once-set fields have one value per keyset for ever, unless `restless`.
@@ -1114,7 +1344,8 @@ proptest! {
         prop_assert!(world.plan().is_empty());
     }
 
-    /// Any two projects, even ones that must be refused: `World::plan` checks the invariants of each.
+    /// Any two projects, even ones that must be refused: `World::plan` checks the invariants of
+    /// each.
     #[test]
     fn every_plan_keeps_its_rules(first in a_sketch(), second in a_sketch(), consent: bool, refresh: bool, gone in 0..6u8) {
         let mut world = new_world();
@@ -1190,7 +1421,12 @@ fn a_label_that_moved_takes_its_record_along() {
     };
     rename(&mut world, "dev", "next", &["never", "dev"]);
     let id = world.recorded.keysets[&label("dev")].id.clone();
-    let action = Action::MoveKeyset { label: label("next"), from: label("dev"), id, origin: world.desired.keysets[&label("next")].origin };
+    let action = Action::MoveKeyset {
+        label: label("next"),
+        from: label("dev"),
+        id,
+        origin: world.desired.keysets[&label("next")].origin,
+    };
     assert_eq!(world.plan().actions, std::slice::from_ref(&action));
     assert_eq!(world.offline().actions, [action]);
     assert!(world.drift().is_empty(), "a label is nothing that the account has");
@@ -1208,7 +1444,10 @@ fn a_label_that_moved_takes_its_record_along() {
     // An unfinished create under the old label is one under the new.
     let record = world.recorded.keysets.remove(&label("dev")).unwrap();
     world.open.keysets.insert(label("dev"), noon());
-    assert!(matches!(&world.plan().actions[..], [Action::CreateKeyset { reason: Reason::Unfinished { .. }, .. }]));
+    assert!(matches!(
+        &world.plan().actions[..],
+        [Action::CreateKeyset { reason: Reason::Unfinished { .. }, .. }]
+    ));
     world.open.keysets.clear();
     world.recorded.keysets.insert(label("dev"), record);
 
@@ -1231,10 +1470,23 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     let mut world = World::matching();
     world.undeclare("dev");
     world.policy.delete = true;
-    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: Bounded::Delete, planned: 1, limit: 0, budget: Budget::Count(0) });
+    assert_eq!(
+        world.plan().refusals[0].why,
+        Refused::OverLimit {
+            kind: Bounded::Delete,
+            planned: 1,
+            limit: 0,
+            budget: Budget::Count(0)
+        }
+    );
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(1), origin: None });
     let keys = world.recorded.keysets[&label("dev")].keys.clone();
-    let delete = |keys| Action::DeleteKeyset { label: label("dev"), id: keyset_id("ks-2"), app: label("chat"), keys };
+    let delete = |keys| Action::DeleteKeyset {
+        label: label("dev"),
+        id: keyset_id("ks-2"),
+        app: label("chat"),
+        keys,
+    };
     assert_eq!(world.plan().actions, [delete(keys.clone())]);
 
     // Protected when it was declared last, by itself or by its type.
@@ -1258,7 +1510,15 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     world.undeclare("prod");
     world.desired.apps.remove(&label("chat"));
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(2), origin: None });
-    assert_eq!(world.plan().refusals[0].why, Refused::OverLimit { kind: Bounded::Delete, planned: 3, limit: 2, budget: Budget::Count(2) });
+    assert_eq!(
+        world.plan().refusals[0].why,
+        Refused::OverLimit {
+            kind: Bounded::Delete,
+            planned: 3,
+            limit: 2,
+            budget: Budget::Count(2)
+        }
+    );
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(3), origin: None });
     world.foreign_keyset("ks-99", app_id("app-1"), "somebody's");
     assert_eq!(world.plan().summary().delete_apps, 0, "it holds a keyset that nobody declared");
@@ -1288,7 +1548,11 @@ fn what_is_declared_under_another_label_is_never_deleted() {
     world.policy.delete = false;
     assert_eq!(world.plan().summary().moved, 2);
     world.apply();
-    assert!(world.plan().is_empty() && world.recorded.keysets.len() == 2 && world.recorded.apps.len() == 2);
+    assert!(
+        world.plan().is_empty()
+            && world.recorded.keysets.len() == 2
+            && world.recorded.apps.len() == 2
+    );
 }
 
 #[test]
@@ -1299,7 +1563,10 @@ fn what_is_gone_is_forgotten_only_where_the_account_is_certainly_the_same() {
     world.policy.delete = true;
     world.undeclare("dev");
     world.delete_outside("dev");
-    assert_eq!(world.plan().actions, [Action::ForgetKeyset { label: label("dev"), id: keyset_id("ks-2") }]);
+    assert_eq!(
+        world.plan().actions,
+        [Action::ForgetKeyset { label: label("dev"), id: keyset_id("ks-2") }]
+    );
     let app = world.server.apps.remove(&app_id("app-1")).unwrap();
     assert!(world.plan().actions.is_empty(), "who may not see the app sees none of its keysets");
     world.server.apps.insert(app.id.clone(), app);
@@ -1311,8 +1578,11 @@ fn what_is_gone_is_forgotten_only_where_the_account_is_certainly_the_same() {
 #[test]
 fn what_others_may_change_is_left_alone_once_it_is_there() {
     let mut world = World::matching();
-    let ignored =
-        Ignored { field: field("presence.announceMax"), reason: Some("support".into()), origin: Origin { file: 0, start: 0, end: 0 } };
+    let ignored = Ignored {
+        field: field("presence.announceMax"),
+        reason: Some("support".into()),
+        origin: Origin { file: 0, start: 0, end: 0 },
+    };
     world.desired.keysets.get_mut(&label("dev")).unwrap().ignored = [ignored].into();
     world.change_outside("dev", field("presence.announceMax"), Value::Int(33));
     assert!(world.plan().is_empty() && world.plan().notes.is_empty());
@@ -1329,7 +1599,8 @@ fn what_others_may_change_is_left_alone_once_it_is_there() {
 fn a_secret_key_is_replaced_when_the_toml_says_so_and_not_before() {
     let mut world = World::matching();
     let days = |n: u64| std::time::Duration::from_secs(n * 24 * 3600);
-    let rotate = Rotate { every: days(90), overlap: days(1), origin: Origin { file: 0, start: 0, end: 0 } };
+    let rotate =
+        Rotate { every: days(90), overlap: days(1), origin: Origin { file: 0, start: 0, end: 0 } };
     world.desired.keysets.get_mut(&label("dev")).unwrap().rotate = Some(rotate);
     let since = |age: u64| noon().checked_sub(days(age)).unwrap();
     for (age, due) in [(89, false), (90, true), (400, true)] {
@@ -1372,14 +1643,19 @@ fn many_keysets_are_planned_in_linear_time() {
     let begin = std::time::Instant::now();
     world.apply();
     assert_eq!(world.plan().unchanged, 20_001);
-    let plan = World { recorded: Recorded { keysets: Default::default(), ..world.recorded.clone() }, ..world.clone() }.plan();
+    let plan = World {
+        recorded: Recorded { keysets: Default::default(), ..world.recorded.clone() },
+        ..world.clone()
+    }
+    .plan();
     assert_eq!(plan.refusals.len(), 20_000, "each name is taken");
     plan_json::plan(&plan, &world.sources());
     plan_human::plan(&plan, &world.sources(), plan_human::Options::default());
     assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
 }
 
-// -------------------------------------------------------------------------------------------------------- Goldens
+// -------------------------------------------------------------------------------------------------
+// Goldens
 
 #[test]
 fn plans_look_as_they_should() {
@@ -1397,27 +1673,41 @@ fn plans_look_as_they_should() {
     compare("every-refusal", &plan, &sources, &mut wrong);
     let (plan, sources) = every_note();
     compare("every-note-and-orphan", &plan, &sources, &mut wrong);
-    assert!(wrong.is_empty(), "differ from tests/golden-plans (UPDATE_GOLDEN=1 rewrites them): {wrong:?}");
+    assert!(
+        wrong.is_empty(),
+        "differ from tests/golden-plans (UPDATE_GOLDEN=1 rewrites them): {wrong:?}"
+    );
 }
 
 /// The changes of the plan in Terraform's JSON; the rest of it is held against them.
 fn terraform_changes(world: &World, plan: &Plan) -> serde_json::Value {
-    let picture = Picture { plan, desired: &world.desired, recorded: &world.recorded, policy: &world.policy };
+    let picture =
+        Picture { plan, desired: &world.desired, recorded: &world.recorded, policy: &world.policy };
     let json = terraform::plan(picture, "1.2.3");
     let all = |json: &serde_json::Value| json.as_array().unwrap().clone();
     let changes = all(&json["resource_changes"]);
-    let with =
-        |side: &str| changes.iter().filter(|one| !one["change"][side].is_null()).map(|one| one["address"].clone()).collect::<Vec<_>>();
-    let addresses = |json: &serde_json::Value| all(&json["resources"]).iter().map(|one| one["address"].clone()).collect::<Vec<_>>();
+    let with = |side: &str| {
+        changes
+            .iter()
+            .filter(|one| !one["change"][side].is_null())
+            .map(|one| one["address"].clone())
+            .collect::<Vec<_>>()
+    };
+    let addresses = |json: &serde_json::Value| {
+        all(&json["resources"]).iter().map(|one| one["address"].clone()).collect::<Vec<_>>()
+    };
     assert_eq!(addresses(&json["planned_values"]["root_module"]), with("after"));
     assert_eq!(addresses(&json["prior_state"]["values"]["root_module"]), with("before"));
     assert_eq!(addresses(&json["configuration"]["root_module"]), with("after"));
-    let count = |action: &str| changes.iter().filter(|one| one["change"]["actions"] == serde_json::json!([action])).count();
+    let count = |action: &str| {
+        changes.iter().filter(|one| one["change"]["actions"] == serde_json::json!([action])).count()
+    };
     let Tally { create, update, delete } = terraform::tally(picture);
     assert_eq!((create, update, delete), (count("create"), count("update"), count("delete")));
     assert_eq!(json["errored"], !plan.refusals.is_empty());
     for one in &changes {
-        let unknown = one["change"]["after_unknown"].as_object().is_some_and(|unknown| !unknown.is_empty());
+        let unknown =
+            one["change"]["after_unknown"].as_object().is_some_and(|unknown| !unknown.is_empty());
         let same = one["change"]["before"] == one["change"]["after"] && !unknown;
         assert_eq!(one["change"]["actions"] == serde_json::json!(["no-op"]), same, "{one}");
     }
@@ -1436,7 +1726,11 @@ fn colour_marks_what_changes() {
 #[test]
 fn all_details_of_many_creates_are_there_when_asked_for() {
     let (_, world) = goldens().into_iter().find(|(name, _)| *name == "create-many").unwrap();
-    let lines = |verbose| plan_human::plan(&world.plan(), &world.sources(), plan_human::Options { verbose }).lines().count();
+    let lines = |verbose| {
+        plan_human::plan(&world.plan(), &world.sources(), plan_human::Options { verbose })
+            .lines()
+            .count()
+    };
     assert!(lines(true) >= 3 * lines(false));
 }
 
@@ -1536,7 +1830,8 @@ fn goldens() -> Vec<(&'static str, World)> {
     ]
 }
 
-/// Every variant, with hostile text where text comes from outside. The match makes a new variant fail to compile here.
+/// Every variant, with hostile text where text comes from outside. The match makes a new variant
+/// fail to compile here.
 fn every_refusal() -> (Plan, Sources) {
     let hostile = "a\u{1b}[31m\n\u{202e}b";
     let region = field("files.region");
@@ -1549,39 +1844,95 @@ fn every_refusal() -> (Plan, Sources) {
         Refused::NeedsConsent { field: region, to: text("us-east-1") },
         Refused::AppNotVisible { id: app_id("77") },
         Refused::Vanished { gone: (0..7).map(|n| label(&format!("k{n}"))).collect(), recorded: 9 },
-        Refused::OverLimit { kind: Bounded::Create, planned: 60, limit: 50, budget: Budget::Count(50) },
-        Refused::OverLimit { kind: Bounded::Update, planned: 6, limit: 5, budget: Budget::Percent(10) },
-        Refused::OverLimit { kind: Bounded::Irreversible, planned: 1, limit: 0, budget: Budget::Count(0) },
-        Refused::NoPushFile { push: Push::find("apns").unwrap(), file: hostile.into(), why: hostile.into() },
+        Refused::OverLimit {
+            kind: Bounded::Create,
+            planned: 60,
+            limit: 50,
+            budget: Budget::Count(50),
+        },
+        Refused::OverLimit {
+            kind: Bounded::Update,
+            planned: 6,
+            limit: 5,
+            budget: Budget::Percent(10),
+        },
+        Refused::OverLimit {
+            kind: Bounded::Irreversible,
+            planned: 1,
+            limit: 0,
+            budget: Budget::Count(0),
+        },
+        Refused::NoPushFile {
+            push: Push::find("apns").unwrap(),
+            file: hostile.into(),
+            why: hostile.into(),
+        },
         Refused::Frozen { reason: hostile.into(), app: false },
-        Refused::NameTaken { app: label("chat"), name: hostile.into(), id: keyset_id("ks-1"), recorded_as: None },
-        Refused::NameTaken { app: label("chat"), name: "dev".into(), id: keyset_id("ks-1"), recorded_as: Some(label("old")) },
+        Refused::NameTaken {
+            app: label("chat"),
+            name: hostile.into(),
+            id: keyset_id("ks-1"),
+            recorded_as: None,
+        },
+        Refused::NameTaken {
+            app: label("chat"),
+            name: "dev".into(),
+            id: keyset_id("ks-1"),
+            recorded_as: Some(label("old")),
+        },
         Refused::AppNameTaken { name: hostile.into(), id: app_id("77"), recorded_as: None },
-        Refused::AppNameTaken { name: "Chat".into(), id: app_id("77"), recorded_as: Some(label("old")) },
+        Refused::AppNameTaken {
+            name: "Chat".into(),
+            id: app_id("77"),
+            recorded_as: Some(label("old")),
+        },
         Refused::UnknownLabel { label: hostile.into(), nearest: None },
         Refused::UnknownLabel { label: "prd".into(), nearest: Some(label("prod")) },
-        Refused::OverLimit { kind: Bounded::Delete, planned: 3, limit: 0, budget: Budget::Count(0) },
+        Refused::OverLimit {
+            kind: Bounded::Delete,
+            planned: 3,
+            limit: 0,
+            budget: Budget::Count(0),
+        },
         Refused::Protected { id: keyset_id("ks-1") },
         Refused::OtherKeys { id: keyset_id("ks-1") },
         Refused::MovedWhileSealed { from: label("old"), since: noon() },
     ];
     let with_label = |why: &Refused| match why {
-        Refused::Immutable { .. } | Refused::AppChanged { .. } | Refused::NeedsConsent { .. } | Refused::NameTaken { .. } => Some("dev"),
+        Refused::Immutable { .. }
+        | Refused::AppChanged { .. }
+        | Refused::NeedsConsent { .. }
+        | Refused::NameTaken { .. } => Some("dev"),
         Refused::Protected { .. }
         | Refused::OtherKeys { .. }
         | Refused::MovedWhileSealed { .. }
         | Refused::Frozen { .. }
         | Refused::NoPushFile { .. } => Some("dev"),
-        Refused::AppReplaced { .. } | Refused::AppNotVisible { .. } | Refused::AppNameTaken { .. } => Some("chat"),
+        Refused::AppReplaced { .. }
+        | Refused::AppNotVisible { .. }
+        | Refused::AppNameTaken { .. } => Some("chat"),
         Refused::Vanished { .. } | Refused::OverLimit { .. } | Refused::UnknownLabel { .. } => None,
     };
     let refusal = |why: Refused| {
         let label = with_label(&why).map(label);
-        Refusal { origin: label.as_ref().map(|_| Origin { file: 0, start: 14, end: 17 }), label, why }
+        Refusal {
+            origin: label.as_ref().map(|_| Origin { file: 0, start: 14, end: 17 }),
+            label,
+            why,
+        }
     };
     let refusals = all.into_iter().map(refusal).collect();
-    let plan = Plan { refreshed: true, actions: vec![], refusals, orphans: vec![], notes: vec![], unchanged: 3 };
-    let sources = Sources { files: vec![Source::new("keysets/\u{1b}x.toml", "[keyset.x]\nü app = \"chat\"\n")] };
+    let plan = Plan {
+        refreshed: true,
+        actions: vec![],
+        refusals,
+        orphans: vec![],
+        notes: vec![],
+        unchanged: 3,
+    };
+    let sources = Sources {
+        files: vec![Source::new("keysets/\u{1b}x.toml", "[keyset.x]\nü app = \"chat\"\n")],
+    };
     (plan, sources)
 }
 
@@ -1589,29 +1940,54 @@ fn every_note() -> (Plan, Sources) {
     let notes = vec![
         Note::Sealed { label: label("dev"), since: noon() },
         Note::OrphanApp { label: label("chat"), id: app_id("77"), holds: 1 },
-        Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: Some(Value::Null) },
-        Note::ChangedOutside { label: label("dev"), field: field("files.retention"), recorded: Value::Int(7), live: None },
+        Note::ChangedOutside {
+            label: label("dev"),
+            field: field("files.retention"),
+            recorded: Value::Int(7),
+            live: Some(Value::Null),
+        },
+        Note::ChangedOutside {
+            label: label("dev"),
+            field: field("files.retention"),
+            recorded: Value::Int(7),
+            live: None,
+        },
         Note::Unfinished { label: label("lost"), since: noon() },
     ];
-    let orphan = |name: &str, live| Orphan { label: label(name), id: keyset_id(&format!("ks-{name}")), live, declared_as: None };
+    let orphan = |name: &str, live| Orphan {
+        label: label(name),
+        id: keyset_id(&format!("ks-{name}")),
+        live,
+        declared_as: None,
+    };
     let orphans = vec![
         orphan("a", Some(true)),
         orphan("b", Some(false)),
         orphan("c", None),
         Orphan { declared_as: Some(label("new")), ..orphan("d", Some(true)) },
     ];
-    (Plan { refreshed: true, actions: vec![], refusals: vec![], orphans, notes, unchanged: 1 }, Sources::default())
+    (
+        Plan { refreshed: true, actions: vec![], refusals: vec![], orphans, notes, unchanged: 1 },
+        Sources::default(),
+    )
 }
 
 fn compare(name: &str, plan: &Plan, sources: &Sources, wrong: &mut Vec<String>) {
     let human = plan_human::plan(plan, sources, plan_human::Options::default());
     let plain = anstream::adapter::strip_str(&human).to_string();
-    assert!(!plain.contains(|c: char| c.is_control() && c != '\n'), "{name}: control characters reach the terminal");
+    assert!(
+        !plain.contains(|c: char| c.is_control() && c != '\n'),
+        "{name}: control characters reach the terminal"
+    );
     golden(&format!("{name}.txt"), &plain, wrong);
     golden(&format!("{name}.json"), &format!("{:#}\n", plan_json::plan(plan, sources)), wrong);
     if ["every-refusal", "lives"].contains(&name) {
         golden(&format!("{name}.md"), &plan_markdown::plan(plan, sources), wrong);
-        golden(&format!("{name}.github"), &github::plan(plan, sources, &plan_human::summary_line(plan)), wrong);
+        golden(
+            &format!("{name}.github"),
+            &github::plan(plan, sources, &plan_human::summary_line(plan)),
+            wrong,
+        );
     }
 }
 

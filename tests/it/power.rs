@@ -1,4 +1,5 @@
-//! What each command asks the account for: nothing, or only to be told. Whoever may not write can run all of these.
+//! What each command asks the account for: nothing, or only to be told. Whoever may not write can
+//! run all of these.
 
 use crate::support::Place;
 use crate::support::place::ended;
@@ -17,7 +18,10 @@ fn place() -> Place {
 fn what_looks_asks_to_be_told_and_for_nothing_else() {
     let place = place();
     let id = place.id("a");
-    place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &serde_json::json!({"presence": {"interval": 30}}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{id}/config"),
+        &serde_json::json!({"presence": {"interval": 30}}),
+    );
     for command in [
         &["plan"][..],
         &["plan", "--detailed-exitcode", "--format", "json"],
@@ -34,9 +38,16 @@ fn what_looks_asks_to_be_told_and_for_nothing_else() {
     ] {
         let before = place.requests().len();
         let output = place.run(command);
-        assert!(matches!(output.status.code(), Some(0 | 2)), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            matches!(output.status.code(), Some(0 | 2)),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let asked = place.requests().split_off(before);
-        assert!(!asked.is_empty() && asked.iter().all(|request| request.starts_with("GET ")), "{command:?}: {asked:?}");
+        assert!(
+            !asked.is_empty() && asked.iter().all(|request| request.starts_with("GET ")),
+            "{command:?}: {asked:?}"
+        );
     }
 }
 

@@ -27,7 +27,10 @@ fn uploads(place: &Place) -> usize {
     place
         .requests()
         .iter()
-        .filter(|line| line.starts_with("POST") && (line.ends_with("/config/apns") || line.ends_with("/config/fcm")))
+        .filter(|line| {
+            line.starts_with("POST")
+                && (line.ends_with("/config/apns") || line.ends_with("/config/fcm"))
+        })
         .count()
 }
 
@@ -37,7 +40,11 @@ fn tells_nothing(place: &Place, said: &[String]) {
     for (path, bytes) in read_tree(place.dir()) {
         let text = String::from_utf8_lossy(&bytes);
         let own = path.to_string_lossy().contains("push/");
-        assert!(own || parts.iter().all(|part| !text.contains(part)), "{} holds it", path.display());
+        assert!(
+            own || parts.iter().all(|part| !text.contains(part)),
+            "{} holds it",
+            path.display()
+        );
     }
     for text in said {
         assert!(parts.iter().all(|part| !text.contains(part)), "{text}");
@@ -48,18 +55,28 @@ fn tells_nothing(place: &Place, said: &[String]) {
 fn a_new_keyset_gets_its_credentials_and_they_are_uploaded_once() {
     let place = place();
     let plan = place.ends(&["plan"], 0, "Push credentials to upload");
-    assert!(plan.contains("teamId: \"TEAM123456\"") && plan.contains("apns.enabled: turned on by the upload"), "{plan}");
+    assert!(
+        plan.contains("teamId: \"TEAM123456\"")
+            && plan.contains("apns.enabled: turned on by the upload"),
+        "{plan}"
+    );
     let output = place.command(&["apply", "--yes", "-vv"]).output().expect("keyform runs");
     let said = ended(&output, 0, "2 push credentials uploaded");
     tells_nothing(&place, &[plan, said]);
     let config = live(&place);
-    assert_eq!((&config["apns"]["filename"], &config["fcm"]["filename"]), (&json!("key.p8"), &json!("fcm.json")));
+    assert_eq!(
+        (&config["apns"]["filename"], &config["fcm"]["filename"]),
+        (&json!("key.p8"), &json!("fcm.json"))
+    );
     assert_eq!(config["apns"]["enabled"], true);
     place.is_settled();
     place.ends(&["drift"], 0, "No drift");
     assert_eq!(uploads(&place), 2);
     let recorded = &place.state()["keysets"]["a"]["push"]["apns"];
-    assert_eq!((recorded["teamId"].as_str(), recorded["filename"].as_str()), (Some("TEAM123456"), Some("key.p8")));
+    assert_eq!(
+        (recorded["teamId"].as_str(), recorded["filename"].as_str()),
+        (Some("TEAM123456"), Some("key.p8"))
+    );
 }
 
 #[test]
@@ -77,7 +94,11 @@ fn what_changed_is_uploaded_again_and_nothing_else() {
     let path = format!("/v2/keysets/{}/config/fcm", place.id("a"));
     place.sandbox().post(&path, &json!({"filename": "theirs.json", "key": "x"}));
     let drift = place.json(&["drift"], 2);
-    assert_eq!((drift["findings"][0]["what"].as_str(), drift["findings"][0]["by"].as_str()), (Some("push"), Some("account")), "{drift}");
+    assert_eq!(
+        (drift["findings"][0]["what"].as_str(), drift["findings"][0]["by"].as_str()),
+        (Some("push"), Some("account")),
+        "{drift}"
+    );
     place.ends(&["apply", "--yes"], 0, "1 push credential uploaded");
     assert_eq!(live(&place)["fcm"]["filename"], "fcm.json");
     place.is_settled();
@@ -86,7 +107,9 @@ fn what_changed_is_uploaded_again_and_nothing_else() {
 #[test]
 fn the_switch_stays_as_it_is_declared() {
     let place = place();
-    place.declare(&TOML.replace("type = \"testing\"\n", "type = \"testing\"\napns.enabled = false\n"));
+    place.declare(
+        &TOML.replace("type = \"testing\"\n", "type = \"testing\"\napns.enabled = false\n"),
+    );
     place.ends(&["plan"], 0, "off again afterwards");
     place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
     assert_eq!(live(&place)["apns"]["enabled"], false);
@@ -106,8 +129,14 @@ fn a_runner_without_the_files_does_the_rest() {
     place.ends(&["apply", "--yes"], 0, "");
     // They were uploaded, and are kept elsewhere from then on.
     std::fs::remove_dir_all(place.dir().join("push")).expect("it was there");
-    place.ends(&["plan", "--detailed-exitcode"], 0, "it is not known whether it is what was uploaded from it");
-    place.declare(&TOML.replace("type = \"testing\"\n", "type = \"testing\"\npresence.enabled = true\n"));
+    place.ends(
+        &["plan", "--detailed-exitcode"],
+        0,
+        "it is not known whether it is what was uploaded from it",
+    );
+    place.declare(
+        &TOML.replace("type = \"testing\"\n", "type = \"testing\"\npresence.enabled = true\n"),
+    );
     place.ends(&["apply", "--yes"], 0, "1 keyset updated");
     place.ends(&["drift"], 0, "No drift");
     // At night, on such a runner too.
@@ -119,11 +148,17 @@ fn a_runner_without_the_files_does_the_rest() {
 #[test]
 fn a_switch_that_is_left_to_others_stays_as_they_have_it() {
     let place = place();
-    let toml = TOML.replace("type = \"testing\"\n", "type = \"testing\"\napns.enabled = false\nignore = [\"apns.enabled\"]\n");
+    let toml = TOML.replace(
+        "type = \"testing\"\n",
+        "type = \"testing\"\napns.enabled = false\nignore = [\"apns.enabled\"]\n",
+    );
     place.declare(&toml);
     place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
     assert_eq!(live(&place)["apns"]["enabled"], false);
-    place.sandbox().patch(&format!("/v2/keysets/{}/config", place.id("a")), &json!({"apns": {"enabled": true}}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{}/config", place.id("a")),
+        &json!({"apns": {"enabled": true}}),
+    );
     place.write("push/key.p8", &TOKEN.replace("test", "next"));
     place.ends(&["apply", "--yes"], 0, "1 push credential uploaded");
     assert_eq!(live(&place)["apns"]["enabled"], true);
@@ -139,7 +174,11 @@ fn uploads_are_bounded_by_the_keysets_that_they_change() {
     place.write("push/fcm.json", &KEY.replace("test", "next"));
     place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
     place.write("push/key.p8", TOKEN);
-    place.ends(&["apply", "--yes", "--limit", "update=0"], 3, "1 keyset to update, and the limit is 0");
+    place.ends(
+        &["apply", "--yes", "--limit", "update=0"],
+        3,
+        "1 keyset to update, and the limit is 0",
+    );
 }
 
 #[test]
@@ -154,7 +193,15 @@ fn nothing_outside_the_project_is_read_and_nothing_that_is_no_file() {
     };
     instead(&|| std::os::unix::fs::symlink(outside.path().join("key.p8"), &file).expect("a link"));
     place.ends(&["apply", "--yes"], 3, "leads out of the project's folder");
-    instead(&|| assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo runs").success()));
+    instead(&|| {
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&file)
+                .status()
+                .expect("mkfifo runs")
+                .success()
+        )
+    });
     place.ends(&["apply", "--yes"], 3, "not a regular file");
     instead(&|| std::fs::write(&file, "x".repeat(70_000)).expect("written"));
     place.ends(&["apply", "--yes"], 3, "larger than 65536 bytes");
@@ -174,7 +221,10 @@ fn a_refused_upload_is_told_and_the_rest_goes_on() {
     let mut place = place();
     place.restart(&["--fault", "POST /v2/keysets/#1=status:400"]);
     let said = place.ends(&["apply", "--yes"], 4, "1 push credential uploaded");
-    assert!(said.contains("not uploaded: POST /v2/keysets/") && said.contains("1 keyset created"), "{said}");
+    assert!(
+        said.contains("not uploaded: POST /v2/keysets/") && said.contains("1 keyset created"),
+        "{said}"
+    );
     tells_nothing(&place, &[said]);
     place.ends(&["apply", "--yes"], 0, "1 push credential uploaded");
     place.is_settled();
@@ -183,7 +233,11 @@ fn a_refused_upload_is_told_and_the_rest_goes_on() {
 #[test]
 fn an_upload_whose_record_is_lost_is_done_again() {
     let place = place();
-    let output = place.command(&["apply", "--yes"]).env("KEYFORM_FAILPOINT", "upload.answered=kill").output().expect("keyform runs");
+    let output = place
+        .command(&["apply", "--yes"])
+        .env("KEYFORM_FAILPOINT", "upload.answered=kill")
+        .output()
+        .expect("keyform runs");
     assert_eq!(output.status.code(), None);
     place.ends(&["apply", "--yes"], 0, "2 push credentials uploaded");
     assert_eq!(uploads(&place), 3);

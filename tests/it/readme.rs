@@ -1,5 +1,5 @@
-//! The README tells the truth: its generated parts are generated, its transcripts are real, its commands exist.
-//! `UPDATE_GOLDEN=1 cargo test --test it readme` writes them.
+//! The README tells the truth: its generated parts are generated, its transcripts are real, its
+//! commands exist. `UPDATE_GOLDEN=1 cargo test --test it readme` writes them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,8 @@ fn readme() -> String {
     std::fs::read_to_string(path()).expect("there is a README")
 }
 
-/// Compares, or writes, what stands between `<!-- NAME -->` and `<!-- /NAME -->`. Written all at once: one file.
+/// Compares, or writes, what stands between `<!-- NAME -->` and `<!-- /NAME -->`. Written all at
+/// once: one file.
 fn blocks() -> Vec<(&'static str, String)> {
     vec![
         ("fields", keyform::keyset::describe::reference_markdown()),
@@ -24,13 +25,27 @@ fn blocks() -> Vec<(&'static str, String)> {
             "try",
             fenced(&story(
                 "first-apply",
-                &["keyform plan --sandbox", "keyform apply", "keyform secrets list", "keyform plan --sandbox --det"],
+                &[
+                    "keyform plan --sandbox",
+                    "keyform apply",
+                    "keyform secrets list",
+                    "keyform plan --sandbox --det",
+                ],
             )),
         ),
-        ("saved", fenced(&story("saved-plan", &["keyform plan --sandbox --out", "keyform apply --sandbox plan.json --par"]))),
+        (
+            "saved",
+            fenced(&story(
+                "saved-plan",
+                &["keyform plan --sandbox --out", "keyform apply --sandbox plan.json --par"],
+            )),
+        ),
         ("log", fenced(&story("log", &["keyform log --sandbox --runs 1 |"]))),
         ("mistake", fenced(&first_mistakes())),
-        ("annotations", fenced(&story("pipelines", &["keyform -C mistakes validate --format github"]))),
+        (
+            "annotations",
+            fenced(&story("pipelines", &["keyform -C mistakes validate --format github"])),
+        ),
         ("lines", fenced(&story("pipelines", &["keyform apply"]))),
     ]
 }
@@ -47,7 +62,8 @@ fn the_generated_parts_are_as_generated() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path(), &text).expect("the README is written");
     }
-    let diff = similar::TextDiff::from_lines(readme().as_str(), text.as_str()).unified_diff().to_string();
+    let diff =
+        similar::TextDiff::from_lines(readme().as_str(), text.as_str()).unified_diff().to_string();
     assert!(diff.is_empty(), "the README is behind:\n{diff}");
 }
 
@@ -93,12 +109,19 @@ const COMMANDS: [&str; 35] = [
 fn every_command_and_flag_is_documented() {
     let text = readme();
     for command in COMMANDS {
-        let args: Vec<&str> = command.split(' ').chain(["--help"]).filter(|a| !a.is_empty()).collect();
+        let args: Vec<&str> =
+            command.split(' ').chain(["--help"]).filter(|a| !a.is_empty()).collect();
         let done = keyform_command(&args);
         for word in done.split_whitespace() {
             // `--flag[=<VALUE>]` is `--flag`.
-            let flag = word.split('[').next().unwrap_or(word).trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-            if flag.starts_with("--") && !["--help", "--version", "--dir", "--verbose", "--quiet"].contains(&flag) {
+            let flag = word
+                .split('[')
+                .next()
+                .unwrap_or(word)
+                .trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            if flag.starts_with("--")
+                && !["--help", "--version", "--dir", "--verbose", "--quiet"].contains(&flag)
+            {
                 assert!(text.contains(flag), "`{command}` has {flag}, and the README does not");
             }
         }
@@ -114,26 +137,40 @@ fn keyform_command(args: &[&str]) -> String {
 
 /// The steps of the protocol, from the list that the crash tests go through.
 fn steps() -> String {
-    let rows = keyform::protocol::POINTS.iter().map(|(_, row)| format!("| `{}` | {} | {} |", row.name, row.what, row.then));
-    std::iter::once("| step | a crash when | the next run |\n| --- | --- | --- |".to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
+    let rows = keyform::protocol::POINTS
+        .iter()
+        .map(|(_, row)| format!("| `{}` | {} | {} |", row.name, row.what, row.then));
+    std::iter::once("| step | a crash when | the next run |\n| --- | --- | --- |".to_owned())
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn codes() -> String {
-    let rows = keyform::config::CODES.iter().map(|c| format!("| {} | {} | {} |", c.code, c.title, c.explanation.replace('|', "\\|")));
-    std::iter::once("| code | what | when |\n| --- | --- | --- |".to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
+    let rows = keyform::config::CODES
+        .iter()
+        .map(|c| format!("| {} | {} | {} |", c.code, c.title, c.explanation.replace('|', "\\|")));
+    std::iter::once("| code | what | when |\n| --- | --- | --- |".to_owned())
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-/// The commands of a story's transcript that begin with one of `wanted`, with all they print; each once.
+/// The commands of a story's transcript that begin with one of `wanted`, with all they print; each
+/// once.
 fn story(name: &str, wanted: &[&str]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).join("transcript");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).join("transcript");
     let text = std::fs::read_to_string(path).expect("there is a transcript");
     let mut parts: Vec<&str> = Vec::new();
     for want in wanted {
         let start = text.find(&format!("$ {want}")).unwrap_or_else(|| panic!("no {want}"));
-        let part = text[start..].split("\n\n$ ").next().unwrap_or("").split("\n\n# ").next().unwrap_or("");
+        let part =
+            text[start..].split("\n\n$ ").next().unwrap_or("").split("\n\n# ").next().unwrap_or("");
         parts.push(part.trim_end());
     }
-    // The apply shows the plan again: once is enough for a reader. What goes to stderr is marked in transcripts.
+    // The apply shows the plan again: once is enough for a reader. What goes to stderr is marked in
+    // transcripts.
     let shown: Vec<String> = parts
         .iter()
         .map(|part| match part.split_once("unchanged.\nApplied") {
@@ -150,8 +187,14 @@ fn story(name: &str, wanted: &[&str]) -> String {
 
 fn first_mistakes() -> String {
     let text = story("configuration-mistakes", &["keyform validate"]);
-    let lines: Vec<&str> = text.lines().map(|l| l.strip_prefix("! ").or(l.strip_prefix('!')).unwrap_or(l)).collect();
-    let second = lines.iter().enumerate().filter(|(_, l)| l.starts_with("error[")).nth(3).map_or(lines.len(), |(n, _)| n);
+    let lines: Vec<&str> =
+        text.lines().map(|l| l.strip_prefix("! ").or(l.strip_prefix('!')).unwrap_or(l)).collect();
+    let second = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| l.starts_with("error["))
+        .nth(3)
+        .map_or(lines.len(), |(n, _)| n);
     format!("{}\n...", lines[..second].join("\n").trim_end())
 }
 

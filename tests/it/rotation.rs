@@ -1,4 +1,5 @@
-//! Secret keys that are replaced when they are due, by the dozen, and ended before their time; through the binary.
+//! Secret keys that are replaced when they are due, by the dozen, and ended before their time;
+//! through the binary.
 
 use serde_json::{Value, json};
 
@@ -29,7 +30,10 @@ fn keys(place: &Place, label: &str) -> Vec<Value> {
 #[test]
 fn a_key_that_is_due_is_replaced_and_the_one_of_before_works_on() {
     let place = with_two();
-    place.declare(&TWO.replace("type = \"testing\"\n", "type = \"testing\"\nrotate = { every = \"90d\", overlap = \"24h\" }\n"));
+    place.declare(&TWO.replace(
+        "type = \"testing\"\n",
+        "type = \"testing\"\nrotate = { every = \"90d\", overlap = \"24h\" }\n",
+    ));
     place.is_settled();
     make_old(&place, "a", "2020-01-01T00:00:00Z");
     place.ends(&["plan"], 0, "a new one is due every 90 days; it works on for 1 day");
@@ -39,9 +43,13 @@ fn a_key_that_is_due_is_replaced_and_the_one_of_before_works_on() {
     assert_ne!(now, before);
     let keys = keys(&place, "a");
     assert_eq!(keys.len(), 2);
-    assert_eq!((&keys[0]["prefix"], &keys[0]["expires_at"], &keys[0]["stored"]), (&json!(now[..11]), &json!(null), &json!(true)));
+    assert_eq!(
+        (&keys[0]["prefix"], &keys[0]["expires_at"], &keys[0]["stored"]),
+        (&json!(now[..11]), &json!(null), &json!(true))
+    );
     assert_eq!(keys[1]["prefix"], before[..11]);
-    let ends: jiff::Timestamp = keys[1]["expires_at"].as_str().expect("a time").parse().expect("a time");
+    let ends: jiff::Timestamp =
+        keys[1]["expires_at"].as_str().expect("a time").parse().expect("a time");
     let hours = ends.duration_since(jiff::Timestamp::now()).as_hours();
     assert!((23..=24).contains(&hours), "{hours}");
     place.is_settled();
@@ -52,14 +60,25 @@ fn all_are_replaced_but_none_if_one_of_them_cannot() {
     let place = with_two();
     let before = (place.secret("a"), place.secret("b"));
     for _ in 0..5 {
-        place.ends(&["secrets", "rotate", "b", "--overlap", "7d"], 0, "The key of before works until");
+        place.ends(
+            &["secrets", "rotate", "b", "--overlap", "7d"],
+            0,
+            "The key of before works until",
+        );
     }
     assert_eq!(keys(&place, "b").len(), 6);
     let full = place.secret("b");
-    place.ends(&["secrets", "rotate", "--all", "--overlap", "1h"], 3, "`b` has 5 keys that wait for their end");
+    place.ends(
+        &["secrets", "rotate", "--all", "--overlap", "1h"],
+        3,
+        "`b` has 5 keys that wait for their end",
+    );
     assert_eq!((place.secret("a"), place.secret("b")), (before.0.clone(), full));
     // A declared rotation stops before the call too.
-    place.declare(&TWO.replace("type = \"testing\"\n", "type = \"testing\"\nrotate = { every = \"90d\", overlap = \"24h\" }\n"));
+    place.declare(&TWO.replace(
+        "type = \"testing\"\n",
+        "type = \"testing\"\nrotate = { every = \"90d\", overlap = \"24h\" }\n",
+    ));
     make_old(&place, "b", "2020-01-01T00:00:00Z");
     place.ends(&["apply", "--yes"], 4, "the API takes no more: nothing was done");
     assert_eq!(keys(&place, "b").len(), 6);
@@ -75,9 +94,17 @@ fn all_are_replaced_but_none_if_one_of_them_cannot() {
     assert_ne!(place.secret("a"), before.0);
 
     let current = place.secret("a");
-    place.ends(&["secrets", "expire", "a", &current[..11], "--now"], 3, "is the permanent key of `a`");
+    place.ends(
+        &["secrets", "expire", "a", &current[..11], "--now"],
+        3,
+        "is the permanent key of `a`",
+    );
     // A whole key is not repeated.
-    place.ends(&["secrets", "expire", "a", &current, "--now"], 1, "never put a whole key into an argument");
+    place.ends(
+        &["secrets", "expire", "a", &current, "--now"],
+        1,
+        "never put a whole key into an argument",
+    );
     place.ends(&["secrets", "expire", "a", "sec-c-00000", "--in", "10s"], 1, "60 s to 366 days");
     place.ends(&["secrets", "keys", "c"], 1, "no keyset `c` in the state");
 }

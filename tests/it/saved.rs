@@ -1,12 +1,12 @@
-//! Plans as files, and plans approved by their hash: what runs is what was reviewed, once, or nothing.
+//! Plans as files, and plans approved by their hash: what runs is what was reviewed, once, or
+//! nothing.
 
 use serde_json::{Value, json};
 
 use crate::support::Place;
 use crate::support::place::ended;
 
-const ONE: &str =
-    "[app.chat]\nname = \"Chat\"\n[keyset.dev]\napp = \"chat\"\ntype = \"testing\"\npresence = { enabled = true, interval = 10 }\n";
+const ONE: &str = "[app.chat]\nname = \"Chat\"\n[keyset.dev]\napp = \"chat\"\ntype = \"testing\"\npresence = { enabled = true, interval = 10 }\n";
 
 fn place() -> Place {
     let place = Place::new();
@@ -33,7 +33,8 @@ fn a_saved_plan_is_applied_once_also_as_the_first_thing_ever() {
     place.ends(&["apply", "plan.json"], 0, "1 keyset created");
     place.is_settled();
     let before = std::fs::read(place.dir().join("state/keyform.json")).expect("a state");
-    let told = place.ends(&["apply", "plan.json"], 3, "this plan, or something else, was applied already");
+    let told =
+        place.ends(&["apply", "plan.json"], 3, "this plan, or something else, was applied already");
     assert!(told.contains("serial 0, now 1") && told.contains("keyform plan --out"), "{told}");
     assert_eq!(std::fs::read(place.dir().join("state/keyform.json")).expect("a state"), before);
     assert_eq!(place.sandbox().keysets(), ["dev"]);
@@ -55,15 +56,24 @@ fn what_was_changed_since_is_told_and_nothing_is_done() {
 
     // The configuration, by as little as a comment.
     place.declare(&format!("{update}# reviewed\n"));
-    place.ends(&["apply", "plan.json"], 3, "the configuration was changed since: keyform.toml is not as it was");
+    place.ends(
+        &["apply", "plan.json"],
+        3,
+        "the configuration was changed since: keyform.toml is not as it was",
+    );
     place.declare(&update);
 
     // The account.
     let id = place.id("dev");
-    place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &json!({"presence": {"interval": 30}}));
+    place
+        .sandbox()
+        .patch(&format!("/v2/keysets/{id}/config"), &json!({"presence": {"interval": 30}}));
     let told = place.ends(&["apply", "plan.json"], 3, "the account was changed since");
     assert!(told.contains("update keyset dev: not as it was"), "{told}");
-    place.sandbox().patch(&format!("/v2/keysets/{id}/config"), &json!({"presence": {"interval": 10, "announceMax": 5}}));
+    place.sandbox().patch(
+        &format!("/v2/keysets/{id}/config"),
+        &json!({"presence": {"interval": 10, "announceMax": 5}}),
+    );
 
     // The state.
     let state = std::fs::read(place.dir().join("state/keyform.json")).expect("a state");
@@ -72,7 +82,11 @@ fn what_was_changed_since_is_told_and_nothing_is_done() {
     std::fs::write(place.dir().join("state/keyform.json"), state).expect("written");
 
     // Where it goes to.
-    let output = place.command(&["apply", "plan.json"]).env("KEYFORM_ENDPOINT", "http://127.0.0.1:1").output().expect("keyform runs");
+    let output = place
+        .command(&["apply", "plan.json"])
+        .env("KEYFORM_ENDPOINT", "http://127.0.0.1:1")
+        .output()
+        .expect("keyform runs");
     ended(&output, 3, "and this would go to http://127.0.0.1:1");
     let config = place.sandbox().get(&format!("/v2/keysets/{id}/config"));
     assert_eq!(config["presence"]["interval"], 10);
@@ -134,19 +148,34 @@ fn what_the_command_line_allowed_is_part_of_the_plan() {
         "{ONE}files = {{ enabled = true, region = \"us-east-1\", retention = 7 }}\n[keyset.other]\napp = \"chat\"\ntype = \"testing\"\n"
     ));
     let told = place.ends(&["plan", "--out", "plan.json"], 3, "plan.json was not written");
-    assert!(told.contains("--allow-irreversible") && !place.dir().join("plan.json").exists(), "{told}");
-    place.ends(&["plan", "--allow-irreversible", "--target", "dev", "--out", "plan.json"], 0, "1 keyset to update");
+    assert!(
+        told.contains("--allow-irreversible") && !place.dir().join("plan.json").exists(),
+        "{told}"
+    );
+    place.ends(
+        &["plan", "--allow-irreversible", "--target", "dev", "--out", "plan.json"],
+        0,
+        "1 keyset to update",
+    );
     place.ends(&["apply", "plan.json", "--target", "other"], 1, "cannot be used with");
     let told = place.ends(&["apply", "plan.json"], 0, "1 keyset updated");
     assert!(!told.contains("keyset other created"), "{told}");
-    place.ends(&["plan", "--refresh", "none", "--out", "plan.json"], 1, "did not look at the account");
+    place.ends(
+        &["plan", "--refresh", "none", "--out", "plan.json"],
+        1,
+        "did not look at the account",
+    );
 }
 
 #[test]
 fn an_approved_hash_is_the_consent_to_that_plan_and_no_other() {
     let place = place();
     let hash = place.json(&["plan"], 0)["hash"].as_str().expect("a hash").to_owned();
-    place.ends(&["apply", "--approve", &hash[1..]], 1, "64 hexadecimal digits, and this has 63 characters");
+    place.ends(
+        &["apply", "--approve", &hash[1..]],
+        1,
+        "64 hexadecimal digits, and this has 63 characters",
+    );
     place.ends(&["apply", "--approve", &"0".repeat(64)], 3, "is not the approved one");
     assert_eq!(place.sandbox().keysets(), [] as [&str; 0]);
     // Where it stands in the TOML is no part of it.
@@ -154,9 +183,14 @@ fn an_approved_hash_is_the_consent_to_that_plan_and_no_other() {
     place.ends(&["apply", "--approve", &hash], 0, "1 keyset created");
     place.ends(&["apply", "--approve", &hash], 3, "is not the approved one");
     // What is final is part of what was approved.
-    place.declare(&format!("{ONE}files = {{ enabled = true, region = \"us-east-1\", retention = 7 }}\n"));
+    place.declare(&format!(
+        "{ONE}files = {{ enabled = true, region = \"us-east-1\", retention = 7 }}\n"
+    ));
     assert!(place.json(&["plan"], 3)["hash"].is_null());
-    let hash = place.json(&["plan", "--allow-irreversible"], 0)["hash"].as_str().expect("a hash").to_owned();
+    let hash = place.json(&["plan", "--allow-irreversible"], 0)["hash"]
+        .as_str()
+        .expect("a hash")
+        .to_owned();
     place.ends(&["apply", "--approve", &hash], 0, "1 keyset updated");
     place.is_settled();
 }
@@ -164,7 +198,11 @@ fn an_approved_hash_is_the_consent_to_that_plan_and_no_other() {
 #[test]
 fn a_plan_made_after_a_crash_is_one_to_apply() {
     let place = place();
-    let output = place.command(&["apply", "--yes"]).env("KEYFORM_FAILPOINT", "create.committed=kill").output().expect("keyform runs");
+    let output = place
+        .command(&["apply", "--yes"])
+        .env("KEYFORM_FAILPOINT", "create.committed=kill")
+        .output()
+        .expect("keyform runs");
     assert_eq!(output.status.code(), None);
     place.declare(&ONE.replace("interval = 10", "interval = 20"));
     // The state is not folded yet, which is no change.

@@ -1,7 +1,8 @@
 //! The keyring, against a real Secret Service, in every state in which a user's may be.
 //!
-//! Which bus is used is a matter of the environment, which belongs to a whole process. So each test starts this binary
-//! again with an environment of its own, as a [`Driver`], and speaks to it line by line.
+//! Which bus is used is a matter of the environment, which belongs to a whole process. So each test
+//! starts this binary again with an environment of its own, as a [`Driver`], and speaks to it line
+//! by line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -39,7 +40,11 @@ fn a_secret_outlives_the_daemon_and_the_process() {
     keyring.kill_daemon();
     keyring.start_daemon();
     assert_eq!(Driver::on(&keyring).ask("get account chat-prod"), "some sec-c-one");
-    assert_eq!(first.ask("get account chat-prod"), "some sec-c-one", "a process that saw the restart goes on");
+    assert_eq!(
+        first.ask("get account chat-prod"),
+        "some sec-c-one",
+        "a process that saw the restart goes on"
+    );
     assert_eq!(first.ask("put account chat-dev sec-c-two"), "ok");
 }
 
@@ -55,7 +60,8 @@ fn the_probe_leaves_nothing_behind() {
 
 #[test]
 fn without_a_bus() {
-    let mut driver = Driver::start(&[("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus".into())]);
+    let mut driver =
+        Driver::start(&[("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus".into())]);
     for call in ["probe", "put account chat-prod sec-c-one", "get account chat-prod"] {
         refused(&driver.ask(call), "Unavailable", "no D-Bus session");
     }
@@ -99,9 +105,16 @@ fn a_service_that_hangs_is_given_up_at_the_deadline() {
     keyring.stop_daemon();
     for expected in [DEADLINE, DEADLINE, Duration::ZERO] {
         let start = Instant::now();
-        refused(&driver.ask("put account chat-prod sec-c-one"), "Hanging", "did not answer within 3 s");
+        refused(
+            &driver.ask("put account chat-prod sec-c-one"),
+            "Hanging",
+            "did not answer within 3 s",
+        );
         let took = start.elapsed();
-        assert!(took >= expected && took < expected + Duration::from_secs(2), "took {took:?}, expected {expected:?}");
+        assert!(
+            took >= expected && took < expected + Duration::from_secs(2),
+            "took {took:?}, expected {expected:?}"
+        );
     }
     refused(&Driver::on(&keyring).ask("probe"), "Hanging", "did not answer within 3 s");
 }
@@ -113,7 +126,11 @@ fn a_service_that_dies_after_the_probe_is_an_error_at_once() {
     assert_eq!(driver.ask("probe"), "ok");
     keyring.kill_daemon();
     let start = Instant::now();
-    refused(&driver.ask("put account chat-prod sec-c-one"), "Unavailable", "org.freedesktop.secrets");
+    refused(
+        &driver.ask("put account chat-prod sec-c-one"),
+        "Unavailable",
+        "org.freedesktop.secrets",
+    );
     assert!(start.elapsed() < DEADLINE, "an error, not a wait");
 }
 
@@ -126,25 +143,43 @@ fn two_services_on_one_file_are_refused() {
     let mut second = Keyring::beside(&first);
     for _ in 0..2 {
         let mut other = Driver::on(&second);
-        refused(&other.ask("put account chat-dev sec-c-two"), "Failed", "two services have one keyring file");
+        refused(
+            &other.ask("put account chat-dev sec-c-two"),
+            "Failed",
+            "two services have one keyring file",
+        );
         refused(&other.ask("probe"), "Failed", "two services have one keyring file");
-        assert_eq!(Driver::on(&first).ask("put account chat-dev sec-c-two"), "ok", "several runs on one service are fine");
+        assert_eq!(
+            Driver::on(&first).ask("put account chat-dev sec-c-two"),
+            "ok",
+            "several runs on one service are fine"
+        );
         drop(std::mem::replace(&mut one, Driver::on(&first)));
     }
     // Reading harms nobody.
     assert_eq!(Driver::on(&second).ask("get account chat-prod"), "some sec-c-one");
-    // Of two that were there at the same time, one is left: what the other wrote since is not in its memory.
+    // Of two that were there at the same time, one is left: what the other wrote since is not in
+    // its memory.
     assert_eq!(one.ask("put account chat-late sec-c-late"), "ok");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(one.ask("put account chat-late sec-c-later"), "ok");
     drop(one);
     first.kill_daemon();
-    refused(&Driver::on(&second).ask("put account chat-dev sec-c-three"), "Failed", "since this one read it");
+    refused(
+        &Driver::on(&second).ask("put account chat-dev sec-c-three"),
+        "Failed",
+        "since this one read it",
+    );
     second.kill_daemon();
     second.start_daemon();
     assert_eq!(Driver::on(&second).ask("put account chat-dev sec-c-three"), "ok");
-    for (label, secret) in [("chat-prod", "sec-c-one"), ("chat-dev", "sec-c-three"), ("chat-late", "sec-c-later")] {
-        assert_eq!(Driver::on(&second).ask(&format!("get account {label}")), format!("some {secret}"));
+    for (label, secret) in
+        [("chat-prod", "sec-c-one"), ("chat-dev", "sec-c-three"), ("chat-late", "sec-c-later")]
+    {
+        assert_eq!(
+            Driver::on(&second).ask(&format!("get account {label}")),
+            format!("some {secret}")
+        );
     }
 }
 
@@ -154,26 +189,39 @@ fn a_keyring_that_cannot_be_written_is_an_error() {
     let mut driver = Driver::on(&keyring);
     assert_eq!(driver.ask("probe"), "ok");
     std::fs::remove_dir_all(keyring.file().parent().expect("its folder")).expect("the folder goes");
-    // The daemon fails to write, or has noticed first and shows the collection as locked, or none: an error in any case.
+    // The daemon fails to write, or has noticed first and shows the collection as locked, or none:
+    // an error in any case.
     for request in ["put account chat-prod sec-c-one", "probe"] {
         let answer = driver.ask(request);
-        assert!(["error Failed ", "error Locked ", "error Unavailable "].iter().any(|start| answer.starts_with(start)), "{answer}");
+        assert!(
+            ["error Failed ", "error Locked ", "error Unavailable "]
+                .iter()
+                .any(|start| answer.starts_with(start)),
+            "{answer}"
+        );
     }
 }
 
 #[test]
 fn with_keyring_gives_a_machine_without_one_a_keyring_that_lasts() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut first = Driver::run(with_keyring(dir.path(), "one").arg(std::env::current_exe().expect("this binary")));
+    let mut first = Driver::run(
+        with_keyring(dir.path(), "one").arg(std::env::current_exe().expect("this binary")),
+    );
     assert_eq!(first.ask("probe"), "ok");
     assert_eq!(first.ask("put account chat-prod sec-c-one"), "ok");
     assert!(first.end(), "its exit code is the command's");
 
-    let mut second = Driver::run(with_keyring(dir.path(), "one").arg(std::env::current_exe().expect("this binary")));
+    let mut second = Driver::run(
+        with_keyring(dir.path(), "one").arg(std::env::current_exe().expect("this binary")),
+    );
     assert_eq!(second.ask("get account chat-prod"), "some sec-c-one");
     assert!(second.end());
 
-    let wrong = with_keyring(dir.path(), "two").args(["sh", "-c", "echo it ran"]).output().expect("the script runs");
+    let wrong = with_keyring(dir.path(), "two")
+        .args(["sh", "-c", "echo it ran"])
+        .output()
+        .expect("the script runs");
     assert_eq!(wrong.status.code(), Some(5));
     assert!(wrong.stdout.is_empty(), "nothing runs with a locked keyring");
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("another password"), "{wrong:?}");
@@ -182,9 +230,11 @@ fn with_keyring_gives_a_machine_without_one_a_keyring_that_lasts() {
 #[test]
 fn with_keyring_passes_the_exit_code_on_and_the_password_not() {
     let dir = tempfile::tempdir().expect("a folder");
-    let script =
-        "test -S \"${DBUS_SESSION_BUS_ADDRESS#unix:path=}\" && echo \"$DBUS_SESSION_BUS_ADDRESS\"; env | grep -c open-sesame; exit 7";
-    let run = with_keyring(dir.path(), "open-sesame").args(["sh", "-c", script]).output().expect("the script runs");
+    let script = "test -S \"${DBUS_SESSION_BUS_ADDRESS#unix:path=}\" && echo \"$DBUS_SESSION_BUS_ADDRESS\"; env | grep -c open-sesame; exit 7";
+    let run = with_keyring(dir.path(), "open-sesame")
+        .args(["sh", "-c", script])
+        .output()
+        .expect("the script runs");
     assert_eq!(run.status.code(), Some(7));
     let out = String::from_utf8_lossy(&run.stdout);
     let [address, count] = out.lines().collect::<Vec<_>>()[..] else { panic!("{run:?}") };
@@ -245,7 +295,11 @@ impl Driver {
     }
 
     fn start(env: &[(&str, String)]) -> Driver {
-        Driver::run(Command::new(std::env::current_exe().expect("this binary")).env_clear().envs(env.iter().cloned()))
+        Driver::run(
+            Command::new(std::env::current_exe().expect("this binary"))
+                .env_clear()
+                .envs(env.iter().cloned()),
+        )
     }
 
     /// `command`: this binary, or what runs it.
@@ -288,16 +342,27 @@ impl Drop for Driver {
     }
 }
 
-/// Not a test by itself: the other half of [`Driver`]. Without its variable in the environment it has nothing to do.
+/// Not a test by itself: the other half of [`Driver`]. Without its variable in the environment it
+/// has nothing to do.
 #[test]
 fn driver() {
     if std::env::var_os(DRIVER).is_none() {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     // Beside the keyring's file, as for a user's own.
-    let note = std::env::var_os("XDG_DATA_HOME").map(|data| std::path::PathBuf::from(data).join("keyform/keyring-users"));
-    let sink = |in_ci, allowed_in_ci| KeyringSink::with_deadline(Surroundings { in_ci, allowed_in_ci, note: note.clone() }, DEADLINE);
+    let note = std::env::var_os("XDG_DATA_HOME")
+        .map(|data| std::path::PathBuf::from(data).join("keyform/keyring-users"));
+    let sink = |in_ci, allowed_in_ci| {
+        KeyringSink::with_deadline(
+            Surroundings { in_ci, allowed_in_ci, note: note.clone() },
+            DEADLINE,
+        )
+    };
     let (desktop, ci, allowed) = (sink(false, false), sink(true, false), sink(true, true));
     let keys = ApiKeyStore::with_deadline(DEADLINE);
     for line in std::io::stdin().lines() {
@@ -308,7 +373,9 @@ fn driver() {
                 ["probe"] => done(desktop.probe().await),
                 ["probe-in-ci"] => done(ci.probe().await),
                 ["probe-in-ci-allowed"] => done(allowed.probe().await),
-                ["put", namespace, label, value] => done(desktop.put(&name(namespace, label), None, &secret(value)).await),
+                ["put", namespace, label, value] => {
+                    done(desktop.put(&name(namespace, label), None, &secret(value)).await)
+                }
                 ["get", namespace, label] => found(desktop.get(&name(namespace, label)).await),
                 ["login", host, key] => done(keys.set(host, &secret(key)).await),
                 ["key", host] => found(keys.get(host).await),
@@ -320,7 +387,9 @@ fn driver() {
                 ["plant", label] => {
                     // Bytes that are no text: the platform's own error would carry them.
                     let entry = keyring::Entry::new("keyform:acme", label).expect("an entry");
-                    entry.set_secret(b"planted \xff").map_or("failed".to_owned(), |()| "ok".to_owned())
+                    entry
+                        .set_secret(b"planted \xff")
+                        .map_or("failed".to_owned(), |()| "ok".to_owned())
                 }
                 _ => panic!("no such call: {line}"),
             }

@@ -16,7 +16,11 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let identity = Envelope::new_key().expect("a key").expose_secret().to_owned();
-        let place = Place { folder: tempfile::tempdir().expect("a temporary folder"), sandbox: Sandbox::start(&[]), identity };
+        let place = Place {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            sandbox: Sandbox::start(&[]),
+            identity,
+        };
         let parsed: age::x25519::Identity = place.identity.parse().expect("an identity");
         let toml = format!(
             "[project]\nname = \"acme\"\n[secrets]\nsinks = [\"age\", \"exec\"]\n[secrets.age]\nrecipients = [\"{}\"]\n\
@@ -33,14 +37,25 @@ impl Place {
     }
     fn run(&self, args: &[&str]) -> Output {
         let mut command = keyform::command(args, self.dir(), None);
-        command.envs(self.sandbox.env()).env("KEYFORM_AGE_IDENTITY", &self.identity).output().expect("keyform runs")
+        command
+            .envs(self.sandbox.env())
+            .env("KEYFORM_AGE_IDENTITY", &self.identity)
+            .output()
+            .expect("keyform runs")
     }
     #[track_caller]
     fn ends(&self, args: &[&str], code: i32, says: &str) {
         let output = self.run(args);
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(output.status.code(), Some(code), "{text}");
-        assert!(text.contains(says) && !keyform::holds_secret(text.as_bytes()), "no {says:?} in {text}");
+        assert!(
+            text.contains(says) && !keyform::holds_secret(text.as_bytes()),
+            "no {says:?} in {text}"
+        );
     }
     fn secret(&self, label: &str) -> Vec<u8> {
         let output = self.run(&["secrets", "get", label]);
@@ -86,7 +101,10 @@ fn a_secret_is_rotated_copied_lost_and_put_back() {
 fn a_second_run_waits_for_the_lock_as_long_as_it_is_told() {
     let place = Place::new();
     place.ends(&["apply", "--yes"], 0, "2 secrets stored");
-    let lock = std::fs::File::options().write(true).open(place.dir().join("state/keyform.lock")).expect("the lock file");
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(place.dir().join("state/keyform.lock"))
+        .expect("the lock file");
     lock.lock().expect("locked");
     place.ends(&["apply", "--yes"], 6, "another run");
     place.ends(&["apply", "--yes", "--lock-timeout", "200ms"], 6, "Waiting");

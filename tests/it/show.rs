@@ -37,26 +37,49 @@ fn the_state_alone_tells_what_is_managed() {
     // Nobody is there to be asked.
     place.restart(&["--fault", "GET /=status:500"]);
 
-    let human = alone(&place, &["show"], 0, "3 keysets, 2 apps; secrets: 3 stored, 0 missing, 0 unknown.");
+    let human =
+        alone(&place, &["show"], 0, "3 keysets, 2 apps; secrets: 3 stored, 0 missing, 0 unknown.");
     let lines: Vec<&str> = human.lines().collect();
-    let column = |line: &str, word: &str| line.find(word).unwrap_or_else(|| panic!("no {word} in {human}"));
+    let column =
+        |line: &str, word: &str| line.find(word).unwrap_or_else(|| panic!("no {word} in {human}"));
     let subscribe = state["keysets"]["b"]["subscribeKey"].as_str().expect("a key");
     assert_eq!(column(lines[0], "SUBSCRIBE KEY"), column(lines[2], subscribe), "{human}");
-    assert!(lines[2].starts_with("b ") && lines[2].contains(" production ") && lines[2].ends_with("protected"), "{human}");
+    assert!(
+        lines[2].starts_with("b ")
+            && lines[2].contains(" production ")
+            && lines[2].ends_with("protected"),
+        "{human}"
+    );
     assert!(lines.iter().all(|line| line.trim_end() == *line), "{human}");
 
-    let shown: serde_json::Value = serde_json::from_str(&alone(&place, &["show", "--format", "json"], 0, "inventory")).expect("JSON");
-    assert_eq!((&shown["format_version"], &shown["kind"], &shown["exit_code"]), (&json!(1), &json!("inventory"), &json!(0)));
+    let shown: serde_json::Value =
+        serde_json::from_str(&alone(&place, &["show", "--format", "json"], 0, "inventory"))
+            .expect("JSON");
+    assert_eq!(
+        (&shown["format_version"], &shown["kind"], &shown["exit_code"]),
+        (&json!(1), &json!("inventory"), &json!(0))
+    );
     let (a, recorded) = (&shown["keysets"][0], &state["keysets"]["a"]);
-    for (told, field) in [("id", "id"), ("publishKey", "publishKey"), ("subscribeKey", "subscribeKey"), ("createdAt", "createdAt")] {
+    for (told, field) in [
+        ("id", "id"),
+        ("publishKey", "publishKey"),
+        ("subscribeKey", "subscribeKey"),
+        ("createdAt", "createdAt"),
+    ] {
         assert!(a[told].is_string() && a[told] == recorded[field], "{told}: {a} {recorded}");
     }
-    assert_eq!((&a["label"], &a["app"], &a["name"], &a["type"]), (&json!("a"), &json!("chat"), &json!(HOSTILE), &json!("testing")));
+    assert_eq!(
+        (&a["label"], &a["app"], &a["name"], &a["type"]),
+        (&json!("a"), &json!("chat"), &json!(HOSTILE), &json!("testing"))
+    );
     assert_eq!((&a["secret"]["status"], &a["secret"]["sink"]), (&json!("stored"), &json!("age")));
     assert!(a["lastApply"].is_string() && a["secret"]["since"].is_string(), "{a}");
     let of = |n: usize| (&shown["keysets"][n]["protected"], &shown["keysets"][n]["declared"]);
     assert_eq!((of(0), of(1)), ((&json!(false), &json!(true)), (&json!(true), &json!(true))));
-    assert_eq!((&shown["apps"][0]["name"], &shown["apps"][0]["managed"]), (&json!(HOSTILE), &json!(true)));
+    assert_eq!(
+        (&shown["apps"][0]["name"], &shown["apps"][0]["managed"]),
+        (&json!(HOSTILE), &json!(true))
+    );
 
     let markdown = alone(&place, &["show", "--format", "markdown"], 0, "3 keysets");
     let tables: Vec<&str> = markdown.split("\n\n").skip(1).collect();
@@ -81,7 +104,10 @@ fn labels_and_an_app_limit_it() {
         let shown = place.json(args, 0);
         let of = |what: &str| {
             let items = shown[what].as_array().expect("a list").iter();
-            items.map(|item| item["label"].as_str().expect("a label").to_owned()).collect::<Vec<_>>().join(" ")
+            items
+                .map(|item| item["label"].as_str().expect("a label").to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         (of("apps"), of("keysets"))
     };
@@ -91,10 +117,18 @@ fn labels_and_an_app_limit_it() {
     assert_eq!(labels(&["show", "c", "c"]), two("other", "c"));
     assert_eq!(labels(&["show", "--app", "chat"]), two("chat", "a b"));
     assert_eq!(labels(&["show", "a", "--app", "other"]), two("", ""));
-    place.declare(&project().replace("[keyset.b]", "[keyset.chat-b]").replace("[keyset.c]", "[keyset.chat-c]\nmoved = { from = \"c\" }"));
+    place.declare(
+        &project()
+            .replace("[keyset.b]", "[keyset.chat-b]")
+            .replace("[keyset.c]", "[keyset.chat-c]\nmoved = { from = \"c\" }"),
+    );
     place.ends(&["show", "b"], 0, "not declared");
     place.ends(&["show"], 0, "1 not declared any more");
-    assert_eq!(place.json(&["show", "c"], 0)["keysets"][0]["declared"], true, "under another label");
+    assert_eq!(
+        place.json(&["show", "c"], 0)["keysets"][0]["declared"],
+        true,
+        "under another label"
+    );
 
     place.declare("[keyset.only]\n");
     place.ends(&["show"], 1, "the configuration has");
@@ -124,5 +158,8 @@ fn a_secret_that_is_missing_or_was_never_here_is_told() {
     place.write("state/keyform.json", &state.to_string());
     place.ends(&["show"], 0, "MISSING");
     place.ends(&["show", "--format", "markdown"], 0, "secrets: 0 stored, 1 missing, 2 unknown");
-    assert_eq!(place.json(&["show", "b"], 0)["keysets"][0]["secret"], json!({"status": "missing", "why": HOSTILE}));
+    assert_eq!(
+        place.json(&["show", "b"], 0)["keysets"][0]["secret"],
+        json!({"status": "missing", "why": HOSTILE})
+    );
 }

@@ -1,5 +1,6 @@
-//! The example adapters of `examples/sinks`, as keyform drives them: each through every operation, what is hostile, what is
-//! broken, and what is missing. `pass` and `gh` are the real programs; README.md there says what stands in for the rest.
+//! The example adapters of `examples/sinks`, as keyform drives them: each through every operation,
+//! what is hostile, what is broken, and what is missing. `pass` and `gh` are the real programs;
+//! README.md there says what stands in for the rest.
 
 mod desk;
 mod servers;
@@ -16,20 +17,27 @@ const ADAPTERS: [&str; 4] = ["1password", "github-environment", "pass", "vault"]
 
 fn vault(server: &Server) -> Desk {
     let desk = Desk::new("vault", &["--mount", "kv"], &[]);
-    desk.env("VAULT_ADDR", &server.address).env("VAULT_TOKEN", Vault::TOKEN).env("VAULT_NAMESPACE", "team")
+    desk.env("VAULT_ADDR", &server.address)
+        .env("VAULT_TOKEN", Vault::TOKEN)
+        .env("VAULT_NAMESPACE", "team")
 }
 
 fn one_password() -> Desk {
-    Desk::new("1password", &["--vault", "Keys"], &[&stand_in("op")]).env("OP_SERVICE_ACCOUNT_TOKEN", "ops_test")
+    Desk::new("1password", &["--vault", "Keys"], &[&stand_in("op")])
+        .env("OP_SERVICE_ACCOUNT_TOKEN", "ops_test")
 }
 
-/// The real `gh`. It speaks HTTP to one host only, `github.localhost`, and to that through the proxy which the stand-in
-/// pretends to be.
+/// The real `gh`. It speaks HTTP to one host only, `github.localhost`, and to that through the
+/// proxy which the stand-in pretends to be.
 fn github(server: &Server) -> Desk {
-    Desk::new("github-environment", &["--repo", "acme/chat", "--env", "prod"], &[&installed("gh", "gh")])
-        .env("GH_HOST", "github.localhost")
-        .env("GH_TOKEN", GitHub::TOKEN)
-        .env("http_proxy", &server.address)
+    Desk::new(
+        "github-environment",
+        &["--repo", "acme/chat", "--env", "prod"],
+        &[&installed("gh", "gh")],
+    )
+    .env("GH_HOST", "github.localhost")
+    .env("GH_TOKEN", GitHub::TOKEN)
+    .env("http_proxy", &server.address)
 }
 
 /// An initialised password store with a key of its own, which needs no passphrase.
@@ -40,18 +48,35 @@ impl PasswordStore {
         let tools = [installed("pass", "pass"), installed("gpg", "gnupg")];
         let store = PasswordStore(Desk::new("pass", &[], &[&tools[0], &tools[1]]));
         let gnupg = store.0.folder.path().join(".gnupg");
-        assert!(Command::new("mkdir").args(["-m", "700"]).arg(gnupg).status().expect("mkdir").success());
+        assert!(
+            Command::new("mkdir").args(["-m", "700"]).arg(gnupg).status().expect("mkdir").success()
+        );
         store.run(
             "gpg",
-            &["--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "keyform-test", "future-default", "default", "never"],
+            &[
+                "--batch",
+                "--quiet",
+                "--passphrase",
+                "",
+                "--quick-gen-key",
+                "keyform-test",
+                "future-default",
+                "default",
+                "never",
+            ],
         );
         store.run("pass", &["init", "keyform-test"]);
         store
     }
 
     fn run(&self, program: &str, args: &[&str]) -> String {
-        let done = self.0.command(program).args(args).stdin(Stdio::null()).output().expect("it runs");
-        assert!(done.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        let done =
+            self.0.command(program).args(args).stdin(Stdio::null()).output().expect("it runs");
+        assert!(
+            done.status.success(),
+            "{program} {args:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         String::from_utf8(done.stdout).expect("UTF-8")
     }
 }
@@ -76,9 +101,12 @@ fn keeps_secrets(desk: &Desk) {
     desk.ask("get", "chat-prod").is(json!({"ok": true, "secret": OTHER}));
     desk.ask("get", "chat").is_not_found();
 
-    // Of the same label: another project, the sandbox, a canary. And the one item that has no label.
+    // Of the same label: another project, the sandbox, a canary. And the one item that has no
+    // label.
     let mut elsewhere = Vec::new();
-    for (field, value) in [("project", "other"), ("namespace", "sandbox"), ("item", "canary"), ("item", "escrow-key")] {
+    for (field, value) in
+        [("project", "other"), ("namespace", "sandbox"), ("item", "canary"), ("item", "escrow-key")]
+    {
         let mut put = putting("chat-prod", &format!("{SECRET}-{value}"));
         put[field] = json!(value);
         if value == "escrow-key" {
@@ -127,11 +155,13 @@ fn pass_says_what_is_wrong_with_the_store() {
     store.0.ask("get", "folder").is_not_found();
     store.0.ask("delete", "folder").is_not_found();
 
-    std::fs::remove_dir_all(store.0.folder.path().join(".gnupg/private-keys-v1.d")).expect("the private key is gone");
+    std::fs::remove_dir_all(store.0.folder.path().join(".gnupg/private-keys-v1.d"))
+        .expect("the private key is gone");
     store.run("gpgconf", &["--kill", "all"]);
     store.0.ask("get", "chat-prod").fails("No secret key");
 
-    std::fs::remove_dir_all(store.0.folder.path().join(".password-store")).expect("the store is gone");
+    std::fs::remove_dir_all(store.0.folder.path().join(".password-store"))
+        .expect("the store is gone");
     store.0.put("chat-prod", SECRET).fails("pass init");
     store.0.ask("get", "chat-prod").is_not_found();
 }
@@ -145,7 +175,10 @@ fn vault_keeps_secrets() {
     desk.put("chat-prod", SECRET).is(json!({"ok": true}));
     let entries = server.entries.lock().expect("a lock");
     let entry = &entries["keyform/acme-chat/account/keyset/chat-prod"];
-    assert_eq!(*entry, json!({"secret": SECRET, "keyset_id": "1002", "publish_key": "pub-c-1", "subscribe_key": "sub-c-1"}));
+    assert_eq!(
+        *entry,
+        json!({"secret": SECRET, "keyset_id": "1002", "publish_key": "pub-c-1", "subscribe_key": "sub-c-1"})
+    );
 }
 
 #[test]
@@ -154,7 +187,10 @@ fn vault_says_what_is_wrong_with_the_server() {
     let running = server.start();
     let probe = |args: &[&str], address: &str, token: &str| {
         let desk = Desk::new("vault", args, &[]);
-        desk.env("VAULT_ADDR", address).env("VAULT_TOKEN", token).env("VAULT_NAMESPACE", "team").ask("probe", "chat-prod")
+        desk.env("VAULT_ADDR", address)
+            .env("VAULT_TOKEN", token)
+            .env("VAULT_NAMESPACE", "team")
+            .ask("probe", "chat-prod")
     };
     let kv = ["--mount", "kv"];
     let address = &*running.address;
@@ -167,10 +203,18 @@ fn vault_says_what_is_wrong_with_the_server() {
     probe(&kv, address, "hvs.two\nlines").fails("line end");
     probe(&kv, address, "").fails("VAULT_TOKEN is not set");
     probe(&kv, "", Vault::TOKEN).fails("VAULT_ADDR is not set");
-    probe(&kv, "http://vault.example.com:8200", Vault::TOKEN).fails("neither https nor http on loopback");
-    probe(&kv, "http://127.0.0.1.example.com", Vault::TOKEN).fails("neither https nor http on loopback");
+    probe(&kv, "http://vault.example.com:8200", Vault::TOKEN)
+        .fails("neither https nor http on loopback");
+    probe(&kv, "http://127.0.0.1.example.com", Vault::TOKEN)
+        .fails("neither https nor http on loopback");
     probe(&kv, "http://localhost@vault.example.com", Vault::TOKEN).fails("not an address");
-    for address in ["vault.example.com", "file:///etc", "https://[::1", "https://vault.example.com:port", "https://vault/?x=1"] {
+    for address in [
+        "vault.example.com",
+        "file:///etc",
+        "https://[::1",
+        "https://vault.example.com:port",
+        "https://vault/?x=1",
+    ] {
         probe(&kv, address, Vault::TOKEN).fails("VAULT_ADDR");
     }
     // Nobody listens there; and one who does speaks no TLS.
@@ -179,7 +223,11 @@ fn vault_says_what_is_wrong_with_the_server() {
     probe(&["--mount", "kv/moved/.."], address, Vault::TOKEN).fails("secrets.exec.command");
 
     // An entry that is there, and was not made by this adapter.
-    server.entries.lock().expect("a lock").insert("keyform/acme-chat/account/keyset/chat-prod".into(), json!({"password": SECRET}));
+    server
+        .entries
+        .lock()
+        .expect("a lock")
+        .insert("keyform/acme-chat/account/keyset/chat-prod".into(), json!({"password": SECRET}));
     vault(&running).ask("get", "chat-prod").fails("has no field `secret`");
 
     *server.sealed.lock().expect("a lock") = true;
@@ -193,10 +241,16 @@ fn vault_says_what_is_wrong_with_the_server() {
 fn vault_follows_no_redirect() {
     let server = Vault::default();
     let running = server.start();
-    let desk = Desk::new("vault", &["--mount", "kv"], &[]).env("VAULT_TOKEN", Vault::TOKEN).env("VAULT_NAMESPACE", "team");
+    let desk = Desk::new("vault", &["--mount", "kv"], &[])
+        .env("VAULT_TOKEN", Vault::TOKEN)
+        .env("VAULT_NAMESPACE", "team");
     let moved = servers::redirecting(&running.address);
     let desk = desk.env("VAULT_ADDR", &moved.address);
-    for answer in [desk.ask("probe", "chat-prod"), desk.put("chat-prod", SECRET), desk.ask("get", "chat-prod")] {
+    for answer in [
+        desk.ask("probe", "chat-prod"),
+        desk.put("chat-prod", SECRET),
+        desk.ask("get", "chat-prod"),
+    ] {
         answer.fails("redirects");
     }
     assert!(server.entries.lock().expect("a lock").is_empty());
@@ -214,7 +268,12 @@ fn one_password_keeps_what_a_person_added() {
     let desk = one_password();
     desk.put("chat-prod", SECRET).is(json!({"ok": true}));
     let file = desk.folder.path().join("bin/real/op.json");
-    let read = || serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&file).expect("readable")).expect("JSON");
+    let read = || {
+        serde_json::from_str::<serde_json::Value>(
+            &std::fs::read_to_string(&file).expect("readable"),
+        )
+        .expect("JSON")
+    };
     let mut items = read();
     assert_eq!(items["item0"]["title"], "keyform acme-chat account keyset chat-prod");
     let note = json!({"id": "x1", "type": "STRING", "label": "owner", "value": "the chat team"});
@@ -231,15 +290,23 @@ fn one_password_keeps_what_a_person_added() {
     items["copy"] = items["item0"].clone();
     items["copy"]["id"] = json!("copy");
     std::fs::write(&file, items.to_string()).expect("written");
-    for answer in [desk.ask("get", "chat-prod"), desk.put("chat-prod", SECRET), desk.ask("delete", "chat-prod")] {
+    for answer in [
+        desk.ask("get", "chat-prod"),
+        desk.put("chat-prod", SECRET),
+        desk.ask("delete", "chat-prod"),
+    ] {
         answer.fails("2 items");
     }
 }
 
 #[test]
 fn one_password_says_what_is_wrong() {
-    one_password().env("OP_SERVICE_ACCOUNT_TOKEN", "").ask("probe", "chat-prod").fails("not currently signed in");
-    let desk = Desk::new("1password", &["--vault", "Keyz"], &[&stand_in("op")]).env("OP_SERVICE_ACCOUNT_TOKEN", "ops_test");
+    one_password()
+        .env("OP_SERVICE_ACCOUNT_TOKEN", "")
+        .ask("probe", "chat-prod")
+        .fails("not currently signed in");
+    let desk = Desk::new("1password", &["--vault", "Keyz"], &[&stand_in("op")])
+        .env("OP_SERVICE_ACCOUNT_TOKEN", "ops_test");
     desk.ask("probe", "chat-prod").fails("isn't a vault");
     Desk::new("1password", &[], &[&stand_in("op")]).ask("probe", "chat-prod").fails("--vault");
 }
@@ -285,8 +352,10 @@ fn github_has_a_name_of_its_own_for_every_label() {
     }
     let secrets = server.secrets.lock().expect("a lock");
     assert_eq!(secrets.len(), alike.len() + 3, "{:?}", secrets.keys());
-    let allowed =
-        |name: &str| name.starts_with("PUBNUB_") && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    let allowed = |name: &str| {
+        name.starts_with("PUBNUB_")
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
     assert!(secrets.keys().all(|name| allowed(name)), "{:?}", secrets.keys());
 }
 
@@ -296,10 +365,14 @@ fn github_says_what_is_wrong() {
     let running = server.start();
     github(&running).env("GH_TOKEN", "ghp_wrong").put("chat-prod", SECRET).fails("401");
     let ask = |args: &[&str]| {
-        let desk = Desk::new("github-environment", args, &[&installed("gh", "gh")]).env("GH_HOST", "github.localhost");
-        desk.env("GH_TOKEN", GitHub::TOKEN).env("http_proxy", &running.address).ask("probe", "chat-prod")
+        let desk = Desk::new("github-environment", args, &[&installed("gh", "gh")])
+            .env("GH_HOST", "github.localhost");
+        desk.env("GH_TOKEN", GitHub::TOKEN)
+            .env("http_proxy", &running.address)
+            .ask("probe", "chat-prod")
     };
-    ask(&["--repo", "acme/chat", "--env", "prod"]).is(json!({"ok": true, "readable": false, "persistent": true}));
+    ask(&["--repo", "acme/chat", "--env", "prod"])
+        .is(json!({"ok": true, "readable": false, "persistent": true}));
     ask(&["--repo", "acme/chat", "--env", "production"]).fails("have the environment production");
     ask(&["--repo", "acme/chat/x/y", "--env", "prod"]).fails("OWNER/REPOSITORY");
     ask(&["--repo", "acme/chat", "--env", "prod", "--prefix", "github_"]).fails("--prefix");
@@ -319,10 +392,17 @@ fn all(check: impl Fn(&Desk)) {
 #[test]
 fn a_name_that_could_lead_elsewhere_goes_nowhere() {
     let long = "x".repeat(129);
-    let hostile = ["..", "../x", "a/b", "/etc", "-rf", "--force", "", " a", "a b", "a\nb", "a\n", "a\0", ".hidden", "é", "$HOME", &long];
-    let hostile = hostile.iter().map(|text| json!(text)).chain([json!(null), json!(7), json!(["a"])]);
-    let mut requests: Vec<_> = hostile.map(|value| ("label", value, putting("chat-prod", SECRET))).collect();
-    requests.extend(["..", "a/b", "-rf"].map(|text| ("project", json!(text), putting("chat-prod", SECRET))));
+    let hostile = [
+        "..", "../x", "a/b", "/etc", "-rf", "--force", "", " a", "a b", "a\nb", "a\n", "a\0",
+        ".hidden", "é", "$HOME", &long,
+    ];
+    let hostile =
+        hostile.iter().map(|text| json!(text)).chain([json!(null), json!(7), json!(["a"])]);
+    let mut requests: Vec<_> =
+        hostile.map(|value| ("label", value, putting("chat-prod", SECRET))).collect();
+    requests.extend(
+        ["..", "a/b", "-rf"].map(|text| ("project", json!(text), putting("chat-prod", SECRET))),
+    );
     requests.extend(["get", "delete"].map(|op| ("label", json!("../x"), request(op, "chat-prod"))));
     all(|desk| {
         let before = desk.record();
@@ -339,7 +419,9 @@ fn a_name_that_could_lead_elsewhere_goes_nowhere() {
 fn what_is_no_request_is_refused() {
     let mut half_a_pair = putting("chat-prod", "x").to_string();
     half_a_pair = half_a_pair.replace("\"x\"", "\"\\ud800\"");
-    let mut broken: Vec<Vec<u8>> = ["", "{", "null", "[]", "7", "{} {}", &half_a_pair].map(|text| text.as_bytes().to_vec()).into();
+    let mut broken: Vec<Vec<u8>> = ["", "{", "null", "[]", "7", "{} {}", &half_a_pair]
+        .map(|text| text.as_bytes().to_vec())
+        .into();
     broken.push(b"\xff\xfe{}".to_vec());
     broken.push("[".repeat(100_000).into());
     broken.push(vec![b' '; 3 << 20]);
@@ -386,7 +468,8 @@ fn a_tool_that_quotes_the_secret_is_not_quoted() {
         ("pass", &[][..], installed("pass", "pass")),
         ("github-environment", &["--repo", "acme/chat", "--env", "prod"], installed("gh", "gh")),
     ] {
-        let desk = Desk::new(adapter, args, &[&tool]).with_blurting(tool.file_name().and_then(|name| name.to_str()).expect("a name"));
+        let desk = Desk::new(adapter, args, &[&tool])
+            .with_blurting(tool.file_name().and_then(|name| name.to_str()).expect("a name"));
         desk.put("chat-prod", SECRET).fails("cannot take this: / [withheld]");
         desk.put("chat-prod", &format!("{SECRET}\n{OTHER}")).fails("[withheld]");
     }
@@ -399,8 +482,13 @@ fn the_folder_works_where_it_is_copied_to() {
     let desk = vault(&running).copied();
     desk.put("chat-prod", SECRET).is(json!({"ok": true}));
     desk.ask("get", "chat-prod").is(json!({"ok": true, "secret": SECRET}));
-    let (store, github) = (Desk::new("pass", &[], &[]).copied(), Desk::new("github-environment", &[], &[]).copied());
-    let answers: [Answer; 3] = [one_password().copied().ask("probe", "x"), store.ask("get", "x"), github.ask("probe", "x")];
+    let (store, github) =
+        (Desk::new("pass", &[], &[]).copied(), Desk::new("github-environment", &[], &[]).copied());
+    let answers: [Answer; 3] = [
+        one_password().copied().ask("probe", "x"),
+        store.ask("get", "x"),
+        github.ask("probe", "x"),
+    ];
     assert_eq!(answers.map(|answer| answer.code), [Some(0), Some(3), Some(1)]);
 }
 
@@ -415,17 +503,28 @@ fn every_adapter_is_tried_compiles_and_is_documented() {
         if name == "README.md" || name == "__pycache__" {
             continue;
         }
-        // As `py_compile` does, without leaving a file; warnings, such as of a wrong escape, are errors.
+        // As `py_compile` does, without leaving a file; warnings, such as of a wrong escape, are
+        // errors.
         let compile = "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')";
-        let done = Command::new(installed("python3", "python3")).args(["-W", "error", "-c", compile]).arg(&path).output().expect("it runs");
+        let done = Command::new(installed("python3", "python3"))
+            .args(["-W", "error", "-c", compile])
+            .arg(&path)
+            .output()
+            .expect("it runs");
         assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
         if name == "keyform_sink.py" {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("readable");
         let doc = text.split("\"\"\"").nth(1).expect("a docstring");
-        assert!(doc.contains("[secrets.exec]") && doc.contains(&format!("\"./sinks/{name}\"")), "{name} says how it is configured");
-        assert!(path.metadata().expect("a file").permissions().mode() & 0o111 == 0o111, "{name} is executable");
+        assert!(
+            doc.contains("[secrets.exec]") && doc.contains(&format!("\"./sinks/{name}\"")),
+            "{name} says how it is configured"
+        );
+        assert!(
+            path.metadata().expect("a file").permissions().mode() & 0o111 == 0o111,
+            "{name} is executable"
+        );
         assert!(readme.contains(&format!("[{name}]({name})")), "{name} is in the README");
         there.insert(name);
     }

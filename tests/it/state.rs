@@ -1,11 +1,13 @@
-//! State, journal and lock through `Store` and `read`: nothing that was acknowledged is lost, nothing that is wrong is
-//! overwritten.
+//! State, journal and lock through `Store` and `read`: nothing that was acknowledged is lost,
+//! nothing that is wrong is overwritten.
 
 use std::path::{Path, PathBuf};
 
 use keyform::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use keyform::keyset::wire::observed_of;
-use keyform::keyset::{AppId, FieldId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys, Value};
+use keyform::keyset::{
+    AppId, FieldId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys, Value,
+};
 use keyform::ports::{Creation, Entry, Intent, Ledger, Open};
 use keyform::state::{Paths, Snapshot, StateError, Store, read};
 use proptest::prelude::*;
@@ -34,7 +36,10 @@ impl Place {
         std::fs::read_to_string(self.paths().state).expect("there is a state")
     }
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        read_tree(self.0.path()).into_iter().filter(|(path, _)| path.extension().is_none_or(|e| e != "lock")).collect()
+        read_tree(self.0.path())
+            .into_iter()
+            .filter(|(path, _)| path.extension().is_none_or(|e| e != "lock"))
+            .collect()
     }
     /// A state of two keysets, folded.
     fn with_two() -> Place {
@@ -55,7 +60,8 @@ fn label(text: &str) -> Label {
 }
 
 fn app() -> Entry {
-    let app = RecordedApp { id: AppId::parse("101").expect("an id"), name: "App".into(), managed: true };
+    let app =
+        RecordedApp { id: AppId::parse("101").expect("an id"), name: "App".into(), managed: true };
     Entry::App { label: label("app"), app, intent: None }
 }
 
@@ -73,16 +79,23 @@ fn recorded(id: u64, secret: SecretRecord) -> RecordedKeyset {
         id: KeysetId::parse(&id.to_string()).expect("an id"),
         app: label("app"),
         app_id: AppId::parse("101").expect("an id"),
-        keys: PublicKeys { publish_key: format!("pub-c-{id}").into(), subscribe_key: format!("sub-c-{id}").into() },
+        keys: PublicKeys {
+            publish_key: format!("pub-c-{id}").into(),
+            subscribe_key: format!("sub-c-{id}").into(),
+        },
         created_at: jiff::Timestamp::from_second(1_800_000_000 + id as i64).ok(),
-        applied: observed_of([(name, &Value::Text("näme \"x\"".into())), (retention, &Value::Int(id as i64))]),
+        applied: observed_of([
+            (name, &Value::Text("näme \"x\"".into())),
+            (retention, &Value::Int(id as i64)),
+        ]),
         seen: observed_of([(region, &Value::Null)]),
         secret,
     }
 }
 
 fn stored() -> SecretRecord {
-    let fingerprint = Fingerprint::parse("sha256:0123456789abcdef0123456789abcdef").expect("a fingerprint");
+    let fingerprint =
+        Fingerprint::parse("sha256:0123456789abcdef0123456789abcdef").expect("a fingerprint");
     SecretRecord::Stored { sink: "keyring".into(), fingerprint }
 }
 
@@ -91,8 +104,13 @@ fn keyset(name: &str, id: u64) -> Entry {
 }
 
 fn intent(n: u128) -> Intent {
-    let what = Creation::App { label: label("later"), name: "Later".into(), known: Default::default() };
-    Intent { id: uuid::Uuid::from_u128(n), at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"), what }
+    let what =
+        Creation::App { label: label("later"), name: "Later".into(), known: Default::default() };
+    Intent {
+        id: uuid::Uuid::from_u128(n),
+        at: jiff::Timestamp::from_second(1_800_000_000).expect("a time"),
+        what,
+    }
 }
 
 fn open(n: u128) -> Open {
@@ -135,7 +153,13 @@ fn a_run_that_did_not_fold_is_folded_by_the_next() {
     let (store, _) = place.open();
     append(
         &store,
-        vec![app(), Entry::Intend(intent(1)), keyset("a", 1), Entry::Intend(intent(2)), Entry::Void { intent: uuid::Uuid::from_u128(2) }],
+        vec![
+            app(),
+            Entry::Intend(intent(1)),
+            keyset("a", 1),
+            Entry::Intend(intent(2)),
+            Entry::Void { intent: uuid::Uuid::from_u128(2) },
+        ],
     );
     drop(store);
     let (store, snapshot) = place.open();
@@ -169,7 +193,8 @@ fn a_journal_torn_anywhere_replays_what_was_acknowledged() {
     append(&store, vec![keyset("c", 3), Entry::Intend(intent(9)), keyset("d", 4)]);
     drop(store);
     let journal = std::fs::read(place.paths().journal).expect("a journal");
-    let ends: Vec<usize> = journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(n, _)| n + 1).collect();
+    let ends: Vec<usize> =
+        journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(n, _)| n + 1).collect();
     assert_eq!(ends.len(), 4);
     let state = std::fs::read(place.paths().state).expect("a state");
     for length in 0..=journal.len() {
@@ -179,7 +204,11 @@ fn a_journal_torn_anywhere_replays_what_was_acknowledged() {
         std::fs::write(torn.paths().journal, &journal[..length]).expect("written");
         let whole = ends.iter().filter(|end| **end <= length).count();
         let (store, snapshot) = torn.open();
-        assert_eq!(snapshot.recorded.keysets.len(), 2 + usize::from(whole >= 2) + usize::from(whole >= 4), "length {length}");
+        assert_eq!(
+            snapshot.recorded.keysets.len(),
+            2 + usize::from(whole >= 2) + usize::from(whole >= 4),
+            "length {length}"
+        );
         assert_eq!(snapshot.open.len(), usize::from(whole >= 3), "length {length}");
         // What follows is found too: the tear does not swallow it.
         append(&store, vec![keyset("e", 5)]);
@@ -232,7 +261,10 @@ fn a_journal_of_another_state_is_an_error() {
         std::fs::write(place.paths().state, state).expect("written");
         let before = place.files();
         let error = place.try_open().map(|_| ()).expect_err("detached").to_string();
-        assert!(error.contains(&format!("the state has serial {serial}, the journal continues 1")), "{error}");
+        assert!(
+            error.contains(&format!("the state has serial {serial}, the journal continues 1")),
+            "{error}"
+        );
         assert_eq!(place.files(), before);
     }
     std::fs::remove_file(place.paths().state).expect("removed");
@@ -240,18 +272,28 @@ fn a_journal_of_another_state_is_an_error() {
     assert!(error.contains("the state has serial 0"), "{error}");
 }
 
-/// Somebody else's state is pulled while a run of ours has not ended: what each of the two knows is kept, and where they
-/// contradict each other the account is to be asked.
+/// Somebody else's state is pulled while a run of ours has not ended: what each of the two knows is
+/// kept, and where they contradict each other the account is to be asked.
 #[test]
 fn a_state_that_went_on_elsewhere_is_merged() {
     let secret = |digit: &str| SecretRecord::Stored {
         sink: "keyring".into(),
-        fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32))).expect("a fingerprint"),
+        fingerprint: Fingerprint::parse(&format!("sha256:{}", digit.repeat(32)))
+            .expect("a fingerprint"),
     };
     let missing = || SecretRecord::Missing { why: "lost".into(), current: None, held: None };
     let rotation = |n: u128, id: u64| {
         let id = KeysetId::parse(&id.to_string()).expect("an id");
-        Intent { what: Creation::SecretKey { label: label("b"), id, expires_at: None, from: None, over: None }, ..intent(n) }
+        Intent {
+            what: Creation::SecretKey {
+                label: label("b"),
+                id,
+                expires_at: None,
+                from: None,
+                over: None,
+            },
+            ..intent(n)
+        }
     };
     let entry = |name: &str, id: u64, secret: SecretRecord, n: u128| Entry::Keyset {
         label: label(name),
@@ -269,7 +311,11 @@ fn a_state_that_went_on_elsewhere_is_merged() {
                 append(
                     &store,
                     vec![
-                        Entry::Keyset { label: label("b"), keyset: Box::new(recorded(2, secret.clone())), intent: None },
+                        Entry::Keyset {
+                            label: label("b"),
+                            keyset: Box::new(recorded(2, secret.clone())),
+                            intent: None,
+                        },
                         keyset(&format!("t{n}"), 50 + n),
                     ],
                 );
@@ -278,20 +324,40 @@ fn a_state_that_went_on_elsewhere_is_merged() {
             other.state()
         };
         let (store, _) = place.open();
-        append(&store, vec![Entry::Intend(intent(1)), Entry::Intend(rotation(2, 2)), entry("b", 2, missing(), 2), keyset("mine", 9)]);
+        append(
+            &store,
+            vec![
+                Entry::Intend(intent(1)),
+                Entry::Intend(rotation(2, 2)),
+                entry("b", 2, missing(), 2),
+                keyset("mine", 9),
+            ],
+        );
         drop(store);
         let pulled = theirs(secret("2"));
         std::fs::write(place.paths().state, pulled).expect("pulled");
         for _ in 0..2 {
             let (_, snapshot) = place.open();
-            let names: Vec<&str> =
-                snapshot.recorded.keysets.keys().map(|label| label.as_str()).filter(|name| !name.starts_with('t')).collect();
+            let names: Vec<&str> = snapshot
+                .recorded
+                .keysets
+                .keys()
+                .map(|label| label.as_str())
+                .filter(|name| !name.starts_with('t'))
+                .collect();
             assert_eq!(names, ["a", "b", "mine"], "{ahead}");
             assert_eq!(snapshot.recorded.keysets.len() as u64, 3 + ahead);
-            assert_eq!(snapshot.recorded.keysets[&label("b")].secret, secret("2"), "what they have is not overwritten");
-            let open: Vec<u128> = snapshot.open.iter().map(|open| open.intent.id.as_u128()).collect();
+            assert_eq!(
+                snapshot.recorded.keysets[&label("b")].secret,
+                secret("2"),
+                "what they have is not overwritten"
+            );
+            let open: Vec<u128> =
+                snapshot.open.iter().map(|open| open.intent.id.as_u128()).collect();
             assert_eq!(open, [1, 2], "what was open stays open, and so is what contradicts");
-            let Creation::SecretKey { expires_at, .. } = &snapshot.open[1].intent.what else { panic!("a rotation") };
+            let Creation::SecretKey { expires_at, .. } = &snapshot.open[1].intent.what else {
+                panic!("a rotation")
+            };
             assert!(expires_at.is_some(), "nobody's key is ended at once");
         }
     }
@@ -307,7 +373,10 @@ fn whoever_was_quicker_has_the_first_state() {
     for _ in 0..2 {
         let (_, snapshot) = slow.open();
         assert_eq!(snapshot.lineage, quick.read().lineage);
-        assert_eq!(snapshot.recorded.keysets.keys().map(|label| label.as_str()).collect::<Vec<_>>(), ["a", "b", "mine"]);
+        assert_eq!(
+            snapshot.recorded.keysets.keys().map(|label| label.as_str()).collect::<Vec<_>>(),
+            ["a", "b", "mine"]
+        );
         assert_eq!(snapshot.open, [open(1)]);
     }
 }
@@ -329,7 +398,11 @@ fn two_keysets_of_one_label_are_for_a_person() {
     for (replaces, kept, open) in [(None, "30", 1), (Some("30"), "3", 0)] {
         let (store, _) = place.open();
         let begun = Intent { what: made(replaces), ..intent(3) };
-        let mine = Entry::Keyset { label: label("c"), keyset: Box::new(recorded(3, stored())), intent: Some(begun.id) };
+        let mine = Entry::Keyset {
+            label: label("c"),
+            keyset: Box::new(recorded(3, stored())),
+            intent: Some(begun.id),
+        };
         append(&store, vec![Entry::Intend(begun), mine]);
         drop(store);
         let journal = std::fs::read(place.paths().journal).expect("a journal");
@@ -353,15 +426,28 @@ fn what_is_wrong_is_told_and_never_overwritten() {
     let good = Place::with_two().state();
     let twice = good.replace("\"b\": {", "\"a\": {");
     for (bad, says) in [
-        (good.replace("\"version\": 1", "\"version\": 2"), "has version 2, and this keyform knows version 1"),
+        (
+            good.replace("\"version\": 1", "\"version\": 2"),
+            "has version 2, and this keyform knows version 1",
+        ),
         ("{\"version\": 3, \"shape\": \"another\"}".to_owned(), "has version 3"),
-        (good.replace("\"project\": \"test\"", "\"project\": \"other\""), "belongs to project `other`"),
+        (
+            good.replace("\"project\": \"test\"", "\"project\": \"other\""),
+            "belongs to project `other`",
+        ),
         (good.replace("\"retention\": 1", "\"retention\": 30"), "does not match its checksum"),
         (good[..good.len() / 2].to_owned(), "ends too early"),
         ("not json".to_owned(), "not JSON"),
         (String::new(), "ends too early"),
         (twice.replacen(&checksum(&twice), "merged", 1), "twice there"),
-        (good.replace("\"id\": \"2\"", "\"id\": \"../2\"").replacen(&checksum(&good), "merged", 1), "wrong"),
+        (
+            good.replace("\"id\": \"2\"", "\"id\": \"../2\"").replacen(
+                &checksum(&good),
+                "merged",
+                1,
+            ),
+            "wrong",
+        ),
     ] {
         let place = Place::with_two();
         std::fs::write(place.paths().state, &bad).expect("written");
@@ -375,7 +461,14 @@ fn what_is_wrong_is_told_and_never_overwritten() {
     let place = Place::with_two();
     std::fs::remove_file(place.paths().state).expect("removed");
     std::fs::create_dir(place.paths().state).expect("made");
-    assert!(place.try_open().map(|_| ()).expect_err("a folder").to_string().contains("it is not a file"));
+    assert!(
+        place
+            .try_open()
+            .map(|_| ())
+            .expect_err("a folder")
+            .to_string()
+            .contains("it is not a file")
+    );
 }
 
 fn checksum(state: &str) -> String {
@@ -430,7 +523,8 @@ fn files_are_for_their_owner_only() {
 fn many_appends_at_once_are_all_durable() {
     let place = Place::new();
     let (store, _) = place.open();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     runtime.block_on(async {
         let appends = (0..500).map(|n| store.append(keyset(&format!("k{n}"), n)));
         for done in futures_util::future::join_all(appends).await {
@@ -446,10 +540,15 @@ fn a_journal_that_cannot_be_written_fails_and_what_exists_is_still_saved() {
     let (store, _) = place.open();
     std::fs::create_dir(place.paths().journal).expect("in the way");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let error = runtime.block_on(store.append(Entry::Intend(intent(1)))).expect_err("not written").to_string();
+    let error = runtime
+        .block_on(store.append(Entry::Intend(intent(1))))
+        .expect_err("not written")
+        .to_string();
     assert!(error.contains("keyform.journal"), "{error}");
     std::fs::remove_dir(place.paths().journal).expect("out of the way");
-    runtime.block_on(store.append(keyset("c", 3))).expect_err("stays failed: what stood behind the damage would be lost");
+    runtime
+        .block_on(store.append(keyset("c", 3)))
+        .expect_err("stays failed: what stood behind the damage would be lost");
     store.fold().expect("the state can be written");
     assert_eq!(place.read().recorded.keysets.len(), 3);
     assert!(place.read().open.is_empty(), "an intent that was not written was not begun");
@@ -458,7 +557,8 @@ fn a_journal_that_cannot_be_written_fails_and_what_exists_is_still_saved() {
 #[test]
 fn a_folder_that_cannot_be_written_is_found_out_at_the_start() {
     let place = Place::new();
-    std::fs::write(place.0.path().join("state"), "a file where the folder should be").expect("written");
+    std::fs::write(place.0.path().join("state"), "a file where the folder should be")
+        .expect("written");
     let error = place.try_open().map(|_| ()).expect_err("no folder").to_string();
     assert!(error.contains("cannot make the folder"), "{error}");
 }
@@ -470,7 +570,11 @@ fn an_empty_journal_of_another_state_does_not_swallow_what_follows() {
     let (store, _) = other.open();
     append(&store, vec![keyset("c", 3)]);
     let journal = std::fs::read_to_string(other.paths().journal).expect("a journal");
-    std::fs::write(place.paths().journal, journal.lines().next().expect("its first line").to_owned() + "\n").expect("written");
+    std::fs::write(
+        place.paths().journal,
+        journal.lines().next().expect("its first line").to_owned() + "\n",
+    )
+    .expect("written");
     let (store, _) = place.open();
     append(&store, vec![keyset("d", 4)]);
     drop(store);
@@ -495,8 +599,12 @@ fn nothing_is_written_through_a_link_and_no_pipe_is_waited_for() {
     }
     let state = place.paths().state;
     std::fs::remove_file(&state).expect("removed");
-    assert!(std::process::Command::new("mkfifo").arg(&state).status().expect("mkfifo runs").success());
-    assert!(place.try_open().map(|_| ()).expect_err("a pipe").to_string().contains("it is not a file"));
+    assert!(
+        std::process::Command::new("mkfifo").arg(&state).status().expect("mkfifo runs").success()
+    );
+    assert!(
+        place.try_open().map(|_| ()).expect_err("a pipe").to_string().contains("it is not a file")
+    );
 }
 
 #[test]
@@ -507,7 +615,10 @@ fn what_the_server_nests_deeply_can_be_read_again() {
         let place = Place::with_two();
         let (store, _) = place.open();
         let keyset = RecordedKeyset { seen, ..recorded(3, stored()) };
-        append(&store, vec![Entry::Keyset { label: label("c"), keyset: Box::new(keyset), intent: None }]);
+        append(
+            &store,
+            vec![Entry::Keyset { label: label("c"), keyset: Box::new(keyset), intent: None }],
+        );
         assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
         store.fold().expect("folded");
         assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
@@ -520,7 +631,9 @@ fn old_files_are_still_read() {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/v1");
     let place = Place::new();
     std::fs::create_dir_all(place.paths().state.parent().expect("a parent")).expect("made");
-    for (name, to) in [("keyform.json", place.paths().state), ("keyform.journal", place.paths().journal)] {
+    for (name, to) in
+        [("keyform.json", place.paths().state), ("keyform.journal", place.paths().journal)]
+    {
         if std::env::var_os("UPDATE_GOLDEN").is_some() && !from.join(name).exists() {
             let made = Place::with_two();
             let (store, _) = made.open();
@@ -559,7 +672,8 @@ proptest! {
 /// A journal line with a right checksum.
 fn raw_line(json: &str) -> String {
     use sha2::{Digest, Sha256};
-    let sum: String = Sha256::digest(json.as_bytes())[..8].iter().map(|b| format!("{b:02x}")).collect();
+    let sum: String =
+        Sha256::digest(json.as_bytes())[..8].iter().map(|b| format!("{b:02x}")).collect();
     format!("{sum} {json}\n")
 }
 
@@ -587,7 +701,8 @@ fn a_journal_of_a_newer_version_says_so() {
     let journal = std::fs::read_to_string(place.paths().journal).expect("a journal");
     let head = journal.lines().next().expect("a line");
     let newer = raw_line(&head[17..].replace("\"version\":1", "\"version\":2"));
-    std::fs::write(place.paths().journal, journal.replacen(&format!("{head}\n"), &newer, 1)).expect("written");
+    std::fs::write(place.paths().journal, journal.replacen(&format!("{head}\n"), &newer, 1))
+        .expect("written");
     let error = place.try_open().map(|_| ()).expect_err("newer").to_string();
     assert!(error.contains("version 2"), "{error}");
 }
@@ -672,7 +787,10 @@ fn a_refused_create_writes_no_state() {
     let place = Place::with_two();
     let before = place.state();
     let (store, _) = place.open();
-    append(&store, vec![Entry::Intend(intent(1)), Entry::Void { intent: uuid::Uuid::from_u128(1) }]);
+    append(
+        &store,
+        vec![Entry::Intend(intent(1)), Entry::Void { intent: uuid::Uuid::from_u128(1) }],
+    );
     store.fold().expect("folded");
     assert!(!place.paths().journal.exists());
     assert!(place.state() == before, "serial went up though nothing changed");
@@ -683,9 +801,13 @@ fn a_refused_create_writes_no_state() {
 fn the_backup_of_a_checked_out_state_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::with_two();
-    std::fs::set_permissions(place.paths().state, std::fs::Permissions::from_mode(0o644)).expect("set");
+    std::fs::set_permissions(place.paths().state, std::fs::Permissions::from_mode(0o644))
+        .expect("set");
     let (store, _) = place.open();
     append(&store, vec![keyset("c", 3)]);
     store.fold().expect("folded");
-    assert_eq!(std::fs::metadata(place.paths().backup).expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(place.paths().backup).expect("there").permissions().mode() & 0o777,
+        0o600
+    );
 }

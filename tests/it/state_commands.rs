@@ -16,16 +16,25 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let identity = Envelope::new_key().expect("a key").expose_secret().to_owned();
-        let place = Place { folder: tempfile::tempdir().expect("a folder"), sandbox: Sandbox::start(&[]), identity };
+        let place = Place {
+            folder: tempfile::tempdir().expect("a folder"),
+            sandbox: Sandbox::start(&[]),
+            identity,
+        };
         place.declare("chat", &[("a", "one"), ("b", "two")]);
         place.ends(&["apply", "--yes"], 0, "2 secrets stored");
         place
     }
     fn declare(&self, app: &str, keysets: &[(&str, &str)]) {
-        let public = self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
+        let public =
+            self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
         let keysets: String = keysets
             .iter()
-            .map(|(label, name)| format!("[keyset.{label}]\napp = \"{app}\"\nname = \"{name}\"\ntype = \"testing\"\n"))
+            .map(|(label, name)| {
+                format!(
+                    "[keyset.{label}]\napp = \"{app}\"\nname = \"{name}\"\ntype = \"testing\"\n"
+                )
+            })
             .collect();
         let toml = format!(
             "[project]\nname = \"acme\"\n[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [\"{public}\"]\n\
@@ -38,7 +47,11 @@ impl Place {
     }
     fn run(&self, args: &[&str], identity: &str) -> Output {
         let mut command = keyform::command(args, self.dir(), None);
-        command.envs(self.sandbox.env()).env("KEYFORM_AGE_IDENTITY", identity).output().expect("keyform runs")
+        command
+            .envs(self.sandbox.env())
+            .env("KEYFORM_AGE_IDENTITY", identity)
+            .output()
+            .expect("keyform runs")
     }
     #[track_caller]
     fn ends(&self, args: &[&str], code: i32, says: &str) {
@@ -47,9 +60,16 @@ impl Place {
     #[track_caller]
     fn ends_with(&self, identity: &str, args: &[&str], code: i32, says: &str) {
         let output = self.run(args, identity);
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(output.status.code(), Some(code), "{text}");
-        assert!(text.contains(says) && !keyform::holds_secret(text.as_bytes()), "no {says:?} in {text}");
+        assert!(
+            text.contains(says) && !keyform::holds_secret(text.as_bytes()),
+            "no {says:?} in {text}"
+        );
     }
     fn secret(&self, label: &str) -> Vec<u8> {
         let output = self.run(&["secrets", "get", label], &self.identity);
@@ -111,7 +131,10 @@ fn what_was_begun_is_not_forgotten() {
     let place = Place::new();
     place.declare("chat", &[("a", "one"), ("b", "two"), ("c", "three")]);
     let mut command = keyform::command(&["secrets", "rotate", "a", "--now"], place.dir(), None);
-    command.envs(place.sandbox.env()).env("KEYFORM_AGE_IDENTITY", &place.identity).env("KEYFORM_FAILPOINT", "rotate.answered=kill");
+    command
+        .envs(place.sandbox.env())
+        .env("KEYFORM_AGE_IDENTITY", &place.identity)
+        .env("KEYFORM_FAILPOINT", "rotate.answered=kill");
     assert_eq!(command.output().expect("keyform runs").status.code(), None);
     place.ends(&["state", "mv", "a", "d"], 3, "has no end yet");
     place.ends(&["state", "rm", "--force", "a"], 3, "has no end yet");

@@ -1,5 +1,6 @@
-//! Readable stories: `tests/golden/CASE/` holds a project, a script, and the whole transcript of the real binary running
-//! it against the sandbox, with a real Secret Service. After `UPDATE_GOLDEN=1 cargo test --test it stories` read the diff.
+//! Readable stories: `tests/golden/CASE/` holds a project, a script, and the whole transcript of
+//! the real binary running it against the sandbox, with a real Secret Service. After
+//! `UPDATE_GOLDEN=1 cargo test --test it stories` read the diff.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// Runs a story and compares its transcript. A line of the script is a command for `sh` in a copy of the project.
+/// Runs a story and compares its transcript. A line of the script is a command for `sh` in a copy
+/// of the project.
 fn story(name: &str) {
     let case = golden().join(name);
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -32,11 +34,17 @@ fn story(name: &str) {
         writeln!(transcript, "$ {line}").expect("writing to a string");
         for (mark, bytes) in [("", &done.stdout), ("! ", &done.stderr)] {
             for text in String::from_utf8_lossy(bytes).lines() {
-                writeln!(transcript, "{}", format!("{mark}{}", stable(text, folder.path())).trim_end()).expect("writing to a string");
+                writeln!(
+                    transcript,
+                    "{}",
+                    format!("{mark}{}", stable(text, folder.path())).trim_end()
+                )
+                .expect("writing to a string");
             }
         }
         if !done.status.success() {
-            writeln!(transcript, "[exit {}]", done.status.code().unwrap_or(-1)).expect("writing to a string");
+            writeln!(transcript, "[exit {}]", done.status.code().unwrap_or(-1))
+                .expect("writing to a string");
         }
         writeln!(transcript).expect("writing to a string");
     }
@@ -54,7 +62,10 @@ fn no_secret_outside_the_keyring(project: &Path, script: &str, transcript: &str)
     for (path, bytes) in read_tree(project) {
         assert!(!keyform::holds_secret(&bytes), "{} holds a secret key", path.display());
     }
-    assert!(script.contains("secrets get") || !keyform::holds_secret(transcript.as_bytes()), "the transcript holds a secret key");
+    assert!(
+        script.contains("secrets get") || !keyform::holds_secret(transcript.as_bytes()),
+        "the transcript holds a secret key"
+    );
 }
 
 fn compare(path: &Path, got: &str) {
@@ -72,7 +83,8 @@ fn compare(path: &Path, got: &str) {
 fn copy(from: &Path, to: &Path) {
     for (path, bytes) in read_tree(from) {
         let target = to.join(path.strip_prefix(from).expect("below the folder"));
-        std::fs::create_dir_all(target.parent().expect("has a parent")).expect("the folder is made");
+        std::fs::create_dir_all(target.parent().expect("has a parent"))
+            .expect("the folder is made");
         std::fs::write(target, bytes).expect("the file is written");
     }
 }

@@ -1,5 +1,6 @@
-//! Sequences of runs that once cost a key, or could have: two crashes, two clones, a changed configuration, a person who helps.
-//! Each ends with the account's current key in the sink, or with a stop that says so and has overwritten nothing.
+//! Sequences of runs that once cost a key, or could have: two crashes, two clones, a changed
+//! configuration, a person who helps. Each ends with the account's current key in the sink, or with
+//! a stop that says so and has overwritten nothing.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +18,12 @@ fn a_second_rotation_does_not_drop_the_sealed_answer_of_the_first() {
         let first = place.secret("a");
         place.rotate_at(how, "rotate.sealed=kill").killed();
         // The next one is refused; what it found sealed is stored all the same.
-        place.run_with(&[&["secrets", "rotate", "a"], how].concat(), &[("PUBNUB_API_KEY", "pnu-wrong")]).says("401");
+        place
+            .run_with(
+                &[&["secrets", "rotate", "a"], how].concat(),
+                &[("PUBNUB_API_KEY", "pnu-wrong")],
+            )
+            .says("401");
         assert!(place.secret("a") != first);
         place.is_sound();
         place.rotate_at(how, "rotate.sealed=kill").killed();
@@ -76,10 +82,19 @@ fn a_rotation_of_unknown_fate_stays_open_until_a_key_is_recorded() {
     place.apply().exits(0);
     let id = place.id("a");
     // Carried out, never answered, and the account does not tell either.
-    place.restart(&["POST /v2/keysets/=cut-after", &format!("GET /v2/keysets/{id}/secret-keys#3-999=status:403")]);
+    place.restart(&[
+        "POST /v2/keysets/=cut-after",
+        &format!("GET /v2/keysets/{id}/secret-keys#3-999=status:403"),
+    ]);
     let first = place.secret("a");
-    place.run(&["secrets", "rotate", "a", "--overlap", "24h", "--settle", "1"]).exits(4).says("It is written down as begun");
-    place.run(&["plan", "--refresh", "none", "--detailed-exitcode"]).exits(2).says("end is not known");
+    place
+        .run(&["secrets", "rotate", "a", "--overlap", "24h", "--settle", "1"])
+        .exits(4)
+        .says("It is written down as begun");
+    place
+        .run(&["plan", "--refresh", "none", "--detailed-exitcode"])
+        .exits(2)
+        .says("end is not known");
     assert!(place.secret("a") == first, "it works for a day");
     place.restart(&[]);
     place.apply().exits(0).says("replaced");
@@ -92,9 +107,14 @@ fn an_interrupted_rotation_says_so_and_is_taken_up() {
     let mut place = Checkout::new(&["a"]);
     place.apply().exits(0);
     let id = place.id("a");
-    place.restart(&["POST /v2/keysets/=cut-after", &format!("GET /v2/keysets/{id}/secret-keys#3-999=status:403")]);
-    let mut command = place.command(&["secrets", "rotate", "a", "--overlap", "24h", "--settle", "60"], &[]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
+    place.restart(&[
+        "POST /v2/keysets/=cut-after",
+        &format!("GET /v2/keysets/{id}/secret-keys#3-999=status:403"),
+    ]);
+    let mut command =
+        place.command(&["secrets", "rotate", "a", "--overlap", "24h", "--settle", "60"], &[]);
+    let child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyform runs");
     let journal = place.dir.join("state/keyform.journal");
     let begun = Instant::now();
     while !std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("secretKey")) {
@@ -102,7 +122,13 @@ fn an_interrupted_rotation_says_so_and_is_taken_up() {
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(500));
-    assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill runs").success());
+    assert!(
+        Command::new("kill")
+            .args(["-s", "INT", &child.id().to_string()])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
     Done::of(&child.wait_with_output().expect("it ends")).exits(130);
     place.restart(&[]);
     place.apply().exits(0).says("replaced");
@@ -124,7 +150,10 @@ fn what_somebody_else_rotated_meanwhile_is_not_ended_at_once() {
 #[test]
 fn a_clone_that_lost_an_answer_does_not_end_the_key_of_another_clone() {
     // Before and after the loss was written down.
-    for (faults, point) in [(&[][..], "rotate.answered=kill"), (&["POST /v2/keysets/#1=cut-after"], "rotate.answered#2=kill")] {
+    for (faults, point) in [
+        (&[][..], "rotate.answered=kill"),
+        (&["POST /v2/keysets/#1=cut-after"], "rotate.answered#2=kill"),
+    ] {
         let mut place = Checkout::new(&["a"]);
         place.apply().exits(0);
         place.restart(faults);
@@ -195,7 +224,11 @@ fn a_refused_plan_does_not_hold_up_what_was_lost() {
     place.apply_at("create.answered=kill").killed();
     // Its label is another one by now.
     place.declare(&[("z", "z"), ("b", "one")]);
-    place.apply().exits(3).says("earlier step for a: it made keyset").says("if only the label is new: moved = { from = \"a\" }");
+    place
+        .apply()
+        .exits(3)
+        .says("earlier step for a: it made keyset")
+        .says("if only the label is new: moved = { from = \"a\" }");
     place.declare(&[("z", "z"), ("a", "one")]);
     place.apply().exits(0).says("secret key of a replaced");
     place.is_sound();
@@ -207,7 +240,10 @@ fn a_name_that_was_changed_meanwhile_is_not_doubled() {
     let place = Checkout::new(&["z"]);
     place.apply().exits(0);
     let app = place.sandbox().get("/v2/apps")["apps"][0]["id"].clone();
-    place.sandbox().post("/v2/keysets", &json!({"keyset": {"appId": app, "name": "theirs", "type": "testing"}}));
+    place.sandbox().post(
+        "/v2/keysets",
+        &json!({"keyset": {"appId": app, "name": "theirs", "type": "testing"}}),
+    );
     place.declare(&[("z", "z"), ("a", "one")]);
     place.apply_at("create.intended=kill").killed();
     place.declare(&[("z", "z"), ("a", "theirs")]);
@@ -298,7 +334,8 @@ fn a_sink_that_is_another_one_now_is_still_read() {
     place.apply().exits(0).says("it had made nothing");
     place.is_sound();
 
-    // What was sealed to the key that the one keeps is opened although the other is preferred by now.
+    // What was sealed to the key that the one keeps is opened although the other is preferred by
+    // now.
     let place = Checkout::new(&["a"]);
     place.with_program("[\"exec\", \"age\"]");
     place.apply_at("create.sealed=kill").killed();
@@ -313,11 +350,17 @@ fn the_words_of_a_program_are_not_written_down() {
     place.with_program("[\"exec\"]");
     std::fs::write(place.dir.join("complain"), "").expect("it will");
     let done = place.apply().exits(4).says("withheld");
-    assert!(!done.text.contains("pnu-test") && !done.text.contains("AGE-SECRET-KEY"), "{}", done.text);
+    assert!(
+        !done.text.contains("pnu-test") && !done.text.contains("AGE-SECRET-KEY"),
+        "{}",
+        done.text
+    );
     for (path, bytes) in read_tree(&place.dir.join("state")) {
         let text = String::from_utf8_lossy(&bytes);
         assert!(
-            !text.contains("Traceback") && !text.contains("pnu-test") && !text.contains("AGE-SECRET-KEY"),
+            !text.contains("Traceback")
+                && !text.contains("pnu-test")
+                && !text.contains("AGE-SECRET-KEY"),
             "{}: {text}",
             path.display()
         );

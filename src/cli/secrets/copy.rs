@@ -35,7 +35,10 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let wanted: Vec<(&Label, &RecordedKeyset)> = if args.labels.is_empty() {
         snapshot.recorded.keysets.iter().collect()
     } else {
-        args.labels.iter().map(|text| find(&snapshot.recorded, text)).collect::<anyhow::Result<_>>()?
+        args.labels
+            .iter()
+            .map(|text| find(&snapshot.recorded, text))
+            .collect::<anyhow::Result<_>>()?
     };
     let result = copy(session, &store, &snapshot, &target, args.overwrite, &wanted).await;
     store.fold()?;
@@ -82,12 +85,17 @@ async fn copy<'a>(
 ) -> anyhow::Result<Vec<(&'a Label, Result<bool, String>)>> {
     if let Some(open) = snapshot.open.iter().find(|open| open.sealed.is_some()) {
         let label = open.intent.what.label();
-        return Err(Failure::new(Exit::Error, format!("the secret of `{label}` is still sealed in the journal: nothing was done"))
-            .help("`keyform secrets recover` first")
-            .into());
+        return Err(Failure::new(
+            Exit::Error,
+            format!("the secret of `{label}` is still sealed in the journal: nothing was done"),
+        )
+        .help("`keyform secrets recover` first")
+        .into());
     }
     let probed = Probed::of(target).await;
-    probed.map_err(|error| Failure::new(Exit::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP))?;
+    probed.map_err(|error| {
+        Failure::new(Exit::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP)
+    })?;
     let mut done = Vec::new();
     for (label, keyset) in wanted {
         let end = one(session, store, target, overwrite, label, keyset).await;
@@ -108,24 +116,42 @@ async fn one(
         SecretRecord::Stored { sink, .. } if **sink == *target.name() => return Ok(false),
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Unknown => anyhow::bail!("the keyset was adopted: {ADOPTED}"),
-        SecretRecord::Missing { why, .. } => anyhow::bail!("it has no secret that could be copied: {why}"),
+        SecretRecord::Missing { why, .. } => {
+            anyhow::bail!("it has no secret that could be copied: {why}")
+        }
     };
     let name = sinks::entry(session, keyset.sink_label(label));
     let secret = sinks::named(session, from)?.get(&name).await?;
     let secret = secret.filter(|secret| secret.fingerprint() == *fingerprint);
     let Some(secret) = secret else {
-        anyhow::bail!("the {from} sink does not have the secret that the state records; `keyform secrets doctor` looks further")
+        anyhow::bail!(
+            "the {from} sink does not have the secret that the state records; `keyform secrets \
+             doctor` looks further"
+        )
     };
     let there = ports::held(target, &name).await?;
-    if !overwrite && !matches!(&there, Held::Nothing | Held::NotKnown) && there != Held::Secret(fingerprint.clone()) {
+    if !overwrite
+        && !matches!(&there, Held::Nothing | Held::NotKnown)
+        && there != Held::Secret(fingerprint.clone())
+    {
         anyhow::bail!(
-            "the {} sink has something under this name already, and it may be the only copy of it: --overwrite replaces it",
+            "the {} sink has something under this name already, and it may be the only copy of it: \
+             --overwrite replaces it",
             target.name()
         );
     }
-    ports::put_and_compare(target, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), &secret).await?;
-    let secret = SecretRecord::Stored { sink: target.name().into(), fingerprint: fingerprint.clone() };
+    ports::put_and_compare(
+        target,
+        &name,
+        Some(Owner { id: &keyset.id, keys: &keyset.keys }),
+        &secret,
+    )
+    .await?;
+    let secret =
+        SecretRecord::Stored { sink: target.name().into(), fingerprint: fingerprint.clone() };
     let keyset = RecordedKeyset { secret, ..keyset.clone() };
-    store.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None }).await?;
+    store
+        .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
+        .await?;
     Ok(true)
 }

@@ -74,20 +74,30 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     if snapshot.open.iter().any(|open| open.sealed.is_some()) {
         if args.check {
             for open in snapshot.open.iter().filter(|open| open.sealed.is_some()) {
-                let how = "it is sealed in the journal; `keyform secrets recover` stores it".to_owned();
+                let how =
+                    "it is sealed in the journal; `keyform secrets recover` stores it".to_owned();
                 findings.insert(open.intent.what.label().clone(), Finding::Repairable { how });
             }
         } else {
-            for (step, outcome) in recover(session, &store, &snapshot, &sinks, None, Duration::ZERO).await?.steps {
+            for (step, outcome) in
+                recover(session, &store, &snapshot, &sinks, None, Duration::ZERO).await?.steps
+            {
                 if matches!(outcome.secret(), Some((SecretRecord::Missing { .. }, true))) {
                     let how =
-                        "it is sealed in the journal, and its sink does not take it now; `keyform secrets recover` tries again".to_owned();
+                        "it is sealed in the journal, and its sink does not take it now; `keyform \
+                         secrets recover` tries again"
+                            .to_owned();
                     findings.insert(step.label, Finding::Repairable { how });
                 } else if matches!(outcome.secret(), Some((SecretRecord::Stored { .. }, _))) {
-                    findings
-                        .insert(step.label, Finding::Repaired { how: "it was sealed in the journal, and is in its sink now".to_owned() });
+                    findings.insert(
+                        step.label,
+                        Finding::Repaired {
+                            how: "it was sealed in the journal, and is in its sink now".to_owned(),
+                        },
+                    );
                 } else if let Outcome::Failed { why, help } = outcome {
-                    findings.insert(step.label, Finding::Lost { why, then: help.unwrap_or_default() });
+                    findings
+                        .insert(step.label, Finding::Lost { why, then: help.unwrap_or_default() });
                 }
             }
             store.fold()?;
@@ -100,7 +110,8 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
             continue;
         }
         let (finding, secret) = look(session, &sinks, label, keyset, args.check).await?;
-        if let (Some(secret), Finding::Sound { .. } | Finding::Repaired { .. }) = (secret, &finding) {
+        if let (Some(secret), Finding::Sound { .. } | Finding::Repaired { .. }) = (secret, &finding)
+        {
             sound.push((label.clone(), keyset.id.clone(), secret.prefix()));
         }
         findings.insert(label.clone(), finding);
@@ -110,7 +121,9 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         for (label, id, prefix) in sound {
             let now: Option<KeyPrefix> = rotate::permanent(&connection.client, &id).await;
             match (now, prefix) {
-                (Some(now), Some(prefix)) if now != prefix => _ = findings.insert(label, Finding::Stale),
+                (Some(now), Some(prefix)) if now != prefix => {
+                    _ = findings.insert(label, Finding::Stale)
+                }
                 (None, _) => _ = findings.insert(label, Finding::NotAsked),
                 _ => {}
             }
@@ -120,7 +133,14 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let bad = findings
         .values()
         .filter(|f| {
-            matches!(f, Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale | Finding::NotAsked | Finding::Repairable { .. })
+            matches!(
+                f,
+                Finding::Lost { .. }
+                    | Finding::Conflict { .. }
+                    | Finding::Stale
+                    | Finding::NotAsked
+                    | Finding::Repairable { .. }
+            )
         })
         .count();
     let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
@@ -139,24 +159,37 @@ async fn look(
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Unknown => return Ok((Finding::Elsewhere, None)),
         SecretRecord::Missing { why, .. } => {
-            let then = "`keyform apply` makes a new one: nobody can be using the one that is lost".to_owned();
+            let then = "`keyform apply` makes a new one: nobody can be using the one that is lost"
+                .to_owned();
             return Ok((Finding::Lost { why: why.to_string(), then }, None));
         }
     };
     let name = sinks::entry(session, keyset.sink_label(label));
     let sink = sinks::named(session, home)?;
     let wrong = match sink.get(&name).await {
-        Ok(Some(secret)) if secret.fingerprint() == *fingerprint => return Ok((Finding::Sound { sink: home.clone() }, Some(secret))),
+        Ok(Some(secret)) if secret.fingerprint() == *fingerprint => {
+            return Ok((Finding::Sound { sink: home.clone() }, Some(secret)));
+        }
         // It may be the newer one, and the only copy of it.
         Ok(Some(_)) => {
-            return Ok((Finding::Conflict { why: format!("the {home} sink holds another secret than the state records") }, None));
+            return Ok((
+                Finding::Conflict {
+                    why: format!("the {home} sink holds another secret than the state records"),
+                },
+                None,
+            ));
         }
         Ok(None) => format!("the {home} sink does not have it"),
-        Err(error @ SinkError::WriteOnly { .. }) => return Ok((Finding::Unreadable { why: error.to_string() }, None)),
+        Err(error @ SinkError::WriteOnly { .. }) => {
+            return Ok((Finding::Unreadable { why: error.to_string() }, None));
+        }
         Err(error) => return Err(error.into()),
     };
     let Some((from, secret)) = elsewhere(&name, sinks, home, fingerprint).await else {
-        let then = format!("if it is in use somewhere: `keyform secrets rotate {label} --overlap 24h`; if not, --now");
+        let then = format!(
+            "if it is in use somewhere: `keyform secrets rotate {label} --overlap 24h`; if not, \
+             --now"
+        );
         return Ok((Finding::Lost { why: wrong, then }, None));
     };
     if check {
@@ -164,16 +197,31 @@ async fn look(
     }
     let owner = Owner { id: &keyset.id, keys: &keyset.keys };
     Ok(match ports::put_and_compare(&sink, &name, Some(owner), &secret).await {
-        Ok(()) => (Finding::Repaired { how: format!("{wrong}; put back from the {from} sink") }, Some(secret)),
+        Ok(()) => (
+            Finding::Repaired { how: format!("{wrong}; put back from the {from} sink") },
+            Some(secret),
+        ),
         Err(error) => {
-            let then = format!("the {from} sink has it: `keyform secrets copy --to {from} {label}`");
-            (Finding::Lost { why: format!("{wrong}, and it could not be put back: {error}"), then }, None)
+            let then =
+                format!("the {from} sink has it: `keyform secrets copy --to {from} {label}`");
+            (
+                Finding::Lost {
+                    why: format!("{wrong}, and it could not be put back: {error}"),
+                    then,
+                },
+                None,
+            )
         }
     })
 }
 
 /// Another sink that has the very secret.
-async fn elsewhere(name: &ports::SecretName, sinks: &[AnySink], home: &str, fingerprint: &Fingerprint) -> Option<(&'static str, Secret)> {
+async fn elsewhere(
+    name: &ports::SecretName,
+    sinks: &[AnySink],
+    home: &str,
+    fingerprint: &Fingerprint,
+) -> Option<(&'static str, Secret)> {
     for sink in sinks.iter().filter(|sink| *sink.name() != *home) {
         if let Ok(Some(secret)) = sink.get(name).await
             && secret.fingerprint() == *fingerprint
@@ -206,9 +254,16 @@ fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &O
             Finding::Unreadable { .. } | Finding::NotAsked | Finding::Repairable { .. } => WARN,
             Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale => BAD,
         };
-        text.push_str(&format!("{:width$}  {style}{status}{style:#}  {}\n", label.as_str(), terminal(&message)));
+        text.push_str(&format!(
+            "{:width$}  {style}{status}{style:#}  {}\n",
+            label.as_str(),
+            terminal(&message)
+        ));
     }
-    text.push_str(&format!("{BOLD}{}{BOLD:#} looked at, {bad} not as they should be.\n", count(findings.len(), "secret")));
+    text.push_str(&format!(
+        "{BOLD}{}{BOLD:#} looked at, {bad} not as they should be.\n",
+        count(findings.len(), "secret")
+    ));
     output.result(&text);
 }
 
@@ -219,13 +274,20 @@ fn told(finding: &Finding) -> (&'static str, String) {
         Finding::Repairable { how } => ("repairable", how.clone()),
         Finding::Stale => (
             "stale",
-            "the account has another current key: somebody rotated it; `keyform secrets rotate` makes one that is stored".to_owned(),
+            "the account has another current key: somebody rotated it; `keyform secrets rotate` \
+             makes one that is stored"
+                .to_owned(),
         ),
         Finding::Elsewhere => ("unknown", format!("the keyset was adopted, and {ADOPTED}")),
-        Finding::NotAsked => ("not asked", "the account did not tell which key is the current one".to_owned()),
+        Finding::NotAsked => {
+            ("not asked", "the account did not tell which key is the current one".to_owned())
+        }
         Finding::Conflict { why } => (
             "conflict",
-            format!("{why}, and nothing was changed: it may be the newer one; pull the newest state, or restore the entry from a backup"),
+            format!(
+                "{why}, and nothing was changed: it may be the newer one; pull the newest \
+                     state, or restore the entry from a backup"
+            ),
         ),
         Finding::Unreadable { why } => ("unreadable", why.clone()),
         Finding::Lost { why, then } => ("lost", format!("{why}; {then}")),

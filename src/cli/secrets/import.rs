@@ -1,4 +1,5 @@
-//! `secrets import`: a secret key that somebody has, for a keyset of which keyform has none, or an old one.
+//! `secrets import`: a secret key that somebody has, for a keyset of which keyform has none, or an
+//! old one.
 
 use std::io::Read;
 
@@ -38,7 +39,10 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let result = import(session, args, &store, &snapshot, &secret).await;
     store.fold()?;
     let sink = result?;
-    output.result(&format!("{GOOD}✓{GOOD:#} the secret key of keyset {} is the current one, and is in {sink} now\n", args.label));
+    output.result(&format!(
+        "{GOOD}✓{GOOD:#} the secret key of keyset {} is the current one, and is in {sink} now\n",
+        args.label
+    ));
     if output.is_json() {
         output.json(&serde_json::json!({"format_version": 1, "kind": "import", "exit_code": 0, "label": args.label, "sink": sink}));
     }
@@ -50,19 +54,29 @@ fn read() -> anyhow::Result<Secret> {
     std::io::stdin().lock().take(MAX + 1).read_to_string(&mut text)?;
     let key = Zeroizing::new(text.trim().to_owned());
     if text.len() as u64 > MAX || !key.starts_with("sec-c-") {
-        let failure = Failure::new(Exit::Error, "stdin holds no secret key (sec-c-...): nothing was done");
+        let failure =
+            Failure::new(Exit::Error, "stdin holds no secret key (sec-c-...): nothing was done");
         return Err(failure.help("keyform secrets import LABEL < FILE").into());
     }
     Ok(Secret::parse(key)?)
 }
 
 /// Puts it into a sink if the account says that it is the current one.
-async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapshot, secret: &Secret) -> anyhow::Result<&'static str> {
+async fn import(
+    session: &Session,
+    args: &Args,
+    store: &Store,
+    snapshot: &Snapshot,
+    secret: &Secret,
+) -> anyhow::Result<&'static str> {
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
     if snapshot.open.iter().any(|open| open.intent.what.label() == label) {
-        return Err(Failure::new(Exit::Refused, format!("something was begun for `{label}` and has no end yet: nothing was done"))
-            .help("`keyform apply` first")
-            .into());
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("something was begun for `{label}` and has no end yet: nothing was done"),
+        )
+        .help("`keyform apply` first")
+        .into());
     }
     let connection = session.connect(&args.connect).await?;
     let current = permanent(&connection.client, &keyset.id).await;
@@ -70,14 +84,26 @@ async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapsh
     match (current, secret.prefix()) {
         (Some(current), Some(prefix)) if current == prefix => {}
         (Some(_), _) => {
-            return Err(Failure::new(Exit::Refused, format!("the account has another current key for `{label}`: nothing was done"))
-                .help("this one is of another keyset, or was replaced; `keyform secrets rotate` makes a new one")
-                .into());
+            return Err(Failure::new(
+                Exit::Refused,
+                format!(
+                    "the account has another current key \
+                                                            for `{label}`: nothing was done"
+                ),
+            )
+            .help(
+                "this one is of another keyset, or was replaced; `keyform secrets rotate` \
+                       makes a new one",
+            )
+            .into());
         }
         (None, _) => {
             return Err(Failure::new(
                 Exit::Error,
-                format!("the account does not tell which key of `{label}` is the current one: nothing was done"),
+                format!(
+                    "the account does not tell which key of `{label}` is the current one: \
+                         nothing was done"
+                ),
             )
             .into());
         }
@@ -92,13 +118,32 @@ async fn import(session: &Session, args: &Args, store: &Store, snapshot: &Snapsh
         _ => false,
     };
     if !ours(&sink.holds(&name).await?) {
-        let told = format!("the {} sink has something else under `{label}`, which this state does not know: nothing was done", sink.name());
-        return Err(Failure::new(Exit::Refused, told).help("it may be the only copy of another keyset's key").into());
+        let told = format!(
+            "the {} sink has something else under `{label}`, which this state does not know: \
+             nothing was done",
+            sink.name()
+        );
+        return Err(Failure::new(Exit::Refused, told)
+            .help("it may be the only copy of another keyset's key")
+            .into());
     }
-    let target = all.iter().find(|one| ports::Sink::name(*one) == sink.name()).ok_or_else(|| anyhow::anyhow!("no sink"))?;
-    ports::put_and_compare(target, &name, Some(Owner { id: &keyset.id, keys: &keyset.keys }), secret).await?;
-    let record = SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() };
-    let keyset = RecordedKeyset { secret: record, secret_since: Some(SystemClock.now()), ..keyset.clone() };
-    store.append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None }).await?;
+    let target = all
+        .iter()
+        .find(|one| ports::Sink::name(*one) == sink.name())
+        .ok_or_else(|| anyhow::anyhow!("no sink"))?;
+    ports::put_and_compare(
+        target,
+        &name,
+        Some(Owner { id: &keyset.id, keys: &keyset.keys }),
+        secret,
+    )
+    .await?;
+    let record =
+        SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() };
+    let keyset =
+        RecordedKeyset { secret: record, secret_since: Some(SystemClock.now()), ..keyset.clone() };
+    store
+        .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
+        .await?;
     Ok(sink.name())
 }

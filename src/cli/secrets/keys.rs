@@ -1,4 +1,5 @@
-//! `secrets keys` and `secrets expire`: the secret keys that an account's keyset has, by their public prefixes.
+//! `secrets keys` and `secrets expire`: the secret keys that an account's keyset has, by their
+//! public prefixes.
 
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow
     let keys = connection.client.secret_keys(&keyset.id).await;
     connection.close().await?;
     let stored = stored(session, label, keyset).await;
-    let rows: Vec<Row> = in_order(keys?).into_iter().map(|key| Row::of(key, stored.as_ref())).collect();
+    let rows: Vec<Row> =
+        in_order(keys?).into_iter().map(|key| Row::of(key, stored.as_ref())).collect();
     if output.is_json() {
         let keys: Vec<_> = rows
             .iter()
@@ -63,8 +65,10 @@ pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow
     }
     let mut text = format!("{BOLD}{:13}{:27}{BOLD:#}\n", "KEY", "WORKS");
     for Row { key, stored } in &rows {
-        let prefix = key.prefix.as_ref().map_or_else(|| "(not told)".to_owned(), ToString::to_string);
-        let works = key.expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {at:.0}"));
+        let prefix =
+            key.prefix.as_ref().map_or_else(|| "(not told)".to_owned(), ToString::to_string);
+        let works =
+            key.expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {at:.0}"));
         let note = match stored {
             Some(true) => format!("{GOOD}the one that is stored{GOOD:#}"),
             Some(false) if key.expires_at.is_none() => "not the one that is stored".to_owned(),
@@ -106,15 +110,24 @@ async fn stored(session: &Session, label: &Label, keyset: &RecordedKeyset) -> Op
 
 /// Ends a key that a rotation has let work on. The permanent one is no matter of this.
 pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(within) = args.within.filter(|within| !(OVERLAP_MIN..=OVERLAP_MAX).contains(within)) {
+    if let Some(within) = args.within.filter(|within| !(OVERLAP_MIN..=OVERLAP_MAX).contains(within))
+    {
         let told = format!("{} s: the API takes 60 s to 366 days", within.as_secs());
         return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
     }
-    let Some(prefix) = KeyPrefix::of(&args.prefix).filter(|prefix| prefix.to_string() == args.prefix) else {
+    let Some(prefix) =
+        KeyPrefix::of(&args.prefix).filter(|prefix| prefix.to_string() == args.prefix)
+    else {
         // Somebody may have given a whole key: it is not repeated here.
-        return Err(Failure::new(Exit::Error, "a key is named by `sec-c-` and five characters: nothing was done")
-            .help(format!("`keyform secrets keys {}` shows them; never put a whole key into an argument", terminal(&args.label)))
-            .into());
+        return Err(Failure::new(
+            Exit::Error,
+            "a key is named by `sec-c-` and five characters: nothing was done",
+        )
+        .help(format!(
+            "`keyform secrets keys {}` shows them; never put a whole key into an argument",
+            terminal(&args.label)
+        ))
+        .into());
     };
     session.prepare_state_folder()?;
     let (store, snapshot) = args.lock.open(session, "secrets expire", output)?;
@@ -131,8 +144,12 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
         output.json(&json);
         return Ok(Exit::Done);
     }
-    let when = until.map_or_else(|| "works no more".to_owned(), |at| format!("works until {at:.0}"));
-    output.result(&format!("{GOOD}✓{GOOD:#} {prefix} of keyset {BOLD}{label}{BOLD:#} {when} {DIM}(id {}){DIM:#}\n", keyset.id));
+    let when =
+        until.map_or_else(|| "works no more".to_owned(), |at| format!("works until {at:.0}"));
+    output.result(&format!(
+        "{GOOD}✓{GOOD:#} {prefix} of keyset {BOLD}{label}{BOLD:#} {when} {DIM}(id {}){DIM:#}\n",
+        keyset.id
+    ));
     Ok(Exit::Done)
 }
 
@@ -144,12 +161,19 @@ async fn end(
     within: Option<Duration>,
 ) -> anyhow::Result<Option<jiff::Timestamp>> {
     let keys = api.secret_keys(&keyset.id).await?;
-    let named: Vec<&ListedKey> = keys.iter().filter(|key| key.prefix.as_ref() == Some(prefix)).collect();
+    let named: Vec<&ListedKey> =
+        keys.iter().filter(|key| key.prefix.as_ref() == Some(prefix)).collect();
     match &named[..] {
         [key] if key.expires_at.is_none() => {
-            let told = format!("{prefix} is the permanent key of `{label}`, which the API ends by a rotation only: nothing was done");
+            let told = format!(
+                "{prefix} is the permanent key of `{label}`, which the API ends by a rotation \
+                 only: nothing was done"
+            );
             Err(Failure::new(Exit::Refused, told)
-                .help(format!("`keyform secrets rotate {label} --overlap 24h` makes a new one and lets this one work on"))
+                .help(format!(
+                    "`keyform secrets rotate {label} --overlap 24h` makes a new one and \
+                               lets this one work on"
+                ))
                 .into())
         }
         [_] => {
@@ -162,15 +186,27 @@ async fn end(
             Ok(Some(at))
         }
         [] => {
-            let failure = Failure::new(Exit::Error, format!("`{label}` has no key {prefix}: nothing was done"));
-            let all: Vec<String> = keys.iter().filter_map(|key| key.prefix.as_ref()).map(ToString::to_string).collect();
+            let failure = Failure::new(
+                Exit::Error,
+                format!("`{label}` has no key {prefix}: nothing was done"),
+            );
+            let all: Vec<String> = keys
+                .iter()
+                .filter_map(|key| key.prefix.as_ref())
+                .map(ToString::to_string)
+                .collect();
             Err(match nearest(&prefix.to_string(), all.iter().map(String::as_str)) {
                 Some(near) => failure.help(format!("did you mean {near}?")).into(),
-                None => failure.help(format!("`keyform secrets keys {label}` shows what there is")).into(),
+                None => failure
+                    .help(format!("`keyform secrets keys {label}` shows what there is"))
+                    .into(),
             })
         }
         _ => {
-            let told = format!("several keys of `{label}` begin with {prefix}, and nothing else tells them apart: nothing was done");
+            let told = format!(
+                "several keys of `{label}` begin with {prefix}, and nothing else tells them apart: \
+                 nothing was done"
+            );
             Err(Failure::new(Exit::Refused, told).help("end them in the portal").into())
         }
     }

@@ -27,20 +27,36 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let labels: Vec<&Label> = if args.labels.is_empty() {
         snapshot.recorded.keysets.keys().collect()
     } else {
-        args.labels.iter().map(|text| find(&snapshot.recorded, text).map(|(label, _)| label)).collect::<anyhow::Result<_>>()?
+        args.labels
+            .iter()
+            .map(|text| find(&snapshot.recorded, text).map(|(label, _)| label))
+            .collect::<anyhow::Result<_>>()?
     };
-    let copies: Vec<Copy> = labels.into_iter().flat_map(|label| mirrors::wanted(session, label)).collect();
+    let copies: Vec<Copy> =
+        labels.into_iter().flat_map(|label| mirrors::wanted(session, label)).collect();
     let Some(github) = mirrors::reach(&copies).await? else {
-        let failure = Failure::new(Exit::Error, "no `[secrets.mirror.github]` covers a keyset that is recorded: nothing was sent");
+        let failure = Failure::new(
+            Exit::Error,
+            "no `[secrets.mirror.github]` covers a keyset that is recorded: nothing was sent",
+        );
         return Err(failure.into());
     };
     let stop = stop_on_signals(output)?;
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
-    let sender = Sender { session, store: &store, kept: &Kept::default(), again: true, stop: &stop, on_event: &|_| {} };
+    let sender = Sender {
+        session,
+        store: &store,
+        kept: &Kept::default(),
+        again: true,
+        stop: &stop,
+        on_event: &|_| {},
+    };
     let (steps, ended) = sender.send(&github, &copies).await;
     store.fold()?;
-    let interrupted = stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
-    let report = Report { steps, interrupted, ledger_failed: ended.err().map(|error| error.to_string()) };
+    let interrupted =
+        stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
+    let report =
+        Report { steps, interrupted, ledger_failed: ended.err().map(|error| error.to_string()) };
     let exit = exit_of(&report);
     if output.is_json() {
         output.json(&report::json(&report, exit as u8));

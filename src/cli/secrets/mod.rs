@@ -43,9 +43,11 @@ enum Verb {
         #[arg(short, long)]
         no_newline: bool,
     },
-    /// Check that every secret is in its sink and is the one that was stored; put back what another sink has
+    /// Check that every secret is in its sink and is the one that was stored; put back what another
+    /// sink has
     Doctor(doctor::Args),
-    /// Put the secrets of answers that an interrupted run left sealed in the journal where they belong
+    /// Put the secrets of answers that an interrupted run left sealed in the journal where they
+    /// belong
     Recover(LockArgs),
     /// Store a secret key that you have, read from stdin, if it is the account's current one
     Import(import::Args),
@@ -63,10 +65,15 @@ enum Verb {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let recorded = || state::read(&session.state_paths(), &session.project.desired.project).map(|snapshot| snapshot.recorded);
+    let recorded = || {
+        state::read(&session.state_paths(), &session.project.desired.project)
+            .map(|snapshot| snapshot.recorded)
+    };
     match &args.command {
         Verb::List => show::list(&recorded()?, output),
-        Verb::Get { label, no_newline } => show::get(&session, &recorded()?, label, *no_newline, output).await,
+        Verb::Get { label, no_newline } => {
+            show::get(&session, &recorded()?, label, *no_newline, output).await
+        }
         Verb::Doctor(args) => doctor::run(&session, args, output).await,
         Verb::Recover(lock) => recover::run(&session, lock, output).await,
         Verb::Import(args) => import::run(&session, args, output).await,
@@ -79,11 +86,15 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
 }
 
 /// What to do about the secret of an adopted keyset.
-const ADOPTED: &str = "its secret key is in other hands: `keyform secrets import` takes one that you have, `keyform secrets rotate LABEL \
+const ADOPTED: &str = "its secret key is in other hands: `keyform secrets import` takes one that \
+                       you have, `keyform secrets rotate LABEL \
                        --overlap 24h` makes a new one and keeps the present one alive for a day";
 
 /// The keyset of that label, or the nearest there is.
-pub fn find<'a>(recorded: &'a Recorded, text: &str) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
+pub fn find<'a>(
+    recorded: &'a Recorded,
+    text: &str,
+) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
     recorded.keysets.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
         let failure = Failure::new(Exit::Error, format!("no keyset `{text}` in the state"));
         anyhow!(match nearest(text, recorded.keysets.keys().map(Label::as_str)) {

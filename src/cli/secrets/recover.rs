@@ -39,8 +39,8 @@ pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow:
     Ok(exit)
 }
 
-/// Stores and records what is sealed. Needs a sink; and where the state contradicts what is sealed, the account, if `api` is
-/// there to ask it. `settle`: how long a new key may take to be listed.
+/// Stores and records what is sealed. Needs a sink; and where the state contradicts what is sealed,
+/// the account, if `api` is there to ask it. `settle`: how long a new key may take to be listed.
 pub async fn recover(
     session: &Session,
     store: &Store,
@@ -54,6 +54,18 @@ pub async fn recover(
     let desired = &session.project.desired;
     let (project, namespace) = (&desired.project, session.namespace());
     let (ledger, escrow, recorded) = (store, &envelope, &snapshot.recorded);
-    let recovery = Recovery { api, ledger, escrow, clock: &SystemClock, sink, sinks, settle, project, namespace, recorded, desired };
+    let recovery = Recovery {
+        api,
+        ledger,
+        escrow,
+        clock: &SystemClock,
+        sink,
+        sinks,
+        settle,
+        project,
+        namespace,
+        recorded,
+        desired,
+    };
     Ok(recovery.run(&snapshot.open).await?)
 }

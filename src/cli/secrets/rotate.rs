@@ -50,7 +50,9 @@ pub struct Args {
 }
 
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(overlap) = args.overlap.filter(|overlap| !(OVERLAP_MIN..=OVERLAP_MAX).contains(overlap)) {
+    if let Some(overlap) =
+        args.overlap.filter(|overlap| !(OVERLAP_MIN..=OVERLAP_MAX).contains(overlap))
+    {
         let told = format!("an overlap of {} s: the API takes 60 s to 366 days", overlap.as_secs());
         return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
     }
@@ -78,15 +80,34 @@ async fn rotate(
     let labels = wanted(args, snapshot)?;
     not_frozen(session, &labels, snapshot)?;
     let sinks = sinks::all(session)?;
-    let (snapshot, lost) = sealed_first(session, store, snapshot, &sinks, api, (&labels, Duration::from_secs(args.settle))).await?;
+    let (snapshot, lost) = sealed_first(
+        session,
+        store,
+        snapshot,
+        &sinks,
+        api,
+        (&labels, Duration::from_secs(args.settle)),
+    )
+    .await?;
     if args.overlap.is_some() {
-        let keysets = labels.iter().filter_map(|label| Some((label, snapshot.recorded.keysets.get(label)?)));
+        let keysets =
+            labels.iter().filter_map(|label| Some((label, snapshot.recorded.keysets.get(label)?)));
         for (label, keyset) in keysets {
-            let expiring = api.secret_keys(&keyset.id).await?.iter().filter(|key| key.expires_at.is_some()).count();
+            let expiring = api
+                .secret_keys(&keyset.id)
+                .await?
+                .iter()
+                .filter(|key| key.expires_at.is_some())
+                .count();
             if expiring >= EXPIRING_MAX {
-                let told = format!("`{label}` has {expiring} keys that wait for their end, and the API takes no more: nothing was done");
-                let help =
-                    format!("`keyform secrets keys {label}` shows them; end one with `keyform secrets expire`, or rotate with --now");
+                let told = format!(
+                    "`{label}` has {expiring} keys that wait for their end, and the API takes no \
+                     more: nothing was done"
+                );
+                let help = format!(
+                    "`keyform secrets keys {label}` shows them; end one with `keyform secrets \
+                     expire`, or rotate with --now"
+                );
                 return Err(Failure::new(Exit::Refused, told).help(help).into());
             }
         }
@@ -96,10 +117,19 @@ async fn rotate(
     let stop = stop_on_signals(output)?;
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let clock = SystemClock;
-    let copies: Vec<Copy> = labels.iter().flat_map(|label| mirrors::wanted(session, label)).collect();
+    let copies: Vec<Copy> =
+        labels.iter().flat_map(|label| mirrors::wanted(session, label)).collect();
     let github = mirrors::reach(&copies).await?;
     let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
-    let ports = Ports { api, ledger: store, escrow: &envelope, sink: Some(sink), clock: &clock, kept: &kept, homes: &homes };
+    let ports = Ports {
+        api,
+        ledger: store,
+        escrow: &envelope,
+        sink: Some(sink),
+        clock: &clock,
+        kept: &kept,
+        homes: &homes,
+    };
     let mut report = Report::default();
     let mut until = None;
     for label in &labels {
@@ -115,22 +145,37 @@ async fn rotate(
             matches!(&open.intent.what, Creation::SecretKey { id, .. } if *id == keyset.id)
                 && (open.sealed.is_none() || lost.contains(&open.intent.id))
         };
-        let older: Vec<Unknown> = snapshot.open.iter().filter(begun).map(|open| ports::left_open(open.intent.clone())).collect();
-        let expires_at = args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
+        let older: Vec<Unknown> = snapshot
+            .open
+            .iter()
+            .filter(begun)
+            .map(|open| ports::left_open(open.intent.clone()))
+            .collect();
+        let expires_at =
+            args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
         let name = sinks::entry(session, keyset.sink_label(label));
         let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
-        let order = rotate::Order { label, name: &name, expires_at, patience, recorded: &snapshot.recorded };
+        let order = rotate::Order {
+            label,
+            name: &name,
+            expires_at,
+            patience,
+            recorded: &snapshot.recorded,
+        };
         let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
         report.ledger_failed = done.as_ref().err().map(ToString::to_string);
         let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
-            why: format!("{error}: the key may have been replaced; the next apply finds out and stores it"),
+            why: format!(
+                "{error}: the key may have been replaced; the next apply finds out and stores it"
+            ),
         });
         report.interrupted |= stop() && !outcome.is_done();
         until = expires_at.filter(|_| matches!(outcome, Outcome::Rotated { .. })).or(until);
         report.steps.push((step, outcome));
     }
     if let Some(github) = &github {
-        let sender = Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
+        let sender =
+            Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
         let (steps, ended) = sender.send(github, &copies).await;
         report.steps.extend(steps);
         report.ledger_failed = report.ledger_failed.or(ended.err().map(|error| error.to_string()));
@@ -151,21 +196,35 @@ fn wanted(args: &Args, snapshot: &Snapshot) -> anyhow::Result<Vec<Label>> {
     }
     // Who made an adopted keyset may be using its key, and nobody said what is to become of it.
     let ours = |keyset: &RecordedKeyset| !matches!(keyset.secret, SecretRecord::Unknown);
-    Ok(snapshot.recorded.keysets.iter().filter(|(_, keyset)| ours(keyset)).map(|(label, _)| label.clone()).collect())
+    Ok(snapshot
+        .recorded
+        .keysets
+        .iter()
+        .filter(|(_, keyset)| ours(keyset))
+        .map(|(label, _)| label.clone())
+        .collect())
 }
 
 /// `freeze` holds for a rotation that is asked for by hand too.
 fn not_frozen(session: &Session, labels: &[Label], snapshot: &Snapshot) -> anyhow::Result<()> {
     let desired = &session.project.desired;
-    let freeze = |label: &Label| desired.keyset_freeze(label, &snapshot.recorded.keysets.get(label)?.app);
-    let Some((label, freeze)) = labels.iter().find_map(|label| Some((label, freeze(label)?))) else { return Ok(()) };
-    let place = session.sources.place(freeze.origin).map(|at| format!("{}:{}:{}", at.path, at.line, at.column)).unwrap_or_default();
+    let freeze =
+        |label: &Label| desired.keyset_freeze(label, &snapshot.recorded.keysets.get(label)?.app);
+    let Some((label, freeze)) = labels.iter().find_map(|label| Some((label, freeze(label)?)))
+    else {
+        return Ok(());
+    };
+    let place = session
+        .sources
+        .place(freeze.origin)
+        .map(|at| format!("{}:{}:{}", at.path, at.line, at.column))
+        .unwrap_or_default();
     let told = format!("`{label}` is frozen: \"{}\" ({place}): nothing was rotated", freeze.reason);
     Err(Failure::new(Exit::Refused, told).help("take `freeze` out when the reason is gone").into())
 }
 
-/// What is sealed may be the only copy of a present key: it is stored before another one is asked for. Gives back the state
-/// afterwards, and which answers cannot be opened.
+/// What is sealed may be the only copy of a present key: it is stored before another one is asked
+/// for. Gives back the state afterwards, and which answers cannot be opened.
 async fn sealed_first(
     session: &Session,
     store: &Store,
@@ -181,10 +240,19 @@ async fn sealed_first(
     }
     let recovered = recover(session, store, snapshot, sinks, Some(api), settle).await?;
     let snapshot = store.snapshot();
-    if let Some(open) = snapshot.open.iter().find(|open| sealed(open) && !recovered.lost.contains(&open.intent.id)) {
+    if let Some(open) =
+        snapshot.open.iter().find(|open| sealed(open) && !recovered.lost.contains(&open.intent.id))
+    {
         let label = open.intent.what.label();
-        let told = format!("the present key of `{label}` is sealed in the journal and could not be stored: nothing was rotated");
-        let why = recovered.steps.iter().filter(|(step, _)| step.label == *label).map(|(step, outcome)| report::line(step, outcome));
+        let told = format!(
+            "the present key of `{label}` is sealed in the journal and could not be stored: \
+             nothing was rotated"
+        );
+        let why = recovered
+            .steps
+            .iter()
+            .filter(|(step, _)| step.label == *label)
+            .map(|(step, outcome)| report::line(step, outcome));
         return Err(Failure::new(Exit::Partial, told)
             .help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string())
             .into());

@@ -13,7 +13,8 @@ use crate::render::text::terminal;
 
 pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
-        let keysets: Vec<_> = recorded.keysets.iter().map(|(label, keyset)| entry(label, keyset)).collect();
+        let keysets: Vec<_> =
+            recorded.keysets.iter().map(|(label, keyset)| entry(label, keyset)).collect();
         output.json(&serde_json::json!({"format_version": 1, "kind": "secrets", "exit_code": 0, "keysets": keysets}));
         return Ok(Exit::Done);
     }
@@ -21,8 +22,10 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
         output.result("No keysets in the state.\n");
         return Ok(Exit::Done);
     }
-    let width = recorded.keysets.keys().map(|l| l.as_str().len()).max().unwrap_or(0).max("LABEL".len());
-    let ids = recorded.keysets.values().map(|k| k.id.as_str().len()).max().unwrap_or(0).max("ID".len());
+    let width =
+        recorded.keysets.keys().map(|l| l.as_str().len()).max().unwrap_or(0).max("LABEL".len());
+    let ids =
+        recorded.keysets.values().map(|k| k.id.as_str().len()).max().unwrap_or(0).max("ID".len());
     let mut text = format!("{BOLD}{:width$}  {:ids$}  SECRET{BOLD:#}\n", "LABEL", "ID");
     for (label, keyset) in &recorded.keysets {
         let secret = match &keyset.secret {
@@ -30,7 +33,11 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
             SecretRecord::Missing { why, .. } => format!("{BAD}MISSING{BAD:#}: {}", terminal(why)),
             SecretRecord::Unknown => "unknown: the keyset was adopted".to_owned(),
         };
-        text.push_str(&format!("{:width$}  {:ids$}  {secret}\n", label.as_str(), keyset.id.as_str()));
+        text.push_str(&format!(
+            "{:width$}  {:ids$}  {secret}\n",
+            label.as_str(),
+            keyset.id.as_str()
+        ));
     }
     output.result(&text);
     Ok(Exit::Done)
@@ -38,14 +45,22 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
 
 fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
     let secret = match &keyset.secret {
-        SecretRecord::Stored { sink, fingerprint } => serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint}),
+        SecretRecord::Stored { sink, fingerprint } => {
+            serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
+        }
         SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
         SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
     };
     serde_json::json!({"label": label, "id": keyset.id, "secret": secret})
 }
 
-pub async fn get(session: &Session, recorded: &Recorded, text: &str, no_newline: bool, output: &Output) -> anyhow::Result<Exit> {
+pub async fn get(
+    session: &Session,
+    recorded: &Recorded,
+    text: &str,
+    no_newline: bool,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let (label, keyset) = find(recorded, text)?;
     let secret = secret_of(session, label, keyset).await?;
     output.raw(secret.expose_secret());
@@ -56,27 +71,49 @@ pub async fn get(session: &Session, recorded: &Recorded, text: &str, no_newline:
 }
 
 /// The keyset's secret key, the very one that was stored; or why it is not to be had.
-pub async fn secret_of(session: &Session, label: &Label, keyset: &RecordedKeyset) -> anyhow::Result<Secret> {
+pub async fn secret_of(
+    session: &Session,
+    label: &Label,
+    keyset: &RecordedKeyset,
+) -> anyhow::Result<Secret> {
     let (sink, fingerprint) = match &keyset.secret {
         SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
         SecretRecord::Unknown => {
-            let told = format!("the keyset `{label}` was adopted, and keyform never had its secret key");
+            let told =
+                format!("the keyset `{label}` was adopted, and keyform never had its secret key");
             return Err(Failure::new(Exit::Error, told).help(ADOPTED).into());
         }
         SecretRecord::Missing { why, .. } => {
-            return Err(Failure::new(Exit::Error, format!("the secret of `{label}` was never stored: {why}"))
-                .help("`keyform apply` makes a new secret key for it, since nobody can be using the one that is lost")
-                .into());
+            return Err(Failure::new(
+                Exit::Error,
+                format!(
+                    "the secret of `{label}` was never \
+                                                          stored: {why}"
+                ),
+            )
+            .help(
+                "`keyform apply` makes a new secret key for it, since nobody can be using \
+                       the one that is lost",
+            )
+            .into());
         }
     };
-    let secret: Secret = sinks::named(session, sink)?.get(&sinks::entry(session, keyset.sink_label(label))).await?.ok_or_else(|| {
-        Failure::new(Exit::Error, format!("the {sink} sink has no secret for `{label}`"))
-            .help("it was stored on another machine or by another user, or it was removed; `keyform secrets doctor` looks further")
-    })?;
+    let secret: Secret = sinks::named(session, sink)?
+        .get(&sinks::entry(session, keyset.sink_label(label)))
+        .await?
+        .ok_or_else(|| {
+            Failure::new(Exit::Error, format!("the {sink} sink has no secret for `{label}`")).help(
+                "it was stored on another machine or by another user, or it was removed; \
+                   `keyform secrets doctor` looks further",
+            )
+        })?;
     if secret.fingerprint() != *fingerprint {
-        return Err(Failure::new(Exit::Error, format!("the {sink} sink holds another secret for `{label}` than the state records"))
-            .help("another clone of this project may have written it; nothing was printed")
-            .into());
+        return Err(Failure::new(
+            Exit::Error,
+            format!("the {sink} sink holds another secret for `{label}` than the state records"),
+        )
+        .help("another clone of this project may have written it; nothing was printed")
+        .into());
     }
     Ok(secret)
 }

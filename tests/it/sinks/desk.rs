@@ -30,8 +30,8 @@ pub struct Answer {
 }
 
 impl Desk {
-    /// The adapter, with these arguments. Of the tools that it may start it sees none but `tools` before the system's own;
-    /// how they were started is in [`Desk::record`].
+    /// The adapter, with these arguments. Of the tools that it may start it sees none but `tools`
+    /// before the system's own; how they were started is in [`Desk::record`].
     pub fn new(adapter: &str, args: &[&str], tools: &[&Path]) -> Desk {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bin = folder.path().join("bin");
@@ -56,7 +56,9 @@ impl Desk {
     pub fn copied(mut self) -> Desk {
         // By a process of its own: a program that this one has open for writing cannot be started.
         let copy = self.folder.path().join("copied");
-        assert!(Command::new("cp").arg("-R").args([&sinks(), &copy]).status().expect("cp").success());
+        assert!(
+            Command::new("cp").arg("-R").args([&sinks(), &copy]).status().expect("cp").success()
+        );
         self.adapter = copy.join(self.adapter.file_name().expect("a name"));
         self
     }
@@ -81,8 +83,14 @@ impl Desk {
     /// A command in the adapter's environment, without anything of this process's.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", &self.path).env("HOME", self.folder.path()).env("LANG", "C.UTF-8");
-        command.env("PYTHONDONTWRITEBYTECODE", "1").envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("HOME", self.folder.path())
+            .env("LANG", "C.UTF-8");
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.path());
         command
     }
@@ -101,12 +109,19 @@ impl Desk {
         let _ = child.stdin.take().expect("piped").write_all(stdin);
         let done = child.wait_with_output().expect("it ends");
         let text = String::from_utf8(done.stdout).expect("UTF-8");
-        let json = if text.lines().count() == 1 { serde_json::from_str(&text).unwrap_or(Json::Null) } else { Json::Null };
+        let json = if text.lines().count() == 1 {
+            serde_json::from_str(&text).unwrap_or(Json::Null)
+        } else {
+            Json::Null
+        };
         let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
         for secret in [SECRET, OTHER] {
             assert!(!stderr.contains(secret), "on stderr");
             assert!(json.get("secret").is_some() || !text.contains(secret), "on stdout: {text}");
-            assert!(!self.record().contains(secret), "in the arguments or the environment of a program");
+            assert!(
+                !self.record().contains(secret),
+                "in the arguments or the environment of a program"
+            );
         }
         Answer { code: done.status.code(), json, stderr }
     }
@@ -122,7 +137,8 @@ impl Desk {
 
     /// Arguments and environment of the programs that were started.
     pub fn record(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("bin/record")).expect("the record is readable")
+        std::fs::read_to_string(self.folder.path().join("bin/record"))
+            .expect("the record is readable")
     }
 }
 
@@ -134,16 +150,29 @@ impl Answer {
 
     #[track_caller]
     pub fn is_not_found(&self) {
-        assert_eq!((self.code, &self.json), (Some(3), &json!({"ok": false, "error": "not found"})), "{}", self.stderr);
+        assert_eq!(
+            (self.code, &self.json),
+            (Some(3), &json!({"ok": false, "error": "not found"})),
+            "{}",
+            self.stderr
+        );
     }
 
     /// Failed as the contract says, and its text says this.
     #[track_caller]
     pub fn fails(&self, with: &str) {
-        assert_eq!((self.code, &self.json["ok"], &*self.stderr), (Some(1), &json!(false), ""), "{}", self.json);
+        assert_eq!(
+            (self.code, &self.json["ok"], &*self.stderr),
+            (Some(1), &json!(false), ""),
+            "{}",
+            self.json
+        );
         let text = self.json["error"].as_str().expect("a text");
         assert!(text.contains(with), "no {with:?} in {text:?}");
-        assert!(text.chars().count() <= 410 && !text.contains(char::is_control), "{text:?} is not for a person");
+        assert!(
+            text.chars().count() <= 410 && !text.contains(char::is_control),
+            "{text:?} is not for a person"
+        );
     }
 }
 
@@ -171,6 +200,7 @@ pub fn stand_in(name: &str) -> PathBuf {
 
 /// A program of the machine's own.
 pub fn installed(program: &str, package: &str) -> PathBuf {
-    let found = SYSTEM.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.exists());
+    let found =
+        SYSTEM.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{program} is missing: apt-get install -y {package}"))
 }

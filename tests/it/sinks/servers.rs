@@ -1,4 +1,5 @@
-//! Stand-ins for two servers. They answer as the vendors' documentation says, to what the adapters ask and nothing else.
+//! Stand-ins for two servers. They answer as the vendors' documentation says, to what the adapters
+//! ask and nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,8 +41,15 @@ pub fn redirecting(to: &str) -> Server {
 }
 
 /// `location`: where the answers point to, followed by the path that was asked for.
-fn serve(answer: impl Fn(Asked) -> Told + Clone + Send + Sync + 'static, location: Option<String>) -> Server {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+fn serve(
+    answer: impl Fn(Asked) -> Told + Clone + Send + Sync + 'static,
+    location: Option<String>,
+) -> Server {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let router = axum::Router::new().fallback(move |request: Request| {
@@ -53,10 +61,12 @@ fn serve(answer: impl Fn(Asked) -> Told + Clone + Send + Sync + 'static, locatio
             let body = serde_json::from_slice(&body).unwrap_or(Json::Null);
             let path = parts.uri.path().to_owned();
             let location = location.map(|to| format!("{to}{path}"));
-            let asked = Asked { method: parts.method.to_string(), path, headers: parts.headers, body };
+            let asked =
+                Asked { method: parts.method.to_string(), path, headers: parts.headers, body };
             let (status, body) = answer(asked);
             let text = if body.is_null() { String::new() } else { body.to_string() };
-            let mut response = Response::builder().status(status).header("content-type", "application/json");
+            let mut response =
+                Response::builder().status(status).header("content-type", "application/json");
             if let Some(location) = location {
                 response = response.header("location", location);
             }
@@ -88,17 +98,30 @@ impl Vault {
         if *self.sealed.lock().expect("a lock") {
             return errors(503, &["Vault is sealed"]);
         }
-        if asked.header("x-vault-token") != Some(Self::TOKEN) || asked.header("x-vault-namespace") != Some("team") {
+        if asked.header("x-vault-token") != Some(Self::TOKEN)
+            || asked.header("x-vault-namespace") != Some("team")
+        {
             return errors(403, &["permission denied"]);
         }
         let Some(path) = asked.path.strip_prefix("/v1/") else { return errors(404, &[]) };
         match path {
-            "sys/internal/ui/mounts/kv" => return (200, json!({"data": {"type": "kv", "path": "kv/", "options": {"version": "2"}}})),
-            "sys/internal/ui/mounts/old" => return (200, json!({"data": {"type": "kv", "path": "old/", "options": {"version": "1"}}})),
+            "sys/internal/ui/mounts/kv" => {
+                return (
+                    200,
+                    json!({"data": {"type": "kv", "path": "kv/", "options": {"version": "2"}}}),
+                );
+            }
+            "sys/internal/ui/mounts/old" => {
+                return (
+                    200,
+                    json!({"data": {"type": "kv", "path": "old/", "options": {"version": "1"}}}),
+                );
+            }
             _ => {}
         }
         let mut entries = self.entries.lock().expect("a lock");
-        let Some((kind, name)) = path.strip_prefix("kv/").and_then(|rest| rest.split_once('/')) else {
+        let Some((kind, name)) = path.strip_prefix("kv/").and_then(|rest| rest.split_once('/'))
+        else {
             return errors(404, &["no handler for route. route entry not found."]);
         };
         match (&*asked.method, kind) {
@@ -108,7 +131,9 @@ impl Vault {
             }
             ("POST", "data") => errors(400, &["no data provided"]),
             ("GET", _) if !entries.contains_key(name) => errors(404, &[]),
-            ("GET", "data") => (200, json!({"data": {"data": entries[name], "metadata": {"version": 1}}})),
+            ("GET", "data") => {
+                (200, json!({"data": {"data": entries[name], "metadata": {"version": 1}}}))
+            }
             ("GET", "metadata") => (200, json!({"data": {"current_version": 1}})),
             // Whether there was one or not.
             ("DELETE", "metadata") => {
@@ -120,7 +145,8 @@ impl Vault {
     }
 }
 
-/// GitHub's endpoints for the secrets of the environment `prod` of `acme/chat`, of which it opens what it is sent.
+/// GitHub's endpoints for the secrets of the environment `prod` of `acme/chat`, of which it opens
+/// what it is sent.
 #[derive(Clone, Default)]
 pub struct GitHub {
     pub secrets: Arc<Mutex<BTreeMap<String, String>>>,
@@ -144,14 +170,21 @@ impl GitHub {
         let not_found = (404, json!({"message": "Not Found"}));
         let Some(rest) = asked.path.strip_prefix(Self::SECRETS) else { return not_found };
         match (&*asked.method, rest.trim_start_matches('/')) {
-            ("GET", "public-key") => (200, json!({"key_id": "12", "key": BASE64.encode(key.public_key().as_bytes())})),
+            ("GET", "public-key") => {
+                (200, json!({"key_id": "12", "key": BASE64.encode(key.public_key().as_bytes())}))
+            }
             ("GET", "") => {
-                let list = secrets.keys().map(|name| json!({"name": name, "updated_at": "2026-01-01T00:00:00Z"}));
+                let list = secrets
+                    .keys()
+                    .map(|name| json!({"name": name, "updated_at": "2026-01-01T00:00:00Z"}));
                 (200, json!({"total_count": secrets.len(), "secrets": list.collect::<Vec<_>>()}))
             }
             ("PUT", name) => {
-                let sealed = BASE64.decode(asked.body["encrypted_value"].as_str().expect("a text")).expect("base64");
-                let secret = String::from_utf8(key.unseal(&sealed).expect("sealed with this key")).expect("UTF-8");
+                let sealed = BASE64
+                    .decode(asked.body["encrypted_value"].as_str().expect("a text"))
+                    .expect("base64");
+                let secret = String::from_utf8(key.unseal(&sealed).expect("sealed with this key"))
+                    .expect("UTF-8");
                 secrets.insert(name.to_owned(), secret);
                 (201, json!({}))
             }

@@ -1,4 +1,5 @@
-//! A project in a clone of its own, others beside it, and the account that they share. What their runs say holds no secret.
+//! A project in a clone of its own, others beside it, and the account that they share. What their
+//! runs say holds no secret.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,7 +25,11 @@ pub struct Done {
 
 impl Done {
     pub fn of(output: &Output) -> Done {
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(!keyform::holds_secret(text.as_bytes()), "{text}");
         Done { code: output.status.code(), text }
     }
@@ -66,10 +71,13 @@ impl Checkout {
         self.configure("sinks = [\"age\"]", keysets);
     }
     pub fn configure(&self, secrets: &str, keysets: &[(&str, &str)]) {
-        let public = self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
+        let public =
+            self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
         let keysets: String = keysets
             .iter()
-            .map(|(label, name)| format!("[keyset.{label}]\napp = \"chat\"\nname = \"{name}\"\ntype = \"testing\"\n"))
+            .map(|(label, name)| {
+                format!("[keyset.{label}]\napp = \"chat\"\nname = \"{name}\"\ntype = \"testing\"\n")
+            })
             .collect();
         let toml = format!(
             "[project]\nname = \"acme\"\n[secrets]\n{secrets}\n[secrets.age]\nrecipients = [\"{public}\"]\n\
@@ -93,7 +101,10 @@ impl Checkout {
     }
     pub fn command(&self, args: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = keyform::command(args, &self.dir, None);
-        command.envs(self.sandbox().env()).env("KEYFORM_AGE_IDENTITY", &self.identity).env_remove("KEYFORM_SANDBOX_SEED");
+        command
+            .envs(self.sandbox().env())
+            .env("KEYFORM_AGE_IDENTITY", &self.identity)
+            .env_remove("KEYFORM_SANDBOX_SEED");
         command.envs(variables.iter().copied());
         command
     }
@@ -108,15 +119,24 @@ impl Checkout {
     }
     /// An apply that ends, or fails, at a step.
     pub fn apply_at(&self, point: &str) -> Done {
-        self.run_with(&["apply", "--yes", "--settle", "1", "--timeout", "2", "--parallelism", "1"], &[("KEYFORM_FAILPOINT", point)])
+        self.run_with(
+            &["apply", "--yes", "--settle", "1", "--timeout", "2", "--parallelism", "1"],
+            &[("KEYFORM_FAILPOINT", point)],
+        )
     }
     pub fn rotate_at(&self, how: &[&str], point: &str) -> Done {
-        self.run_with(&[&["secrets", "rotate", "a", "--settle", "1", "--timeout", "2"], how].concat(), &[("KEYFORM_FAILPOINT", point)])
+        self.run_with(
+            &[&["secrets", "rotate", "a", "--settle", "1", "--timeout", "2"], how].concat(),
+            &[("KEYFORM_FAILPOINT", point)],
+        )
     }
-    /// Everything is as it should be: the account's current keys are in the sink, and nothing is left to do.
+    /// Everything is as it should be: the account's current keys are in the sink, and nothing is
+    /// left to do.
     #[track_caller]
     pub fn is_sound(&self) {
-        self.run(&["secrets", "doctor", "--check", "--live"]).exits(0).says(" 0 not as they should be");
+        self.run(&["secrets", "doctor", "--check", "--live"])
+            .exits(0)
+            .says(" 0 not as they should be");
         self.run(&["plan", "--detailed-exitcode"]).exits(0).says("Nothing to do");
         assert!(!self.dir.join("state/keyform.journal").exists());
         for (path, bytes) in read_tree(&self.dir) {
@@ -124,14 +144,20 @@ impl Checkout {
         }
     }
     pub fn secret(&self, label: &str) -> String {
-        let output = self.command(&["secrets", "get", label, "-n"], &[]).output().expect("keyform runs");
+        let output =
+            self.command(&["secrets", "get", label, "-n"], &[]).output().expect("keyform runs");
         assert!(output.status.success());
         String::from_utf8(output.stdout).expect("UTF-8")
     }
     /// As the state has it; before there is one, as the account has it.
     pub fn id(&self, label: &str) -> String {
         let Ok(state) = std::fs::read(self.dir.join("state/keyform.json")) else {
-            return self.keysets().into_iter().find(|(_, name)| name == label).expect("a keyset of that name").0;
+            return self
+                .keysets()
+                .into_iter()
+                .find(|(_, name)| name == label)
+                .expect("a keyset of that name")
+                .0;
         };
         let state: serde_json::Value = serde_json::from_slice(&state).expect("JSON");
         state["keysets"][label]["id"].as_str().expect("an id").to_owned()
@@ -139,45 +165,67 @@ impl Checkout {
     /// What the folder of sealed files has under a label, whatever the state says.
     pub fn entry(&self, label: &str) -> String {
         let identity: age::x25519::Identity = self.identity.parse().expect("an identity");
-        let sealed = std::fs::read(self.dir.join(format!("secrets/{label}.age"))).expect("a sealed file");
+        let sealed =
+            std::fs::read(self.dir.join(format!("secrets/{label}.age"))).expect("a sealed file");
         let open = age::decrypt(&identity, &sealed).expect("it opens");
         String::from_utf8(open).expect("UTF-8")
     }
     /// Ids and names of all keysets of the account.
     pub fn keysets(&self) -> Vec<(String, String)> {
         let listed = self.sandbox().get("/v2/keysets?limit=100");
-        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        listed["keysets"].as_array().expect("a list").iter().map(|keyset| (text(&keyset["id"]), text(&keyset["name"]))).collect()
+        let text = |value: &serde_json::Value| {
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        };
+        listed["keysets"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|keyset| (text(&keyset["id"]), text(&keyset["name"])))
+            .collect()
     }
     /// How many keys the account has for it.
     pub fn keys(&self, label: &str) -> usize {
-        let keys = self.sandbox().get(&format!("/v2/keysets/{}/secret-keys?activeOnly=true", self.id(label)));
+        let keys = self
+            .sandbox()
+            .get(&format!("/v2/keysets/{}/secret-keys?activeOnly=true", self.id(label)));
         keys["secretKeys"].as_array().expect("a list").len()
     }
     /// Somebody makes a new key by hand, which they use from now on.
     pub fn rotate_by_hand(&self, label: &str) -> String {
-        let made = self.sandbox().post(&format!("/v2/keysets/{}/secret-keys", self.id(label)), &json!({}));
-        made["secretKey"]["secretKey"].as_str().or(made["secretKey"].as_str()).unwrap_or_else(|| panic!("{made}")).to_owned()
+        let made =
+            self.sandbox().post(&format!("/v2/keysets/{}/secret-keys", self.id(label)), &json!({}));
+        made["secretKey"]["secretKey"]
+            .as_str()
+            .or(made["secretKey"].as_str())
+            .unwrap_or_else(|| panic!("{made}"))
+            .to_owned()
     }
     /// Whether the account takes that key still, if only for a while.
     pub fn works(&self, label: &str, key: &str) -> bool {
-        let keys = self.sandbox().get(&format!("/v2/keysets/{}/secret-keys?activeOnly=true", self.id(label)));
+        let keys = self
+            .sandbox()
+            .get(&format!("/v2/keysets/{}/secret-keys?activeOnly=true", self.id(label)));
         keys["secretKeys"].as_array().expect("a list").iter().any(|listed| {
-            let shown = listed["secretKey"].as_str().or(listed["prefix"].as_str()).unwrap_or_else(|| panic!("{listed}"));
+            let shown = listed["secretKey"]
+                .as_str()
+                .or(listed["prefix"].as_str())
+                .unwrap_or_else(|| panic!("{listed}"));
             key.starts_with(shown.trim_end_matches('*'))
         })
     }
     /// Another clone of the project, as it is now; gives back the first one's folder.
     pub fn in_another_clone(&mut self) -> PathBuf {
         let other = self.folder.path().join("other");
-        let copied = Command::new("cp").arg("-a").arg(&self.dir).arg(&other).status().expect("cp runs");
+        let copied =
+            Command::new("cp").arg("-a").arg(&self.dir).arg(&other).status().expect("cp runs");
         assert!(copied.success());
         std::mem::replace(&mut self.dir, other)
     }
     /// Another clone of the project, as it is now, to go to.
     pub fn fork(&self) -> PathBuf {
         let other = self.folder.path().join("fork");
-        let copied = Command::new("cp").arg("-a").arg(&self.dir).arg(&other).status().expect("cp runs");
+        let copied =
+            Command::new("cp").arg("-a").arg(&self.dir).arg(&other).status().expect("cp runs");
         assert!(copied.success());
         other
     }
@@ -194,15 +242,29 @@ impl Checkout {
             if from.exists() {
                 let into = self.dir.join(what);
                 let into = into.parent().expect("a folder");
-                assert!(Command::new("cp").arg("-a").arg(&from).arg(into).status().expect("cp runs").success());
+                assert!(
+                    Command::new("cp")
+                        .arg("-a")
+                        .arg(&from)
+                        .arg(into)
+                        .status()
+                        .expect("cp runs")
+                        .success()
+                );
             }
         }
     }
     /// Back in the first clone, which pulls what the other one committed.
     pub fn pull(&mut self, first: PathBuf) {
         let other = std::mem::replace(&mut self.dir, first);
-        std::fs::copy(other.join("state/keyform.json"), self.dir.join("state/keyform.json")).expect("pulled");
-        let copied = Command::new("cp").arg("-a").arg(other.join("secrets")).arg(&self.dir).status().expect("cp runs");
+        std::fs::copy(other.join("state/keyform.json"), self.dir.join("state/keyform.json"))
+            .expect("pulled");
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(other.join("secrets"))
+            .arg(&self.dir)
+            .status()
+            .expect("cp runs");
         assert!(copied.success());
     }
 }

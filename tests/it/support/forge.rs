@@ -1,5 +1,6 @@
-//! A stand-in for what the pipelines ask of GitHub and GitLab: pull requests, comments and issues, in memory. It answers as their REST
-//! documentation says; what they do beyond it is not known to these tests.
+//! A stand-in for what the pipelines ask of GitHub and GitLab: pull requests, comments and issues,
+//! in memory. It answers as their REST documentation says; what they do beyond it is not known to
+//! these tests.
 
 use std::sync::{Arc, Mutex};
 
@@ -65,13 +66,30 @@ impl Forge {
             async move {
                 let (parts, body) = request.into_parts();
                 let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-                let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
-                let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-                let known = header("authorization") == format!("Bearer {TOKEN}") || header("private-token") == TOKEN;
+                let body = if bytes.is_empty() {
+                    Value::Null
+                } else {
+                    serde_json::from_slice(&bytes).expect("JSON")
+                };
+                let header = |name: &str| {
+                    parts
+                        .headers
+                        .get(name)
+                        .and_then(|value| value.to_str().ok())
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                let known = header("authorization") == format!("Bearer {TOKEN}")
+                    || header("private-token") == TOKEN;
                 let mut world = world.lock().expect("not poisoned");
                 world.asked.push(format!("{} {}", parts.method, parts.uri));
                 let (status, answer) = match known {
-                    true => world.answer(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), &body),
+                    true => world.answer(
+                        &parts.method,
+                        parts.uri.path(),
+                        parts.uri.query().unwrap_or_default(),
+                        &body,
+                    ),
                     false => (401, json!({"message": "Bad credentials"})),
                 };
                 Response::builder()
@@ -88,7 +106,12 @@ impl Forge {
     /// What the bot wrote there, in order.
     pub fn said(&self, on: u64) -> Vec<String> {
         self.with(|world| {
-            world.comments.iter().filter(|comment| comment.on == on && comment.author == BOT).map(|c| c.body.clone()).collect()
+            world
+                .comments
+                .iter()
+                .filter(|comment| comment.on == on && comment.author == BOT)
+                .map(|c| c.body.clone())
+                .collect()
         })
     }
 }
@@ -96,7 +119,12 @@ impl Forge {
 impl World {
     pub fn comment(&mut self, on: u64, author: &str, body: &str) -> u64 {
         self.made += 1;
-        self.comments.push(Comment { id: self.made, on, author: author.to_owned(), body: body.to_owned() });
+        self.comments.push(Comment {
+            id: self.made,
+            on,
+            author: author.to_owned(),
+            body: body.to_owned(),
+        });
         self.made
     }
 
@@ -109,16 +137,19 @@ impl World {
         let gitlab = parts[0] != "repos";
         let path: Vec<&str> = match &parts[..] {
             ["user"] => return (200, json!({"username": BOT})),
-            ["repos", "acme", "keys", rest @ ..] | ["projects", "7", "repository", rest @ ..] | ["projects", "7", rest @ ..] => {
-                rest.to_vec()
-            }
+            ["repos", "acme", "keys", rest @ ..]
+            | ["projects", "7", "repository", rest @ ..]
+            | ["projects", "7", rest @ ..] => rest.to_vec(),
             _ => return (404, json!({"message": "Not Found"})),
         };
         let number = |text: &str| text.parse::<u64>().unwrap_or_default();
         let page = query.split('&').find_map(|pair| pair.strip_prefix("page=")).map_or(1, number);
         match (method.as_str(), &path[..]) {
             ("GET", ["commits", sha, "pulls" | "merge_requests"]) => {
-                let of = self.pulls.iter().filter(|pull| pull.merged.as_deref() == Some(*sha) || pull.head == *sha);
+                let of = self
+                    .pulls
+                    .iter()
+                    .filter(|pull| pull.merged.as_deref() == Some(*sha) || pull.head == *sha);
                 let list: Vec<Value> = of
                     .map(|pull| {
                         let merged_at = pull.merged.as_ref().map(|_| "2026-11-24T00:00:00Z");
@@ -133,8 +164,12 @@ impl World {
                 let all = self.comments.iter().filter(|comment| comment.on == number(on));
                 let shown = all.skip((page as usize - 1) * 100).take(100);
                 let author = |comment: &Comment| match gitlab {
-                    true => json!({"id": comment.id, "body": comment.body, "author": {"username": comment.author}}),
-                    false => json!({"id": comment.id, "body": comment.body, "user": {"login": comment.author}}),
+                    true => {
+                        json!({"id": comment.id, "body": comment.body, "author": {"username": comment.author}})
+                    }
+                    false => {
+                        json!({"id": comment.id, "body": comment.body, "user": {"login": comment.author}})
+                    }
                 };
                 (200, shown.map(author).collect())
             }
@@ -164,17 +199,26 @@ impl World {
             ("POST", ["issues"]) => {
                 let number = 100 + self.issues.len() as u64;
                 let body = text("body").or_else(|| text("description")).expect("a body");
-                self.issues.push(Issue { number, title: text("title").expect("a title"), body, open: true });
+                self.issues.push(Issue {
+                    number,
+                    title: text("title").expect("a title"),
+                    body,
+                    open: true,
+                });
                 (201, json!({"number": number, "iid": number}))
             }
-            ("PATCH" | "PUT", ["issues", of]) => match self.issues.iter_mut().find(|issue| issue.number == number(of)) {
-                Some(issue) => {
-                    issue.body = text("body").or_else(|| text("description")).unwrap_or_else(|| issue.body.clone());
-                    issue.open &= body["state"] != "closed" && body["state_event"] != "close";
-                    (200, json!({"number": issue.number}))
+            ("PATCH" | "PUT", ["issues", of]) => {
+                match self.issues.iter_mut().find(|issue| issue.number == number(of)) {
+                    Some(issue) => {
+                        issue.body = text("body")
+                            .or_else(|| text("description"))
+                            .unwrap_or_else(|| issue.body.clone());
+                        issue.open &= body["state"] != "closed" && body["state_event"] != "close";
+                        (200, json!({"number": issue.number}))
+                    }
+                    None => (404, json!({"message": "Not Found"})),
                 }
-                None => (404, json!({"message": "Not Found"})),
-            },
+            }
             _ => (404, json!({"message": "Not Found"})),
         }
     }

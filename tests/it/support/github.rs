@@ -1,5 +1,6 @@
-//! A stand-in for GitHub's API: it answers as its REST documentation says and opens what was sealed with the private half of
-//! its key. GitHub itself is not asked: what it does beyond its documentation is not known to these tests.
+//! A stand-in for GitHub's API: it answers as its REST documentation says and opens what was sealed
+//! with the private half of its key. GitHub itself is not asked: what it does beyond its
+//! documentation is not known to these tests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -45,7 +46,12 @@ impl StandIn {
             async move {
                 let (parts, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-                world.lock().expect("not poisoned").answer(&parts.method, parts.uri.path(), parts.headers, &body)
+                world.lock().expect("not poisoned").answer(
+                    &parts.method,
+                    parts.uri.path(),
+                    parts.headers,
+                    &body,
+                )
             }
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -55,10 +61,15 @@ impl StandIn {
     pub fn start() -> StandIn {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 let (thread, gone) = tokio::sync::oneshot::channel();
-                sender.send(StandIn { thread: Some(thread), ..StandIn::new().await }).expect("somebody waits");
+                sender
+                    .send(StandIn { thread: Some(thread), ..StandIn::new().await })
+                    .expect("somebody waits");
                 let _ = gone.await;
             });
         });
@@ -97,14 +108,19 @@ impl World {
             (format!("key-{made}"), SecretKey::generate(&mut OsRng))
         });
         if *method == Method::GET && name == "public-key" {
-            return json(200, &serde_json::json!({"key_id": id, "key": STANDARD.encode(key.public_key().as_bytes())}));
+            return json(
+                200,
+                &serde_json::json!({"key_id": id, "key": STANDARD.encode(key.public_key().as_bytes())}),
+            );
         }
         assert_eq!(*method, Method::PUT);
         let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
-        let sealed = STANDARD.decode(body["encrypted_value"].as_str().expect("text")).expect("base64");
+        let sealed =
+            STANDARD.decode(body["encrypted_value"].as_str().expect("text")).expect("base64");
         match key.unseal(&sealed) {
             Ok(opened) if body["key_id"] == **id => {
-                let before = self.secrets.insert(path.to_owned(), String::from_utf8(opened).expect("UTF-8"));
+                let before =
+                    self.secrets.insert(path.to_owned(), String::from_utf8(opened).expect("UTF-8"));
                 text(if before.is_some() { 204 } else { 201 }, "")
             }
             _ => said(422, "Bad request - validation failed due to an improperly encrypted secret"),
@@ -121,5 +137,8 @@ pub fn json(status: u16, body: &serde_json::Value) -> Response {
 }
 
 pub fn said(status: u16, message: &str) -> Response {
-    json(status, &serde_json::json!({"message": message, "documentation_url": "https://docs.github.com/rest"}))
+    json(
+        status,
+        &serde_json::json!({"message": message, "documentation_url": "https://docs.github.com/rest"}),
+    )
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::Keyring;
 
-/// Replaces the environment of `command` with a small known one: `keyform` on the path, a home below `home`, and the
-/// keyring if there is one.
+/// Replaces the environment of `command` with a small known one: `keyform` on the path, a home
+/// below `home`, and the keyring if there is one.
 pub fn environment(command: &mut Command, home: &Path, keyring: Option<&Keyring>) {
     let binary = Path::new(env!("CARGO_BIN_EXE_keyform"));
     let folder = binary.parent().expect("the binary is in a folder").display().to_string();
@@ -32,9 +32,7 @@ pub fn command(args: &[&str], project: &Path, keyring: Option<&Keyring>) -> Comm
 /// Whether a whole secret key is in there. The five characters of its prefix are no secret.
 pub fn holds_secret(bytes: &[u8]) -> bool {
     const MARK: &[u8] = b"sec-c-";
-    bytes
-        .windows(MARK.len())
-        .enumerate()
-        .filter(|(_, window)| *window == MARK)
-        .any(|(at, _)| bytes[at + MARK.len()..].iter().take_while(|b| b.is_ascii_alphanumeric()).count() > 5)
+    bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK).any(|(at, _)| {
+        bytes[at + MARK.len()..].iter().take_while(|b| b.is_ascii_alphanumeric()).count() > 5
+    })
 }

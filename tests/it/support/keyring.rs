@@ -15,7 +15,8 @@ const SERVICE: &str = "/org/freedesktop/secrets";
 
 /// A D-Bus session and, on it, a GNOME keyring on files of its own, for one test. Both end with it.
 ///
-/// Every test has its own: two daemons on one keyring file lose each other's writes without an error.
+/// Every test has its own: two daemons on one keyring file lose each other's writes without an
+/// error.
 pub struct Keyring {
     dir: tempfile::TempDir,
     bus: Child,
@@ -34,7 +35,8 @@ impl Keyring {
     pub fn beside(first: &Keyring) -> Keyring {
         let mut keyring = Keyring::without_service();
         std::fs::remove_dir(keyring.dir.path().join("data")).expect("empty");
-        std::os::unix::fs::symlink(first.dir.path().join("data"), keyring.dir.path().join("data")).expect("the same folder");
+        std::os::unix::fs::symlink(first.dir.path().join("data"), keyring.dir.path().join("data"))
+            .expect("the same folder");
         keyring.start_daemon();
         keyring
     }
@@ -48,12 +50,18 @@ impl Keyring {
         let config = dir.path().join("bus.conf");
         std::fs::write(&config, bus_config(dir.path())).expect("the bus configuration");
         let mut bus = spawn(
-            Command::new("dbus-daemon").arg("--config-file").arg(config).args(["--nofork", "--nopidfile", "--print-address=1"]),
+            Command::new("dbus-daemon").arg("--config-file").arg(config).args([
+                "--nofork",
+                "--nopidfile",
+                "--print-address=1",
+            ]),
             "dbus",
         );
         // The address is printed once the bus listens.
         let mut line = String::new();
-        BufReader::new(bus.stdout.take().expect("piped")).read_line(&mut line).expect("the bus' address");
+        BufReader::new(bus.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("the bus' address");
         assert!(line.starts_with("unix:"), "dbus-daemon did not come up");
         Keyring { dir, bus, daemon: None }
     }
@@ -62,7 +70,8 @@ impl Keyring {
     pub fn session_collection_only() -> Keyring {
         let mut keyring = Keyring::without_service();
         keyring.spawn_daemon(None);
-        let session = ObjectPath::try_from("/org/freedesktop/secrets/collection/session").expect("a path");
+        let session =
+            ObjectPath::try_from("/org/freedesktop/secrets/collection/session").expect("a path");
         keyring
             .proxy(SERVICE, "org.freedesktop.Secret.Service")
             .call::<_, _, ()>("SetAlias", &("default", session))
@@ -97,9 +106,12 @@ impl Keyring {
         }
     }
 
-    /// Whether the daemon ended by itself. GNOME's does so now and then, most of all on a busy machine, and a test is not about it.
+    /// Whether the daemon ended by itself. GNOME's does so now and then, most of all on a busy
+    /// machine, and a test is not about it.
     pub fn has_died(&mut self) -> bool {
-        self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().is_ok_and(|status| status.is_some()))
+        self.daemon
+            .as_mut()
+            .is_some_and(|daemon| daemon.try_wait().is_ok_and(|status| status.is_some()))
     }
 
     /// A new, unlocked daemon on the same files.
@@ -140,11 +152,16 @@ impl Keyring {
 
     fn spawn_daemon(&mut self, password: Option<&str>) {
         let mut command = Command::new("gnome-keyring-daemon");
-        command.args(["--foreground", "--components=secrets", "--control-directory"]).arg(self.dir.path().join("run/keyring"));
+        command
+            .args(["--foreground", "--components=secrets", "--control-directory"])
+            .arg(self.dir.path().join("run/keyring"));
         if password.is_some() {
             command.arg("--unlock");
         }
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(self.env());
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.env());
         let mut daemon = spawn(&mut command, "gnome-keyring");
         let mut stdin = daemon.stdin.take().expect("piped");
         stdin.write_all(password.unwrap_or("").as_bytes()).expect("the password is passed on");
@@ -164,11 +181,14 @@ impl Keyring {
     }
 
     fn proxy(&self, path: &str, interface: &str) -> Proxy<'static> {
-        Proxy::new(&self.connection(), SECRETS, path.to_owned(), interface.to_owned()).expect("a proxy")
+        Proxy::new(&self.connection(), SECRETS, path.to_owned(), interface.to_owned())
+            .expect("a proxy")
     }
 
     fn has_service(&self) -> bool {
-        let names = DBusProxy::new(&self.connection()).and_then(|bus| Ok(bus.list_names()?)).expect("the names on the bus");
+        let names = DBusProxy::new(&self.connection())
+            .and_then(|bus| Ok(bus.list_names()?))
+            .expect("the names on the bus");
         names.iter().any(|name| name.as_str() == SECRETS)
     }
 
@@ -178,7 +198,10 @@ impl Keyring {
     }
 
     fn default_collection(&self) -> Option<Proxy<'static>> {
-        let path: OwnedObjectPath = self.proxy(SERVICE, "org.freedesktop.Secret.Service").call("ReadAlias", &"default").ok()?;
+        let path: OwnedObjectPath = self
+            .proxy(SERVICE, "org.freedesktop.Secret.Service")
+            .call("ReadAlias", &"default")
+            .ok()?;
         Some(self.proxy(path.as_str(), "org.freedesktop.Secret.Collection"))
     }
 
@@ -203,10 +226,13 @@ impl Drop for Keyring {
 
 fn spawn(command: &mut Command, package: &str) -> Child {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    child.unwrap_or_else(|e| panic!("{package} is needed ({e}): apt-get install -y gnome-keyring dbus libglib2.0-bin"))
+    child.unwrap_or_else(|e| {
+        panic!("{package} is needed ({e}): apt-get install -y gnome-keyring dbus libglib2.0-bin")
+    })
 }
 
-/// A bus of its own, without service activation: a daemon that dies is to be an error, not to come back locked.
+/// A bus of its own, without service activation: a daemon that dies is to be an error, not to come
+/// back locked.
 fn bus_config(dir: &Path) -> String {
     format!(
         r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

@@ -18,15 +18,19 @@ impl Place {
     /// Without an app or keyset.
     pub fn new() -> Place {
         let identity = Envelope::new_key().expect("a key").expose_secret().to_owned();
-        let mut place = Place { folder: tempfile::tempdir().expect("a folder"), sandbox: None, identity };
+        let mut place =
+            Place { folder: tempfile::tempdir().expect("a folder"), sandbox: None, identity };
         place.declare("");
         place.restart(&[]);
         place
     }
     /// Head of the project, and this below it.
     pub fn declare(&self, more: &str) {
-        let public = self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
-        let head = format!("[project]\nname = \"acme\"\n[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [\"{public}\"]\n");
+        let public =
+            self.identity.parse::<age::x25519::Identity>().expect("an identity").to_public();
+        let head = format!(
+            "[project]\nname = \"acme\"\n[secrets]\nsinks = [\"age\"]\n[secrets.age]\nrecipients = [\"{public}\"]\n"
+        );
         self.write("keyform.toml", &format!("{head}{more}"));
     }
     pub fn write(&self, path: &str, text: &str) {
@@ -72,7 +76,12 @@ impl Place {
     pub fn json(&self, args: &[&str], code: i32) -> Value {
         let output = self.run(&[args, &["--format", "json"]].concat());
         let text = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(code), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
     pub fn secret(&self, label: &str) -> String {
@@ -81,10 +90,16 @@ impl Place {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
     pub fn state(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.dir().join("state/keyform.json")).expect("a state")).expect("JSON")
+        serde_json::from_slice(
+            &std::fs::read(self.dir().join("state/keyform.json")).expect("a state"),
+        )
+        .expect("JSON")
     }
     pub fn id(&self, label: &str) -> String {
-        self.state()["keysets"][label]["id"].as_str().unwrap_or_else(|| panic!("no id of {label}")).to_owned()
+        self.state()["keysets"][label]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id of {label}"))
+            .to_owned()
     }
     #[track_caller]
     pub fn is_settled(&self) {
@@ -94,8 +109,15 @@ impl Place {
 
 #[track_caller]
 pub fn ended(output: &Output, code: i32, says: &str) -> String {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(text.contains(says) && !keyform::holds_secret(text.as_bytes()), "no {says:?} in {text}");
+    assert!(
+        text.contains(says) && !keyform::holds_secret(text.as_bytes()),
+        "no {says:?} in {text}"
+    );
     text
 }

@@ -1,5 +1,6 @@
-//! A program for the sink `exec`: keeps what it is given in `vault.json` beside it, complains at length while there is a file
-//! `complain`, is down while there is one `down`, and gives nothing back while there is one `blind`. What an adapter has to do, in a few lines.
+//! A program for the sink `exec`: keeps what it is given in `vault.json` beside it, complains at
+//! length while there is a file `complain`, is down while there is one `down`, and gives nothing
+//! back while there is one `blind`. What an adapter has to do, in a few lines.
 
 use std::path::Path;
 use std::process::Command;

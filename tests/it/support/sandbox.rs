@@ -24,8 +24,14 @@ impl Sandbox {
             .spawn()
             .expect("the sandbox starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
-        let endpoint = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("unexpected: {line}")).to_owned();
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let endpoint = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("unexpected: {line}"))
+            .to_owned();
         Sandbox { child, endpoint }
     }
 
@@ -54,12 +60,21 @@ impl Sandbox {
         self.ask(reqwest::Method::DELETE, path, None)
     }
 
-    fn ask(&self, method: reqwest::Method, path: &str, body: Option<&serde_json::Value>) -> serde_json::Value {
+    fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> serde_json::Value {
         let url = format!("{}{path}", self.endpoint);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let mut request = client.request(method, url).header("Authorization", API_KEY).header("PubNub-Version", "2026-03-23");
+            let mut request = client
+                .request(method, url)
+                .header("Authorization", API_KEY)
+                .header("PubNub-Version", "2026-03-23");
             if let Some(body) = body {
                 request = request.header("Content-Type", "application/json").body(body.to_string());
             }
@@ -72,7 +87,8 @@ impl Sandbox {
     pub fn keysets(&self) -> Vec<String> {
         let page = self.get("/v2/keysets?limit=100");
         let names = page["keysets"].as_array().expect("a list").iter();
-        let mut names: Vec<String> = names.map(|k| k["name"].as_str().expect("a name").to_owned()).collect();
+        let mut names: Vec<String> =
+            names.map(|k| k["name"].as_str().expect("a name").to_owned()).collect();
         names.sort();
         names
     }
