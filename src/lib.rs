@@ -12,7 +12,8 @@
 //! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports`, `protocol` |
 //! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; sinks and escrow | `keyset`, `ports`, `audit`, `disk`, `protocol` |
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
-//! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit` |
+//! | [`documents`] | what is printed as JSON, as types; their schemas | `keyset`, `config`, `plan`, `apply`, `audit` |
+//! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit`, `documents` |
 //! | [`cli`] | arguments, one file per command, errors to exit codes, wiring | all |
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod disk;
+pub mod documents;
 pub mod keyset;
 pub mod plan;
 pub mod ports;

@@ -1,13 +1,14 @@
 //! What one line of the log says. No secret: bodies of requests hold none, those of answers are not
 //! noted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecordHash;
 use crate::keyset::{Fingerprint, Label, ProjectName};
 
 /// One line of the log, as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The records that nothing followed yet when this one was written: one, none for the first,
     /// several once two branches of version control were merged.
@@ -19,7 +20,7 @@ pub struct Record {
     pub what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// The first record of a run.
@@ -68,7 +69,7 @@ pub enum What {
 }
 
 /// Where a run came from, as far as that is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     pub actor: Box<str>,
     pub host: Box<str>,
@@ -80,7 +81,7 @@ pub struct Origin {
     pub endpoint: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     Done,

@@ -18,18 +18,31 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("secrets", &["keyset", "ports", "disk", "protocol"]),
     ("sandbox", &["keyset"]),
     ("apply", &["keyset", "plan", "ports", "protocol"]),
-    ("render", &["keyset", "config", "plan", "apply", "audit"]),
+    ("documents", &["keyset", "config", "plan", "apply", "audit"]),
+    ("render", &["keyset", "config", "plan", "apply", "audit", "documents"]),
     (
         "cli",
         &[
-            "keyset", "ports", "config", "plan", "api", "state", "secrets", "sandbox", "apply",
-            "audit", "render", "disk", "protocol",
+            "keyset",
+            "ports",
+            "config",
+            "plan",
+            "api",
+            "state",
+            "secrets",
+            "sandbox",
+            "apply",
+            "audit",
+            "render",
+            "disk",
+            "protocol",
+            "documents",
         ],
     ),
 ];
 
 /// Rooms without effects, and the one file of them that has any.
-const PURE: &[&str] = &["keyset", "plan", "config", "render", "audit"];
+const PURE: &[&str] = &["keyset", "plan", "config", "render", "audit", "documents"];
 const PURE_EXCEPT: &str = "src/config/files.rs";
 const EFFECTS: &[&str] = &[
     "tokio",
