@@ -6,11 +6,12 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use super::report::{Event, Outcome, Step, Verb};
+use super::report::{Event, Outcome, StepRef};
 use super::resolve::{self, Lost, Patience, Resolution};
 use super::{create, refresh};
 use crate::keyset::views::{Desired, LiveKeyset, Recorded};
 use crate::keyset::{FieldId, Label, Value};
+use crate::plan::OpKind;
 use crate::ports::{self, Api, Clock, Creation, Intent, Ledger, LedgerError, Unknown};
 
 /// What is looked for, and what is known.
@@ -30,7 +31,7 @@ const WHY: &str = "an earlier run ended before its answer came";
 
 impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
     /// Looks for all of them; intents about secret keys are not its business.
-    pub async fn run(&self, open: Vec<Intent>) -> Result<Vec<(Step, Outcome)>, LedgerError> {
+    pub async fn run(&self, open: Vec<Intent>) -> Result<Vec<(StepRef, Outcome)>, LedgerError> {
         let (apps, others): (Vec<Intent>, Vec<Intent>) =
             open.into_iter().partition(|i| matches!(i.what, Creation::App { .. }));
         let keysets: Vec<Intent> =
@@ -127,7 +128,7 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
         labels
     }
 
-    fn end(&self, label: Label, outcome: Outcome) -> (Step, Outcome) {
+    fn end(&self, label: Label, outcome: Outcome) -> (StepRef, Outcome) {
         let step = step(&label);
         (self.on_event)(Event::Finished { step: step.clone(), outcome: outcome.clone() });
         (step, outcome)
@@ -145,6 +146,6 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
     }
 }
 
-fn step(label: &Label) -> Step {
-    Step { verb: Verb::Resolve, label: label.clone() }
+fn step(label: &Label) -> StepRef {
+    StepRef::new(OpKind::Resolve, label)
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::report::{Event, Outcome, Step, Verb};
+use super::report::{Event, Outcome, StepRef};
 use crate::keyset::views::{Recorded, SecretRecord};
 use crate::keyset::{Label, MirrorTarget, Secret};
-use crate::plan::Action;
+use crate::plan::{Op, OpKind, Step};
 use crate::ports::{Entry, Ledger, LedgerError, Mirror};
 use crate::protocol::{self, Point};
 
@@ -48,14 +48,12 @@ pub struct Copy {
 }
 
 /// The copies of a plan.
-pub fn planned(actions: &[Action]) -> Vec<Copy> {
-    let copy = |action: &Action| match action {
-        Action::MirrorSecret { label, to, .. } => {
-            Some(Copy { label: label.clone(), to: to.clone() })
-        }
+pub fn planned(steps: &[Step]) -> Vec<Copy> {
+    let copy = |step: &Step| match &step.op {
+        Op::MirrorSecret { to, .. } => Some(Copy { label: step.label.clone(), to: to.clone() }),
         _ => None,
     };
-    actions.iter().filter_map(copy).collect()
+    steps.iter().filter_map(copy).collect()
 }
 
 /// How the copies are sent.
@@ -78,12 +76,12 @@ pub async fn send<M: Mirror, L: Ledger>(
     sending: &Sending<'_, M, L>,
     copies: &[Copy],
     read: impl AsyncFn(&Label, &str) -> Result<Option<Secret>, String>,
-) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
+) -> (Vec<(StepRef, Outcome)>, Result<(), LedgerError>) {
     let mut steps = Vec::new();
     let mut hand: Option<(&Label, Secret)> = None;
     let mut records = BTreeMap::new();
     for Copy { label, to } in copies {
-        let step = Step { verb: Verb::MirrorSecret, label: label.clone() };
+        let step = StepRef::new(OpKind::MirrorSecret, label);
         let mut end = |outcome: Outcome| {
             (sending.on_event)(Event::Finished { step: step.clone(), outcome: outcome.clone() });
             steps.push((step.clone(), outcome));

@@ -25,5 +25,5 @@ pub use gate::{Approved, Consent, approve};
 pub use leftovers::Search;
 pub use recover::{Recovered, Recovery};
 pub use refresh::refresh;
-pub use report::{Event, Outcome, Report, Step, Verb};
+pub use report::{Event, Outcome, Report, StepRef};
 pub use run::run;

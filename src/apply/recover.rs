@@ -11,11 +11,12 @@ use std::time::Duration;
 use super::create::settled;
 use super::entry::{self, Whose};
 use super::refresh;
-use super::report::{Outcome, Step, Verb};
+use super::report::{Outcome, StepRef};
 use super::rotate::{entry, permanent};
 use crate::keyset::views::{Desired, Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{FieldId, KeysetId, Label, ProjectName, Value};
+use crate::plan::OpKind;
 use crate::ports::{
     self, Api, Clock, Creation, Escrow, EscrowError, Held, Intent, Ledger, LedgerError, Made,
     Namespace, Open, Opened, Probed, SecretName, Sink,
@@ -27,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What became of the sealed answers.
 #[derive(Default)]
 pub struct Recovered {
-    pub steps: Vec<(Step, Outcome)>,
+    pub steps: Vec<(StepRef, Outcome)>,
     /// Their answers cannot be opened and count as lost from here on.
     pub lost: BTreeSet<uuid::Uuid>,
 }
@@ -93,7 +94,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                     ports::void(self.ledger, ports::left_open((*older).clone())).await?;
                 }
             }
-            recovered.steps.push((Step { verb: Verb::Recover, label: label.clone() }, outcome));
+            recovered.steps.push((StepRef::new(OpKind::Recover, label), outcome));
         }
         Ok(recovered)
     }

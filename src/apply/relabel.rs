@@ -1,10 +1,10 @@
 //! New labels for what is recorded, as `moved` in the TOML says: before anything else is carried
 //! out, since everything else goes by the new ones. The account is not asked.
 
-use super::report::{Outcome, Step, Verb};
+use super::report::{Outcome, StepRef};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, ProjectName};
-use crate::plan::Action;
+use crate::plan::{Op, Step};
 use crate::ports::{self, Entry, Held, Ledger, LedgerError, Namespace, Owner, Sink};
 
 use super::rotate::entry;
@@ -21,32 +21,32 @@ pub struct Relabelling<'a, L, S> {
 
 impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
     /// Carries out the moves of a plan, and nothing else of it.
-    pub async fn run(&self, actions: &[Action]) -> Result<Vec<(Step, Outcome)>, LedgerError> {
-        let mut steps = Vec::new();
-        for action in actions {
-            match action {
-                Action::MoveApp { label, from, .. } => {
+    pub async fn run(&self, steps: &[Step]) -> Result<Vec<(StepRef, Outcome)>, LedgerError> {
+        let mut done = Vec::new();
+        for step in steps {
+            let label = &step.label;
+            match &step.op {
+                Op::MoveApp { from } => {
                     if let Some(app) = self.recorded.apps.get(from) {
                         self.app(label, from, app).await?;
                         let outcome = Outcome::Moved { from: from.clone(), kept_under: None };
-                        steps.push((Step { verb: Verb::MoveApp, label: label.clone() }, outcome));
+                        done.push((step.into(), outcome));
                     }
                 }
-                Action::MoveKeyset { label, from, .. } => {
+                Op::MoveKeyset { from } => {
                     if let Some(keyset) = self.recorded.keysets.get(from) {
-                        let app = self.app_of(keyset, actions);
+                        let app = self.app_of(keyset, steps);
                         let kept_under = self
                             .keyset(label, from, &RecordedKeyset { app, ..keyset.clone() })
                             .await?;
                         let outcome = Outcome::Moved { from: from.clone(), kept_under };
-                        steps
-                            .push((Step { verb: Verb::MoveKeyset, label: label.clone() }, outcome));
+                        done.push((step.into(), outcome));
                     }
                 }
                 _ => {}
             }
         }
-        Ok(steps)
+        Ok(done)
     }
 
     async fn app(&self, label: &Label, from: &Label, app: &RecordedApp) -> Result<(), LedgerError> {
@@ -65,9 +65,9 @@ impl<L: Ledger, S: Sink> Relabelling<'_, L, S> {
     }
 
     /// The label of its app, which may just have got another one.
-    fn app_of(&self, keyset: &RecordedKeyset, actions: &[Action]) -> Label {
-        let moved = actions.iter().find_map(|action| match action {
-            Action::MoveApp { label, from, .. } if *from == keyset.app => Some(label),
+    fn app_of(&self, keyset: &RecordedKeyset, steps: &[Step]) -> Label {
+        let moved = steps.iter().find_map(|step| match &step.op {
+            Op::MoveApp { from } if *from == keyset.app => Some(&step.label),
             _ => None,
         });
         moved.unwrap_or(&keyset.app).clone()

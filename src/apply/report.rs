@@ -4,52 +4,51 @@ use crate::keyset::views::SecretRecord;
 use crate::keyset::{
     AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push, Value,
 };
+use crate::plan::{self, Op, OpKind, Row};
 use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
 #[derive(Clone, Debug)]
 pub enum Event {
     Started {
-        step: Step,
+        step: StepRef,
     },
     /// The answer to a create was lost; the account is being searched for it.
     Searching {
-        step: Step,
+        step: StepRef,
     },
     Finished {
-        step: Step,
+        step: StepRef,
         outcome: Outcome,
     },
 }
 
-/// What is being done, to what.
+/// Names a step: what is being done, to what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    pub verb: Verb,
+pub struct StepRef {
+    pub kind: OpKind,
     pub label: Label,
+    /// Of an upload: which credentials.
+    pub push: Option<Push>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    CreateApp,
-    RenameApp,
-    AdoptApp,
-    CreateKeyset,
-    UpdateKeyset,
-    UploadPush(Push),
-    RotateSecret,
-    MirrorSecret,
-    MoveApp,
-    MoveKeyset,
-    ProtectKeyset,
-    DeleteKeyset,
-    DeleteApp,
-    ForgetKeyset,
-    ForgetApp,
-    /// An intent of an earlier run, for a label that no action of this plan creates.
-    Resolve,
-    /// A sealed answer of an earlier run.
-    Recover,
+impl StepRef {
+    pub fn new(kind: OpKind, label: &Label) -> StepRef {
+        StepRef { kind, label: label.clone(), push: None }
+    }
+    pub fn row(&self) -> &'static Row {
+        self.kind.row()
+    }
+}
+
+impl From<&plan::Step> for StepRef {
+    fn from(step: &plan::Step) -> StepRef {
+        let push = match &step.op {
+            Op::UploadPush(upload) => Some(upload.push),
+            _ => None,
+        };
+        StepRef { push, ..StepRef::new(step.kind(), &step.label) }
+    }
 }
 
 /// How a step ended. Everything but the last three is done and recorded.
@@ -211,7 +210,7 @@ impl Outcome {
 /// Everything an apply did and did not do, in the order of the plan.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    pub steps: Vec<(Step, Outcome)>,
+    pub steps: Vec<(StepRef, Outcome)>,
     /// Stopped by a signal: what is left was not begun.
     pub interrupted: bool,
     /// The journal could not be written: nothing new was begun after that.
@@ -224,7 +223,7 @@ impl Report {
             && self.ledger_failed.is_none()
             && self.steps.iter().all(|(_, outcome)| outcome.is_good())
     }
-    pub fn count(&self, which: impl Fn(&Step, &Outcome) -> bool) -> usize {
+    pub fn count(&self, which: impl Fn(&StepRef, &Outcome) -> bool) -> usize {
         self.steps.iter().filter(|(step, outcome)| which(step, outcome)).count()
     }
 }

@@ -13,7 +13,7 @@ use super::entry::{self, Whose};
 use super::gate::Approved;
 use super::push::{self, Upload};
 use super::remove;
-use super::report::{Outcome, Report, Step, Verb};
+use super::report::{Outcome, Report, StepRef};
 use super::resolve::{self, Lost, Resolution, unresolved};
 use super::rotate;
 use super::update;
@@ -21,7 +21,7 @@ use super::worker::Worker;
 use crate::keyset::views::{LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::body;
 use crate::keyset::{AppId, Call, FieldId, Label, Sha256Hash, Value};
-use crate::plan::{Action, Reason, Rotation};
+use crate::plan::{Op, OpKind, PushUpload, Reason, Rotation, Step};
 use crate::ports::{
     self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed,
     SecretName, Sink, Unknown,
@@ -48,7 +48,7 @@ pub async fn run<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         ports,
         worker: &worker,
         requests: Semaphore::new(context.parallelism.max(1)),
-        actions: &approved.plan().actions,
+        plan: &approved.plan().steps,
     };
     let steps = run.all(open).await;
     Report { steps, interrupted: worker.interrupted(), ledger_failed: worker.ledger_failed() }
@@ -59,16 +59,16 @@ struct Run<'a, A, L, E, S, C> {
     worker: &'a Worker<'a>,
     /// One permit for each request in flight.
     requests: Semaphore,
-    actions: &'a [Action],
+    plan: &'a [Step],
 }
 
 /// A step's place in the report, and how it ended.
-type Ended = (usize, (Step, Outcome));
+type Ended = (usize, (StepRef, Outcome));
 
 /// A create under way: its place, what is sent, and what is known of it.
 struct Order {
     at: usize,
-    step: Step,
+    step: StepRef,
     name: SecretName,
     settings: Vec<(FieldId, Value)>,
     body: Body,
@@ -83,7 +83,7 @@ enum Far {
 }
 
 impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
-    async fn all(&self, open: Vec<Intent>) -> Vec<(Step, Outcome)> {
+    async fn all(&self, open: Vec<Intent>) -> Vec<(StepRef, Outcome)> {
         let mut ended: Vec<Ended> = Vec::new();
         let mut apps: BTreeMap<Label, AppId> = self
             .worker
@@ -98,10 +98,10 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         // Before what turns it on is sent.
         self.uploads(true, &mut ended).await;
         let keysets =
-            |a: &&Action| matches!(a, Action::CreateKeyset { .. } | Action::UpdateKeyset { .. });
+            |step: &Step| matches!(step.op, Op::CreateKeyset { .. } | Op::UpdateKeyset { .. });
         let apps = &apps;
-        let far = stream::iter(self.actions.iter().enumerate().filter(|(_, a)| keysets(a)))
-            .map(|(at, action)| async move { self.keyset(at, action, apps).await })
+        let far = stream::iter(self.plan.iter().enumerate().filter(|(_, step)| keysets(step)))
+            .map(|(at, step)| async move { self.keyset(at, step, apps).await })
             .buffer_unordered(under_way(self.worker.context.parallelism))
             .collect::<Vec<_>>()
             .await;
@@ -120,33 +120,24 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Few, and what follows needs them: one after the other.
     async fn apps(&self, apps: &mut BTreeMap<Label, AppId>, ended: &mut Vec<Ended>) {
-        let makes = |a: &Action| {
-            matches!(
-                a,
-                Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. }
-            )
+        let makes = |step: &Step| {
+            matches!(step.op, Op::CreateApp { .. } | Op::RenameApp { .. } | Op::AdoptApp { .. })
         };
-        for (at, action) in self.actions.iter().enumerate().filter(|(_, a)| makes(a)) {
-            let label = action.label();
-            let verb = match action {
-                Action::RenameApp { .. } => Verb::RenameApp,
-                Action::AdoptApp { .. } => Verb::AdoptApp,
-                _ => Verb::CreateApp,
-            };
-            let step = Step { verb, label: label.clone() };
-            let (step, outcome) = self.step(step, self.app_action(action)).await;
-            if !matches!(action, Action::RenameApp { .. }) {
+        for (at, step) in self.plan.iter().enumerate().filter(|(_, step)| makes(step)) {
+            let label = &step.label;
+            let (name, outcome) = self.step(step.into(), self.app_step(step)).await;
+            if !matches!(step.op, Op::RenameApp { .. }) {
                 // What the label stood for before is not what the plan puts keysets into.
                 apps.remove(label);
             }
             if let Outcome::App { id } = &outcome {
                 apps.insert(label.clone(), id.clone());
             }
-            ended.push((at, (step, outcome)));
+            ended.push((at, (name, outcome)));
         }
     }
 
-    async fn app_action(&self, action: &Action) -> Result<Outcome, LedgerError> {
+    async fn app_step(&self, step: &Step) -> Result<Outcome, LedgerError> {
         let record = async |label: &Label, app: RecordedApp| {
             let id = app.id.clone();
             self.ports
@@ -155,11 +146,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 .await
                 .map(|()| Outcome::App { id })
         };
-        match action {
-            Action::CreateApp { reason: Reason::Unfinished { .. }, .. } => {
+        let label = &step.label;
+        match (&step.op, step.app_id()) {
+            (Op::CreateApp { reason: Reason::Unfinished { .. }, .. }, _) => {
                 Ok(Outcome::Skipped { why: UNRESOLVED.to_owned() })
             }
-            Action::CreateApp { label, name, .. } => {
+            (Op::CreateApp { name, .. }, _) => {
                 let known = self
                     .worker
                     .context
@@ -173,14 +165,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                     self.intent(Creation::App { label: label.clone(), name: name.clone(), known });
                 self.app(ports::intend(self.ports.ledger, intent).await?).await
             }
-            Action::RenameApp { label, id, to, .. } => match self.ports.api.patch_app(id, to).await
-            {
+            (Op::RenameApp { to, .. }, Some(id)) => match self.ports.api.patch_app(id, to).await {
                 Ok(app) => {
                     record(label, RecordedApp { id: app.id, name: app.name, managed: true }).await
                 }
                 Err(error) => Ok(Outcome::failed(&error)),
             },
-            Action::AdoptApp { label, id, name, .. } => {
+            (Op::AdoptApp { name }, Some(id)) => {
                 record(label, RecordedApp { id: id.clone(), name: name.clone(), managed: false })
                     .await
             }
@@ -228,16 +219,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     // keysets
 
     /// One create or update of the plan.
-    async fn keyset(&self, at: usize, action: &Action, apps: &BTreeMap<Label, AppId>) -> Far {
-        let label = action.label();
-        let verb = if matches!(action, Action::CreateKeyset { .. }) {
-            Verb::CreateKeyset
-        } else {
-            Verb::UpdateKeyset
-        };
-        let step = Step { verb, label: label.clone() };
-        let Action::CreateKeyset { app, reason, .. } = action else {
-            return Far::Ended((at, self.step(step, self.update(action)).await));
+    async fn keyset(&self, at: usize, planned: &Step, apps: &BTreeMap<Label, AppId>) -> Far {
+        let label = &planned.label;
+        let step = StepRef::from(planned);
+        let (Op::CreateKeyset { reason, .. }, Some(app)) = (&planned.op, &planned.app) else {
+            return Far::Ended((at, self.step(step, self.update(planned)).await));
         };
         let skip =
             |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
@@ -253,7 +239,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let Some(sink) = self.ports.sink else {
             return skip("no sink was probed for its secret".to_owned());
         };
-        let order = self.order(at, step.clone(), action, app, app_id);
+        let order = self.order(at, planned, app, app_id);
         let keyset = self.worker.context.recorded.keysets.get(label);
         let whose = Whose {
             label,
@@ -277,7 +263,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 None => ports::intend(self.ports.ledger, intent).await?,
             };
             let permit = self.requests.acquire().await;
-            if let Some(why) = self.worker.stopped(Verb::CreateKeyset) {
+            if let Some(why) = self.worker.stopped(OpKind::CreateKeyset) {
                 ports::withdraw(self.ports.ledger, fresh).await?;
                 return Ok(Tried::Done(Outcome::Skipped { why }, None));
             }
@@ -345,7 +331,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                         }
                         // No new work after an interrupt, and another post is new work.
                         (Resolution::Absent(_), _)
-                            if self.worker.stopped(Verb::CreateKeyset).is_some() =>
+                            if self.worker.stopped(OpKind::CreateKeyset).is_some() =>
                         {
                             Far::Ended((order.at, self.worker.end(order.step, interrupted(&why))))
                         }
@@ -386,7 +372,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let (Some(mut keyset), Some(sink)) = (keyset, self.ports.sink) else { return Ok(outcome) };
         self.worker.note(label, (*keyset).clone());
         // A secret key that nobody could keep helps nobody.
-        if self.worker.stopped(Verb::RotateSecret).is_some() {
+        if self.worker.stopped(OpKind::RotateSecret).is_some() {
             return Ok(outcome);
         }
         let rotated = rotate::repair(
@@ -420,10 +406,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         Ok(outcome)
     }
 
-    async fn update(&self, action: &Action) -> Result<Outcome, LedgerError> {
-        let Action::UpdateKeyset { label, changes, .. } = action else {
-            return Ok(Outcome::Nothing);
-        };
+    async fn update(&self, step: &Step) -> Result<Outcome, LedgerError> {
+        let Op::UpdateKeyset { changes } = &step.op else { return Ok(Outcome::Nothing) };
+        let label = &step.label;
         let Some(mut keyset) = self.worker.record(label) else {
             return Ok(Outcome::Skipped { why: "it is not in the state".to_owned() });
         };
@@ -435,20 +420,19 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Uploads push credentials: to keysets that exist, or to those that this run made.
     async fn uploads(&self, exist: bool, ended: &mut Vec<Ended>) {
-        let wanted = |(_, a): &(usize, &Action)| matches!(a, Action::UploadPush { id, .. } if id.is_some() == exist);
-        let mut by_label: BTreeMap<&Label, Vec<(usize, &Action)>> = BTreeMap::new();
-        for (at, action) in self.actions.iter().enumerate().filter(wanted) {
-            by_label.entry(action.label()).or_default().push((at, action));
+        let wanted = |(_, step): &(usize, &Step)| {
+            matches!(step.op, Op::UploadPush(_)) && step.id.is_some() == exist
+        };
+        let mut by_label: BTreeMap<&Label, Vec<(usize, &Step)>> = BTreeMap::new();
+        for (at, step) in self.plan.iter().enumerate().filter(wanted) {
+            by_label.entry(&step.label).or_default().push((at, step));
         }
         // One keyset's own one after the other: each reads and writes its record.
         let done = stream::iter(by_label.into_values())
             .map(|uploads| async move {
                 let mut done = Vec::new();
-                for (at, action) in uploads {
-                    if let Action::UploadPush { label, push, .. } = action {
-                        let step = Step { verb: Verb::UploadPush(*push), label: label.clone() };
-                        done.push((at, self.step(step, self.upload(action)).await));
-                    }
+                for (at, step) in uploads {
+                    done.push((at, self.step(step.into(), self.upload(step)).await));
                 }
                 done
             })
@@ -458,11 +442,10 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         ended.extend(done.into_iter().flatten());
     }
 
-    async fn upload(&self, action: &Action) -> Result<Outcome, LedgerError> {
-        let Action::UploadPush { label, id, push, file, texts, sha256, switch_off, .. } = action
-        else {
-            return Ok(Outcome::Nothing);
-        };
+    async fn upload(&self, step: &Step) -> Result<Outcome, LedgerError> {
+        let Op::UploadPush(upload) = &step.op else { return Ok(Outcome::Nothing) };
+        let PushUpload { push, file, texts, sha256, why: _, switch_off } = &**upload;
+        let label = &step.label;
         let skipped = |why: &str| Ok(Outcome::Skipped { why: why.to_owned() });
         // What is recorded from before is gone where the plan creates it.
         let old = self
@@ -471,7 +454,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             .recorded
             .keysets
             .get(label)
-            .filter(|_| id.is_none())
+            .filter(|_| step.id.is_none())
             .map(|keyset| &keyset.id);
         let Some(mut keyset) = self.worker.record(label).filter(|keyset| Some(&keyset.id) != old)
         else {
@@ -489,8 +472,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Notes in the state what may be deleted one day.
     async fn protections(&self, ended: &mut Vec<Ended>) {
-        for (at, action) in self.actions.iter().enumerate() {
-            let Action::ProtectKeyset { label, protect, .. } = action else { continue };
+        for (at, step) in self.plan.iter().enumerate() {
+            let Op::ProtectKeyset { protect } = &step.op else { continue };
+            let label = &step.label;
             let work = async {
                 let Some(keyset) = self.worker.record(label) else { return Ok(Outcome::Nothing) };
                 let keyset = RecordedKeyset { protect: Some(*protect), ..keyset };
@@ -503,8 +487,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                     .await
                     .map(|()| Outcome::Protected { protect: *protect })
             };
-            let step = Step { verb: Verb::ProtectKeyset, label: label.clone() };
-            ended.push((at, self.step(step, work).await));
+            ended.push((at, self.step(step.into(), work).await));
         }
     }
 
@@ -517,33 +500,25 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Keysets, or apps: these only when all of those are gone.
     async fn removals_of(&self, apps: bool, ended: &mut Vec<Ended>) {
-        let wanted = |(_, a): &(usize, &Action)| a.is_removal() && a.is_app() == apps;
+        let wanted = |(_, step): &(usize, &Step)| step.is_removal() && step.is_app() == apps;
         if let Some(why) = self.not_all_good(ended) {
-            let skipped =
-                self.actions.iter().enumerate().filter(wanted).filter_map(|(at, action)| {
-                    Some((
-                        at,
-                        self.worker.end(
-                            Step { verb: removal(action)?, label: action.label().clone() },
-                            Outcome::Skipped { why: why.clone() },
-                        ),
-                    ))
-                });
-            return ended.extend(skipped.collect::<Vec<_>>());
+            let skipped = |why: &String| Outcome::Skipped { why: why.clone() };
+            let steps = self.plan.iter().enumerate().filter(wanted);
+            return ended
+                .extend(steps.map(|(at, step)| (at, self.worker.end(step.into(), skipped(&why)))));
         }
-        let done = stream::iter(self.actions.iter().enumerate().filter(wanted))
-            .map(|(at, action)| async move { Some((at, self.removal(action).await?)) })
+        let done = stream::iter(self.plan.iter().enumerate().filter(wanted))
+            .map(|(at, step)| async move { (at, self.removal(step).await) })
             .buffer_unordered(self.worker.context.parallelism.max(1))
-            .filter_map(async |one| one)
             .collect::<Vec<_>>()
             .await;
         ended.extend(done);
     }
 
-    async fn removal(&self, action: &Action) -> Option<(Step, Outcome)> {
-        let label = action.label();
-        let step = Step { verb: removal(action)?, label: label.clone() };
-        let forgotten = async |app, id: String| {
+    async fn removal(&self, step: &Step) -> (StepRef, Outcome) {
+        let label = &step.label;
+        let forgotten = async |app| {
+            let id = step.id.as_ref().map_or_else(String::new, ToString::to_string);
             self.ports
                 .ledger
                 .append(Entry::Forgotten { label: label.clone(), app })
@@ -551,8 +526,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 .map(|()| Outcome::Forgotten { id })
         };
         let work = async {
-            match action {
-                Action::DeleteKeyset { .. } => {
+            match (&step.op, step.app_id()) {
+                (Op::DeleteKeyset { .. }, _) => {
                     let Some(keyset) = self.worker.record(label) else {
                         return Ok(Outcome::Nothing);
                     };
@@ -565,13 +540,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                     )
                     .await
                 }
-                Action::DeleteApp { id, .. } => remove::app(self.ports, label, id).await,
-                Action::ForgetKeyset { id, .. } => forgotten(false, id.to_string()).await,
-                Action::ForgetApp { id, .. } => forgotten(true, id.to_string()).await,
+                (Op::DeleteApp { .. }, Some(id)) => remove::app(self.ports, label, id).await,
+                (Op::ForgetKeyset | Op::ForgetApp, _) => forgotten(step.is_app()).await,
                 _ => Ok(Outcome::Nothing),
             }
         };
-        Some(self.step(step, work).await)
+        self.step(step.into(), work).await
     }
 
     /// Why nothing is deleted: something that was to be there is not.
@@ -587,17 +561,19 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Makes the secret keys that are missing, and ends the rotations that earlier runs began.
     async fn secret_keys(&self, open: Vec<Intent>, ended: &mut Vec<Ended>) {
-        let planned = self.actions.iter().enumerate().filter_map(|(at, action)| match action {
-            Action::RotateSecret { label, why: Rotation::Due { overlap, .. }, .. } => {
-                Some((at, label, Some(*overlap)))
-            }
-            Action::RotateSecret { label, .. } => Some((at, label, None)),
+        let planned = self.plan.iter().enumerate().filter_map(|(at, step)| match &step.op {
+            Op::RotateSecret { why } => match **why {
+                Rotation::Due { overlap, .. } => Some((at, &step.label, Some(overlap))),
+                Rotation::Missing { .. } | Rotation::Unfinished { .. } => {
+                    Some((at, &step.label, None))
+                }
+            },
             _ => None,
         });
-        let mut wanted: Vec<(usize, Verb, Label, Vec<Intent>)> = Vec::new();
+        let mut wanted: Vec<(usize, OpKind, Label, Vec<Intent>)> = Vec::new();
         let mut overlaps: BTreeMap<&Label, Duration> = BTreeMap::new();
         for (at, label, overlap) in planned {
-            wanted.push((at, Verb::RotateSecret, label.clone(), Vec::new()));
+            wanted.push((at, OpKind::RotateSecret, label.clone(), Vec::new()));
             overlaps.extend(overlap.map(|overlap| (label, overlap)));
         }
         let overlaps = &overlaps;
@@ -609,13 +585,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             let label = intent.what.label().clone();
             match wanted.iter_mut().find(|(_, _, l, _)| *l == label) {
                 Some((.., intents)) => intents.push(intent),
-                None => wanted.push((self.actions.len() + n, Verb::Resolve, label, vec![intent])),
+                None => wanted.push((self.plan.len() + n, OpKind::Resolve, label, vec![intent])),
             }
         }
         let done = stream::iter(wanted)
-            .map(|(at, verb, label, left)| async move {
-                let step = Step { verb, label: label.clone() };
-                let planned = at < self.actions.len();
+            .map(|(at, kind, label, left)| async move {
+                let step = StepRef::new(kind, &label);
+                let planned = at < self.plan.len();
                 (
                     at,
                     self.step(
@@ -686,9 +662,9 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     /// A step from its beginning to its end, unless something speaks against beginning it.
     async fn step(
         &self,
-        step: Step,
+        step: StepRef,
         work: impl Future<Output = Result<Outcome, LedgerError>>,
-    ) -> (Step, Outcome) {
+    ) -> (StepRef, Outcome) {
         match self.worker.begin(&step) {
             Ok(()) => {
                 let outcome = work.await;
@@ -698,14 +674,15 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }
     }
 
-    fn end(&self, step: Step, outcome: Result<Outcome, LedgerError>) -> (Step, Outcome) {
+    fn end(&self, step: StepRef, outcome: Result<Outcome, LedgerError>) -> (StepRef, Outcome) {
         let outcome = outcome.unwrap_or_else(|error| self.worker.broken(&error));
         self.worker.end(step, outcome)
     }
 
     /// The request of a create and what is written down about it.
-    fn order(&self, at: usize, step: Step, action: &Action, app: &Label, app_id: &AppId) -> Order {
-        let settings = settings(action);
+    fn order(&self, at: usize, planned: &Step, app: &Label, app_id: &AppId) -> Order {
+        let step = StepRef::from(planned);
+        let settings = settings(planned);
         let text = |field: &str| match settings
             .iter()
             .find(|(f, _)| Some(*f) == FieldId::find("keyset", field))
@@ -733,8 +710,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         // A plan creates under a label that is recorded only if that one is gone.
         let replaces =
             self.worker.context.recorded.keysets.get(&label).map(|keyset| keyset.id.clone());
-        let protect = match action {
-            Action::CreateKeyset { protect, .. } => *protect,
+        let protect = match &planned.op {
+            Op::CreateKeyset { protect, .. } => *protect,
             _ => None,
         };
         let (app, app_id) = (app.clone(), app_id.clone());
@@ -771,22 +748,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 }
 
-fn removal(action: &Action) -> Option<Verb> {
-    Some(match action {
-        Action::DeleteKeyset { .. } => Verb::DeleteKeyset,
-        Action::DeleteApp { .. } => Verb::DeleteApp,
-        Action::ForgetKeyset { .. } => Verb::ForgetKeyset,
-        Action::ForgetApp { .. } => Verb::ForgetApp,
-        _ => return None,
-    })
-}
-
 const UNRESOLVED: &str = "what became of an earlier create of it is not known: see above";
 const AGAIN: &str = "its answer was lost again and again";
 
-fn settings(action: &Action) -> Vec<(FieldId, Value)> {
-    match action {
-        Action::CreateKeyset { settings, .. } => {
+fn settings(step: &Step) -> Vec<(FieldId, Value)> {
+    match &step.op {
+        Op::CreateKeyset { settings, .. } => {
             settings.iter().map(|c| (c.field, c.to.clone())).collect()
         }
         _ => Vec::new(),

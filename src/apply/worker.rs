@@ -5,10 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::Context;
-use super::report::{Event, Outcome, Step, Verb};
+use super::report::{Event, Outcome, StepRef};
 use super::resolve::Patience;
 use crate::keyset::views::{Live, RecordedKeyset};
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Value};
+use crate::plan::OpKind;
 use crate::ports::LedgerError;
 
 /// Why no new step is begun. The first reason stays.
@@ -79,7 +80,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Why nothing like this may be begun, or sent, any more.
-    pub fn stopped(&self, verb: Verb) -> Option<String> {
+    pub fn stopped(&self, kind: OpKind) -> Option<String> {
         if (self.context.stop)() {
             self.brake.interrupted.set(true);
         }
@@ -89,7 +90,7 @@ impl<'a> Worker<'a> {
         if let Some(why) = &*self.brake.ledger.borrow() {
             return Some(format!("the journal cannot be written: {why}"));
         }
-        if matches!(verb, Verb::CreateKeyset | Verb::RotateSecret) {
+        if kind.row().makes_secret {
             return self
                 .brake
                 .sink
@@ -101,8 +102,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Begins a step, unless something speaks against it.
-    pub fn begin(&self, step: &Step) -> Result<(), Box<Outcome>> {
-        match self.stopped(step.verb) {
+    pub fn begin(&self, step: &StepRef) -> Result<(), Box<Outcome>> {
+        match self.stopped(step.kind) {
             Some(why) => Err(Box::new(Outcome::Skipped { why })),
             None => {
                 (self.context.on_event)(Event::Started { step: step.clone() });
@@ -111,7 +112,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    pub fn searching(&self, step: &Step) {
+    pub fn searching(&self, step: &StepRef) {
         (self.context.on_event)(Event::Searching { step: step.clone() });
     }
 
@@ -124,7 +125,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Tells how a step ended, and draws the brake if it says so.
-    pub fn end(&self, step: Step, outcome: Outcome) -> (Step, Outcome) {
+    pub fn end(&self, step: StepRef, outcome: Outcome) -> (StepRef, Outcome) {
         if matches!(outcome, Outcome::Unknown { .. }) && (self.context.stop)() {
             self.brake.interrupted.set(true);
         }

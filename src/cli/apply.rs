@@ -22,11 +22,11 @@ use super::signals::stop_on_signals;
 use super::{secrets, sinks};
 use crate::apply::mirror::{self, Kept};
 use crate::apply::relabel::Relabelling;
-use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, Step};
+use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, StepRef};
 use crate::config::Occasion;
 use crate::disk;
 use crate::keyset::Label;
-use crate::plan::{Action, Plan, Policy};
+use crate::plan::{Op, OpKind, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
 use crate::render::saved::PlanHash;
 use crate::render::style::BOLD;
@@ -144,11 +144,11 @@ async fn apply(
         None => Envelope::none(),
     };
     enough_room(session, &plan)?;
-    let copies = mirror::planned(&plan.actions);
+    let copies = mirror::planned(&plan.steps);
     let github = mirrors::reach(&copies).await?;
     // What earlier runs began is not a question any more.
     let reviewed = loaded.is_some() || args.approve.is_some();
-    let consent = if reviewed || plan.actions.is_empty() && rotations.is_empty() {
+    let consent = if reviewed || plan.steps.is_empty() && rotations.is_empty() {
         Consent::Flag
     } else {
         consent(args, session, output)?
@@ -173,9 +173,9 @@ async fn apply(
         namespace: session.namespace(),
         recorded: &snapshot.recorded,
     };
-    let moved = moves.run(&approved.plan().actions).await?;
+    let moved = moves.run(&approved.plan().steps).await?;
     let snapshot = if moved.is_empty() { snapshot } else { store.snapshot() };
-    let progress = Progress::new(output, approved.plan().actions.len());
+    let progress = Progress::new(output, approved.plan().steps.len());
     for (step, outcome) in &moved {
         progress.event(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
     }
@@ -249,8 +249,8 @@ async fn apply(
 /// A rotation that was begun under a label that changes goes on under the new one.
 fn under_the_new_label(mut intent: Intent, plan: &Plan) -> Intent {
     if let Creation::SecretKey { label, .. } = &mut intent.what {
-        let to = plan.actions.iter().find_map(|action| match action {
-            Action::MoveKeyset { label: to, from, .. } if from == label => Some(to.clone()),
+        let to = plan.steps.iter().find_map(|step| match &step.op {
+            Op::MoveKeyset { from } if from == label => Some(step.label.clone()),
             _ => None,
         });
         *label = to.unwrap_or_else(|| label.clone());
@@ -260,15 +260,12 @@ fn under_the_new_label(mut intent: Intent, plan: &Plan) -> Intent {
 
 /// Also where an earlier run may have made a secret key that is still to be had.
 fn needs_sink(plan: &Plan, rotations: &[Intent]) -> bool {
-    let wants = |action: &Action| {
-        matches!(action, Action::CreateKeyset { .. } | Action::RotateSecret { .. })
-    };
-    !rotations.is_empty() || plan.actions.iter().any(wants)
+    !rotations.is_empty() || plan.steps.iter().any(|step| step.row().makes_secret)
 }
 
 /// What earlier runs left, and the state after it was looked into.
 struct Earlier {
-    steps: Vec<(Step, Outcome)>,
+    steps: Vec<(StepRef, Outcome)>,
     snapshot: Snapshot,
 }
 
@@ -356,7 +353,7 @@ const AT_LEAST: u64 = 1 << 20;
 
 /// A disk that cannot hold what is about to be made is told before the first create.
 fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
-    let creates = plan.summary().create as u64;
+    let creates = plan.summary().count(OpKind::CreateKeyset) as u64;
     let state = session.state_paths().state;
     let folder = state.parent().unwrap_or(&session.dir);
     let needed = AT_LEAST + creates * PER_CREATE;

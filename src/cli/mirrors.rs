@@ -9,7 +9,7 @@ use super::session::Session;
 use super::sinks;
 use super::variables::variable;
 use crate::apply::mirror::{self, Copy, Kept, Sending};
-use crate::apply::{Event, Outcome, Step};
+use crate::apply::{Event, Outcome, StepRef};
 use crate::keyset::{Label, Secret};
 use crate::ports::{LedgerError, Sink};
 use crate::secrets::{Github, MirrorError};
@@ -81,7 +81,7 @@ impl Sender<'_> {
         &self,
         github: &Github,
         copies: &[Copy],
-    ) -> (Vec<(Step, Outcome)>, Result<(), LedgerError>) {
+    ) -> (Vec<(StepRef, Outcome)>, Result<(), LedgerError>) {
         let recorded = self.store.snapshot().recorded;
         let Sender { session, store, kept, again, stop, on_event } = *self;
         let sending = Sending {

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::keyset::views::{AppSource, DesiredApp};
 use crate::keyset::{AppId, Label, Origin};
 
-use super::action::{Action, Plan, Reason, Refusal, Refused};
 use super::make::{Inputs, Seen};
+use super::model::{Plan, Refusal, Refused};
+use super::step::{Op, Reason, Step};
 
 /// What an app's label stands for while the keysets are planned.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ pub(super) fn plan<'a>(
         let (verdict, standing) = facts.judge();
         match verdict {
             Verdict::Fine => plan.unchanged += 1,
-            Verdict::Act(action) => plan.actions.push(action),
+            Verdict::Act(step) => plan.steps.push(*step),
             Verdict::Refuse(why, origin) => {
                 plan.refusals.push(Refusal {
                     label: Some(label.clone()),
@@ -52,7 +53,7 @@ pub(super) fn plan<'a>(
 
 enum Verdict {
     Fine,
-    Act(Action),
+    Act(Box<Step>),
     Refuse(Refused, Origin),
 }
 
@@ -122,13 +123,8 @@ where
                         *origin,
                     ),
                     Some(_) | None => {
-                        let action = Action::AdoptApp {
-                            label: (*label).clone(),
-                            id: id.clone(),
-                            name,
-                            origin: *origin,
-                        };
-                        (Verdict::Act(action), Standing::Known(id))
+                        let step = Step::new(label, Op::AdoptApp { name }).id(id.clone());
+                        (Verdict::Act(Box::new(step.at(*origin))), Standing::Known(id))
                     }
                 }
             }
@@ -145,13 +141,8 @@ where
         let verdict = if now == name {
             Verdict::Fine
         } else {
-            Verdict::Act(Action::RenameApp {
-                label: self.label.clone(),
-                id: id.clone(),
-                from: now.into(),
-                to: name.into(),
-                origin,
-            })
+            let op = Op::RenameApp { from: now.into(), to: name.into() };
+            Verdict::Act(Box::new(Step::new(self.label, op).id(id.clone()).at(origin)))
         };
         (verdict, Standing::Known(id))
     }
@@ -171,15 +162,8 @@ where
             return refuse(why, origin);
         }
         let reason = open.map_or(reason, |since| Reason::Unfinished { since: *since });
-        (
-            Verdict::Act(Action::CreateApp {
-                label: self.label.clone(),
-                name: name.into(),
-                reason,
-                origin,
-            }),
-            Standing::Coming,
-        )
+        let op = Op::CreateApp { name: name.into(), reason };
+        (Verdict::Act(Box::new(Step::new(self.label, op).at(origin))), Standing::Coming)
     }
 }
 

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 
 use crate::keyset::push::PushFile;
-use crate::keyset::views::{Live, RecordedKeyset, SecretRecord};
+use crate::keyset::views::{Live, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::{Bounded, KeysetId, Label, Life, PublicKeys, Value};
 
-use super::action::{Action, Change, Plan, Refusal, Refused};
 use super::guard;
+use super::kind::Section;
 use super::make::{Inputs, due};
+use super::model::{Plan, Refusal, Refused};
 use super::moves::Moved;
+use super::step::{Change, Id, Op, PushUpload, Step};
 
 /// Every way in which `plan` is not a plan for `inputs`; empty, or a bug.
 pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
@@ -20,77 +22,8 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
     let moved = Moved::of(inputs);
     let inputs = &moved.as_ref().map_or(*inputs, |moved| moved.inputs(inputs));
     labels(plan, inputs, &mut notes);
-    for action in &plan.actions {
-        match action {
-            Action::CreateApp { .. }
-            | Action::RenameApp { .. }
-            | Action::AdoptApp { .. }
-            | Action::MoveApp { .. }
-            | Action::MoveKeyset { .. } => {}
-            Action::ProtectKeyset { label, protect, .. } => {
-                if inputs.desired.keysets.get(label).is_none_or(|keyset| keyset.protect != *protect)
-                {
-                    notes.push(format!("{label} is protected otherwise than declared"));
-                }
-            }
-            Action::DeleteKeyset { label, id, keys, .. } => {
-                delete(inputs, label, id, keys, &mut notes)
-            }
-            Action::ForgetKeyset { label, id } => {
-                if !inputs.policy.delete
-                    || inputs.live.is_none_or(|live| live.keysets.contains_key(id))
-                {
-                    notes.push(format!("{label} is forgotten and not known to be gone"));
-                }
-            }
-            Action::DeleteApp { label, id, .. } => {
-                let going = |keyset: &KeysetId| {
-                    plan.actions
-                        .iter()
-                        .any(|a| matches!(a, Action::DeleteKeyset { id, .. } if id == keyset))
-                };
-                let holds = |live: &Live| {
-                    live.keysets.values().any(|keyset| keyset.app_id == *id && !going(&keyset.id))
-                };
-                if !inputs.policy.delete || inputs.live.is_some_and(holds) {
-                    notes.push(format!("app {label} is deleted and holds keysets"));
-                }
-            }
-            Action::ForgetApp { label, id } => {
-                if !inputs.policy.delete
-                    || inputs.live.is_none_or(|live| live.apps.contains_key(id))
-                {
-                    notes.push(format!("app {label} is forgotten and not known to be gone"));
-                }
-            }
-            Action::UploadPush { label, push, sha256, file, .. } => {
-                let declared = inputs
-                    .desired
-                    .keysets
-                    .get(label)
-                    .is_some_and(|keyset| keyset.push.iter().any(|p| p.push == *push));
-                if !declared || inputs.push.get(file) != Some(&PushFile::Is(sha256.clone())) {
-                    notes.push(format!("{label}: {push} is uploaded otherwise than declared"));
-                }
-            }
-            Action::RotateSecret { label, id, .. } => rotate(inputs, label, id, &mut notes),
-            Action::MirrorSecret { label, to, .. } => {
-                if !inputs
-                    .desired
-                    .keysets
-                    .get(label)
-                    .is_some_and(|keyset| keyset.mirrors.contains(to))
-                {
-                    notes.push(format!("{label} is copied to {to}, where nobody wants it"));
-                }
-            }
-            Action::CreateKeyset { label, app, settings, .. } => {
-                create(plan, inputs, label, app, settings, &mut notes)
-            }
-            Action::UpdateKeyset { label, changes, .. } => {
-                update(inputs, label, changes, &mut notes)
-            }
-        }
+    for step in &plan.steps {
+        special(plan, inputs, step, &mut notes);
     }
     limits(plan, inputs, &mut notes);
     if guard::frozen(plan, inputs).iter().any(|refusal| !plan.refusals.contains(refusal)) {
@@ -99,21 +32,75 @@ pub fn check(plan: &Plan, inputs: &Inputs<'_>) -> Vec<String> {
     notes
 }
 
+/// What a kind of step has to prove beyond what holds for all of them.
+fn special(plan: &Plan, inputs: &Inputs<'_>, step: &Step, notes: &mut Vec<String>) {
+    let label = &step.label;
+    let desired = inputs.desired.keysets.get(label);
+    let fault = match &step.op {
+        Op::ProtectKeyset { protect } => desired
+            .is_none_or(|keyset| keyset.protect != *protect)
+            .then(|| format!("{label} is protected otherwise than declared")),
+        Op::DeleteKeyset { keys } => return delete(inputs, step, keys, notes),
+        Op::DeleteApp { .. } => (!inputs.policy.delete || holds_keysets(plan, inputs, step))
+            .then(|| format!("app {label} is deleted and holds keysets")),
+        Op::ForgetKeyset | Op::ForgetApp => {
+            let there = |live: &Live| match &step.id {
+                Some(Id::Keyset(id)) => live.keysets.contains_key(id),
+                Some(Id::App(id)) => live.apps.contains_key(id),
+                None => true,
+            };
+            let app = if step.is_app() { "app " } else { "" };
+            (!inputs.policy.delete || inputs.live.is_none_or(there))
+                .then(|| format!("{app}{label} is forgotten and not known to be gone"))
+        }
+        Op::UploadPush(upload) => {
+            let PushUpload { push, file, sha256, .. } = &**upload;
+            let declared =
+                desired.is_some_and(|keyset| keyset.push.iter().any(|p| p.push == *push));
+            (!declared || inputs.push.get(file) != Some(&PushFile::Is(sha256.clone())))
+                .then(|| format!("{label}: {push} is uploaded otherwise than declared"))
+        }
+        Op::RotateSecret { .. } => return rotate(inputs, step, notes),
+        Op::MirrorSecret { to, .. } => desired
+            .is_none_or(|keyset| !keyset.mirrors.contains(to))
+            .then(|| format!("{label} is copied to {to}, where nobody wants it")),
+        Op::CreateKeyset { settings, .. } => return create(plan, inputs, step, settings, notes),
+        Op::UpdateKeyset { changes } => return update(inputs, label, changes, notes),
+        // `labels` and `moves` say it all.
+        _ => None,
+    };
+    notes.extend(fault);
+}
+
+fn holds_keysets(plan: &Plan, inputs: &Inputs<'_>, app: &Step) -> bool {
+    let going = |id: &KeysetId| {
+        let goes = |step: &Step| matches!(step.op, Op::DeleteKeyset { .. });
+        plan.steps.iter().any(|step| goes(step) && step.keyset_id() == Some(id))
+    };
+    let holds = |live: &Live| {
+        live.keysets
+            .values()
+            .any(|keyset| Some(&keyset.app_id) == app.app_id() && !going(&keyset.id))
+    };
+    inputs.live.is_some_and(holds)
+}
+
 /// Apps before keysets, each by label, each label once.
 fn order(plan: &Plan, notes: &mut Vec<String>) {
-    for pair in plan.actions.windows(2) {
+    for pair in plan.steps.windows(2) {
         if let [a, b] = pair
             && a.rank() >= b.rank()
         {
-            notes.push(format!("{} stands before {}", a.label(), b.label()));
+            notes.push(format!("{} stands before {}", a.label, b.label));
         }
     }
 }
 
 /// Only a keyset that is recorded as it is, and whose secret is in no hand, gets a new one unasked.
-fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<String>) {
+fn rotate(inputs: &Inputs<'_>, step: &Step, notes: &mut Vec<String>) {
+    let label = &step.label;
     match inputs.recorded.keysets.get(label) {
-        Some(keyset) if keyset.id == *id => {
+        Some(keyset) if Some(&keyset.id) == step.keyset_id() => {
             let due = inputs
                 .desired
                 .keysets
@@ -131,13 +118,11 @@ fn rotate(inputs: &Inputs<'_>, label: &Label, id: &KeysetId, notes: &mut Vec<Str
 }
 
 /// Only what is asked for, recorded as it is, and not protected is deleted.
-fn delete(
-    inputs: &Inputs<'_>,
-    label: &Label,
-    id: &KeysetId,
-    keys: &PublicKeys,
-    notes: &mut Vec<String>,
-) {
+fn delete(inputs: &Inputs<'_>, step: &Step, keys: &PublicKeys, notes: &mut Vec<String>) {
+    let label = &step.label;
+    let Some(id) = step.keyset_id() else {
+        return notes.push(format!("{label} is deleted and has no id"));
+    };
     let known = inputs
         .recorded
         .keysets
@@ -161,22 +146,25 @@ fn delete(
 /// A label gives its record away once, and only one that is not declared any more.
 fn moves(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
     let (desired, recorded) = (inputs.desired, inputs.recorded);
-    for action in &plan.actions {
-        let fine = match action {
-            Action::MoveKeyset { label, from, id, .. } => {
+    for step in &plan.steps {
+        let label = &step.label;
+        let fine = match &step.op {
+            Op::MoveKeyset { from } => {
+                let is_it = |keyset: &RecordedKeyset| Some(&keyset.id) == step.keyset_id();
                 !desired.keysets.contains_key(from)
-                    && recorded.keysets.get(label).is_none_or(|keyset| keyset.id == *id)
-                    && recorded.keysets.get(from).is_some_and(|keyset| keyset.id == *id)
+                    && recorded.keysets.get(label).is_none_or(is_it)
+                    && recorded.keysets.get(from).is_some_and(is_it)
             }
-            Action::MoveApp { label, from, id, .. } => {
+            Op::MoveApp { from } => {
+                let is_it = |app: &RecordedApp| Some(&app.id) == step.app_id();
                 !desired.apps.contains_key(from)
-                    && recorded.apps.get(label).is_none_or(|app| app.id == *id)
-                    && recorded.apps.get(from).is_some_and(|app| app.id == *id)
+                    && recorded.apps.get(label).is_none_or(is_it)
+                    && recorded.apps.get(from).is_some_and(is_it)
             }
             _ => true,
         };
         if !fine {
-            notes.push(format!("{} takes a record that is not free", action.label()));
+            notes.push(format!("{label} takes a record that is not free"));
         }
     }
 }
@@ -189,34 +177,37 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
     let refused: BTreeSet<(bool, &Label)> =
         // What is frozen is shown beside its refusal.
         plan.refusals.iter().filter(|r| !matches!(r.why, Refused::Frozen { .. })).filter_map(of_label).collect();
-    for action in &plan.actions {
-        let label = action.label();
-        let declared = if action.is_app() {
+    for step in &plan.steps {
+        let label = &step.label;
+        let declared = if step.is_app() {
             inputs.desired.apps.contains_key(label)
         } else {
             inputs.desired.keysets.contains_key(label)
         };
-        if declared == action.is_removal() {
+        if declared == step.is_removal() {
             notes.push(format!(
                 "{label} is {}",
                 if declared { "removed and declared" } else { "acted upon and not declared" }
             ));
         }
-        if refused.contains(&(action.is_app(), label)) {
+        if refused.contains(&(step.is_app(), label)) {
             notes.push(format!("{label} is refused and acted upon"));
         }
-        if !action.is_app() && !inputs.in_scope(label) {
+        if !step.is_app() && !inputs.in_scope(label) {
             notes.push(format!("{label} is acted upon and not targeted"));
         }
     }
-    let acted = plan.actions.iter().filter(|a| {
-        !a.is_removal() && !matches!(a, Action::MoveApp { .. } | Action::MoveKeyset { .. })
-    });
-    let actions = acted.map(|a| (a.is_app(), a.label())).collect::<BTreeSet<_>>().len();
+    let acted = plan
+        .steps
+        .iter()
+        .filter(|step| !step.is_removal() && step.row().section != Section::Moves)
+        .map(|step| (step.is_app(), &step.label))
+        .collect::<BTreeSet<_>>()
+        .len();
     let most = inputs.desired.apps.len() + inputs.desired.keysets.len();
-    if plan.unchanged + actions > most {
+    if plan.unchanged + acted > most {
         notes.push(format!(
-            "{} unchanged and {actions} acted upon are more than the {most} declared",
+            "{} unchanged and {acted} acted upon are more than the {most} declared",
             plan.unchanged
         ));
     }
@@ -225,18 +216,18 @@ fn labels(plan: &Plan, inputs: &Inputs<'_>, notes: &mut Vec<String>) {
 fn create(
     plan: &Plan,
     inputs: &Inputs<'_>,
-    label: &Label,
-    app: &Label,
+    step: &Step,
     settings: &[Change],
     notes: &mut Vec<String>,
 ) {
-    let coming = |action: &Action| action.is_app() && action.label() == app;
-    // Actions are ordered, apps first; a project may have as many apps as keysets.
-    let app_action = plan
-        .actions
-        .binary_search_by(|a| (a.rank().0, a.label()).cmp(&(0, app)))
-        .is_ok_and(|at| coming(&plan.actions[at]));
-    if !app_action && !inputs.recorded.apps.contains_key(app) {
+    let label = &step.label;
+    // Steps are ordered, apps first; a project may have as many apps as keysets.
+    let made_known = |app: &Label| {
+        plan.steps.binary_search_by(|a| (a.rank().0, &a.label).cmp(&(0, app))).is_ok()
+            || inputs.recorded.apps.contains_key(app)
+    };
+    if !step.app.as_ref().is_some_and(made_known) {
+        let app = step.app.as_ref().map_or("no app", Label::as_str);
         notes.push(format!("{label} is created in {app}, which nothing makes known"));
     }
     if let Some(recorded) = inputs.recorded.keysets.get(label)

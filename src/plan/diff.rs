@@ -3,7 +3,8 @@
 use crate::keyset::views::{DesiredKeyset, LiveKeyset, RecordedKeyset};
 use crate::keyset::{Call, FieldId, Life, Origin, Setting, Value};
 
-use super::action::{Change, Refused};
+use super::model::Refused;
+use super::step::Change;
 
 /// What a keyset needs. Allocates nothing when it needs nothing.
 #[derive(Default)]

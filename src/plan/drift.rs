@@ -10,9 +10,9 @@ use crate::keyset::push::{Push, PushFiles};
 use crate::keyset::views::{AppSource, Desired, Live, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, FieldId, KeysetId, Label, Origin, Value};
 
-use super::action::Upload;
 use super::moves::relabelled;
 use super::push::{Standing, standing};
+use super::step::Upload;
 
 /// Everything that is not as declared, applied or known. Apps first, then keysets, each by label;
 /// what nobody manages last.

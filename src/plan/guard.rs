@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::keyset::views::{Freeze, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, Bounded, FieldId, KeysetId, Label, Origin, Value};
 
-use super::action::{Action, Limit, Plan, Refusal, Refused};
 use super::make::Inputs;
+use super::model::{Limit, Plan, Refusal, Refused};
+use super::step::Step;
 
 /// Names of `--target` and `--recreate` that nothing has.
 pub(super) fn unknown_labels(inputs: &Inputs<'_>) -> Vec<Refusal> {
@@ -72,47 +73,44 @@ pub(super) fn limits(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
 
 /// How much of that a plan does.
 pub(super) fn planned(plan: &Plan, kind: Bounded) -> usize {
-    let sum = plan.summary();
+    if kind == Bounded::Irreversible {
+        return plan.summary().irreversible;
+    }
+    let counted = plan.steps.iter().filter(|step| step.row().limit == Some(kind));
     match kind {
-        Bounded::Create => sum.create,
-        // What is uploaded takes the place of what is there.
-        Bounded::Update if sum.upload > 0 => {
-            let changes = |action: &&Action| {
-                matches!(
-                    action,
-                    Action::UpdateKeyset { .. } | Action::UploadPush { id: Some(_), .. }
-                )
-            };
-            plan.actions.iter().filter(changes).map(Action::label).collect::<BTreeSet<_>>().len()
-        }
-        Bounded::Update => sum.update,
-        Bounded::Irreversible => sum.irreversible,
-        Bounded::Delete => sum.delete + sum.delete_apps,
+        Bounded::Create | Bounded::Irreversible | Bounded::Delete => counted.count(),
+        // A keyset may have several updates. What goes to a keyset that this plan creates, which
+        // has no id yet, is part of the create.
+        Bounded::Update => counted
+            .filter(|step| step.id.is_some())
+            .map(|step| &step.label)
+            .collect::<HashSet<_>>()
+            .len(),
     }
 }
 
 /// What is planned for something that is frozen; once for each place that says so.
 pub(super) fn frozen(plan: &Plan, inputs: &Inputs<'_>) -> Vec<Refusal> {
     let desired = inputs.desired;
-    let freeze = |action: &Action| match action.is_app() {
-        true => desired.app_freeze(action.label()),
+    let freeze = |step: &Step| match step.is_app() {
+        true => desired.app_freeze(&step.label),
         false => {
-            let label = action.label();
+            let label = &step.label;
             let declared = desired.keysets.get(label).map(|keyset| &keyset.app);
             let app =
                 declared.or_else(|| inputs.recorded.keysets.get(label).map(|keyset| &keyset.app));
             app.map_or(desired.freeze.as_ref(), |app| desired.keyset_freeze(label, app))
         }
     };
-    let found: BTreeMap<Origin, (&Freeze, &Action)> = plan
-        .actions
+    let found: BTreeMap<Origin, (&Freeze, &Step)> = plan
+        .steps
         .iter()
         .rev()
-        .filter_map(|action| freeze(action).map(|freeze| (freeze.origin, (freeze, action))))
+        .filter_map(|step| freeze(step).map(|freeze| (freeze.origin, (freeze, step))))
         .collect();
-    let refusal = |(origin, (freeze, action)): (Origin, (&Freeze, &Action))| Refusal {
-        label: (desired.freeze.as_ref() != Some(freeze)).then(|| action.label().clone()),
-        why: Refused::Frozen { reason: freeze.reason.clone(), app: action.is_app() },
+    let refusal = |(origin, (freeze, step)): (Origin, (&Freeze, &Step))| Refusal {
+        label: (desired.freeze.as_ref() != Some(freeze)).then(|| step.label.clone()),
+        why: Refused::Frozen { reason: freeze.reason.clone(), app: step.is_app() },
         origin: Some(origin),
     };
     found.into_iter().map(refusal).collect()

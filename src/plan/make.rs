@@ -9,11 +9,10 @@ use crate::keyset::views::{
 };
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
-use super::action::{
-    Action, Mirroring, Note, OpenCreates, Plan, Policy, Reason, Refusal, Refused, Rotation,
-};
 use super::apps::{self, Standing};
+use super::model::{Note, OpenCreates, Plan, Policy, Refusal, Refused};
 use super::moves::Moved;
+use super::step::{Mirroring, Op, Reason, Rotation, Step};
 use super::{diff, guard, push, remove};
 
 /// Everything a plan depends on.
@@ -36,31 +35,32 @@ pub struct Inputs<'a> {
 /// and nothing that is protected or declared; a keyset or app that is refused has no action beside
 /// its refusal. Time and memory are linear in the inputs (but for the logarithm of the maps).
 pub fn make(inputs: &Inputs<'_>) -> Plan {
-    let mut plan = unfrozen(inputs);
+    let mut plan = plan_despite_freeze(inputs);
     plan.refusals.extend(guard::frozen(&plan, inputs));
     plan
 }
 
-fn unfrozen(inputs: &Inputs<'_>) -> Plan {
-    let Some(moved) = Moved::of(inputs) else { return of_labels(inputs) };
-    let mut plan = of_labels(&moved.inputs(inputs));
-    plan.actions.retain(|action| {
+/// As if nothing were frozen; what is frozen is refused afterwards, beside its steps.
+fn plan_despite_freeze(inputs: &Inputs<'_>) -> Plan {
+    let Some(moved) = Moved::of(inputs) else { return plan_by_label(inputs) };
+    let mut plan = plan_by_label(&moved.inputs(inputs));
+    plan.steps.retain(|step| {
         moved
             .refusals
             .iter()
-            .all(|refusal| refusal.label.as_ref() != Some(action.label()) || action.is_app())
+            .all(|refusal| refusal.label.as_ref() != Some(&step.label) || step.is_app())
     });
-    plan.actions.extend(moved.actions);
+    plan.steps.extend(moved.steps);
     plan.refusals.extend(moved.refusals);
-    plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    plan.steps.sort_by(|a, b| a.rank().cmp(&b.rank()));
     plan
 }
 
 /// With every record under the label that it is to have.
-fn of_labels(inputs: &Inputs<'_>) -> Plan {
+fn plan_by_label(inputs: &Inputs<'_>) -> Plan {
     let mut plan = Plan {
         refreshed: inputs.live.is_some(),
-        actions: Vec::new(),
+        steps: Vec::new(),
         refusals: guard::unknown_labels(inputs),
         orphans: Vec::new(),
         notes: Vec::new(),
@@ -126,7 +126,7 @@ fn of_labels(inputs: &Inputs<'_>) -> Plan {
     remove::plan(inputs, &mut plan);
     plan.refusals.extend(guard::limits(&plan, inputs));
     leftovers(inputs, &mut plan);
-    plan.actions.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    plan.steps.sort_by(|a, b| a.rank().cmp(&b.rank()));
     plan
 }
 
@@ -215,7 +215,7 @@ impl<'a> Keysets<'_, 'a> {
                 live: Some(live),
             });
         }
-        let uploads = self.plan.actions.len();
+        let uploads = self.plan.steps.len();
         push::plan(
             &self.inputs,
             label,
@@ -226,40 +226,24 @@ impl<'a> Keysets<'_, 'a> {
             &mut self.refusals,
         );
         if self.refusals.len() > refusals {
-            self.plan.actions.truncate(uploads);
+            self.plan.steps.truncate(uploads);
             return;
         }
         let rotation = self.rotation(label, keyset, recorded);
-        let actions = uploads;
+        let app = &keyset.app;
+        let step = |op| Step::new(label, op).id(recorded.id.clone()).at(keyset.origin);
         if !diff.changes.is_empty() {
-            self.plan.actions.push(Action::UpdateKeyset {
-                label: label.clone(),
-                id: recorded.id.clone(),
-                app: keyset.app.clone(),
-                changes: diff.changes,
-                origin: keyset.origin,
-            });
+            self.plan.steps.push(step(Op::UpdateKeyset { changes: diff.changes }).in_app(app));
         }
         if keyset.protect != recorded_protection(recorded, keyset) {
-            self.plan.actions.push(Action::ProtectKeyset {
-                label: label.clone(),
-                id: recorded.id.clone(),
-                protect: keyset.protect,
-                origin: keyset.origin,
-            });
+            self.plan.steps.push(step(Op::ProtectKeyset { protect: keyset.protect }));
         }
         let renewed = rotation.is_some();
         if let Some(why) = rotation {
-            self.plan.actions.push(Action::RotateSecret {
-                label: label.clone(),
-                id: recorded.id.clone(),
-                app: keyset.app.clone(),
-                why,
-                origin: keyset.origin,
-            });
+            self.plan.steps.push(step(Op::RotateSecret { why: Box::new(why) }).in_app(app));
         }
         self.mirrors(label, keyset, Some(recorded), renewed);
-        if self.plan.actions.len() == actions {
+        if self.plan.steps.len() == uploads {
             self.plan.unchanged += 1;
         }
     }
@@ -289,12 +273,8 @@ impl<'a> Keysets<'_, 'a> {
                 Some(_) => Mirroring::Outdated,
                 None => Mirroring::New,
             };
-            self.plan.actions.push(Action::MirrorSecret {
-                label: label.clone(),
-                to: to.clone(),
-                why,
-                origin: keyset.origin,
-            });
+            let op = Op::MirrorSecret { to: to.clone(), why };
+            self.plan.steps.push(Step::new(label, op).at(keyset.origin));
         }
     }
 
@@ -361,7 +341,7 @@ impl<'a> Keysets<'_, 'a> {
                 match doubles(&create, &names) {
                     Some(refusal) => self.refusals.push(refusal),
                     None => {
-                        let (actions, refusals) = (self.plan.actions.len(), self.refusals.len());
+                        let (steps, refusals) = (self.plan.steps.len(), self.refusals.len());
                         push::plan(
                             &self.inputs,
                             create.label,
@@ -372,17 +352,16 @@ impl<'a> Keysets<'_, 'a> {
                             &mut self.refusals,
                         );
                         if self.refusals.len() > refusals {
-                            self.plan.actions.truncate(actions);
+                            self.plan.steps.truncate(steps);
                             continue;
                         }
-                        self.plan.actions.push(Action::CreateKeyset {
-                            label: create.label.clone(),
-                            app: create.keyset.app.clone(),
+                        let op = Op::CreateKeyset {
                             settings: create.keyset.settings.iter().map(diff::created).collect(),
                             reason: create.reason,
                             protect: create.keyset.protect_note(),
-                            origin: create.keyset.origin,
-                        });
+                        };
+                        let step = Step::new(create.label, op).in_app(&create.keyset.app);
+                        self.plan.steps.push(step.at(create.keyset.origin));
                         self.mirrors(create.label, create.keyset, None, true);
                     }
                 }

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use crate::keyset::Label;
 use crate::keyset::views::{Desired, Recorded};
 
-use super::action::{Action, OpenCreates, Refusal, Refused};
 use super::make::Inputs;
+use super::model::{OpenCreates, Refusal, Refused};
+use super::step::{Op, Step};
 
 /// State and journal as they are once the labels are changed, and what changes them.
 pub(super) struct Moved {
     recorded: Recorded,
     open: OpenCreates,
     /// Only what is in scope.
-    pub actions: Vec<Action>,
+    pub steps: Vec<Step>,
     pub refusals: Vec<Refusal>,
 }
 
@@ -27,16 +28,11 @@ impl Moved {
         if changes.is_empty() {
             return None;
         }
-        let (mut actions, mut refusals) = (Vec::new(), Vec::new());
+        let (mut steps, mut refusals) = (Vec::new(), Vec::new());
         for (from, to) in &changes.apps {
             if let (Some(app), Some(declared)) = (recorded.apps.get(*from), desired.apps.get(*to)) {
-                let (label, from) = ((*to).clone(), (*from).clone());
-                actions.push(Action::MoveApp {
-                    label,
-                    from,
-                    id: app.id.clone(),
-                    origin: declared.origin,
-                });
+                let step = Step::new(to, Op::MoveApp { from: (*from).clone() });
+                steps.push(step.id(app.id.clone()).at(declared.origin));
             }
         }
         for (from, to) in changes.keysets.iter().filter(|(_, to)| inputs.in_scope(to)) {
@@ -54,13 +50,8 @@ impl Moved {
             if let (Some(keyset), Some(declared)) =
                 (recorded.keysets.get(*from), desired.keysets.get(*to))
             {
-                let (label, from) = ((*to).clone(), (*from).clone());
-                actions.push(Action::MoveKeyset {
-                    label,
-                    from,
-                    id: keyset.id.clone(),
-                    origin: declared.origin,
-                });
+                let step = Step::new(to, Op::MoveKeyset { from: (*from).clone() });
+                steps.push(step.id(keyset.id.clone()).at(declared.origin));
             }
         }
         let open = OpenCreates {
@@ -69,7 +60,7 @@ impl Moved {
             secret_keys: renamed(&open.secret_keys, &changes.keysets),
             sealed: renamed(&open.sealed, &changes.keysets),
         };
-        Some(Moved { recorded: changes.carried_out(recorded), open, actions, refusals })
+        Some(Moved { recorded: changes.carried_out(recorded), open, steps, refusals })
     }
 
     pub fn inputs<'a>(&'a self, inputs: &Inputs<'a>) -> Inputs<'a> {

@@ -5,8 +5,9 @@ use crate::keyset::push::{DeclaredPush, Push, PushFile};
 use crate::keyset::views::{DesiredKeyset, LiveKeyset, RecordedKeyset};
 use crate::keyset::{FieldId, KeysetId, Label, Value};
 
-use super::action::{Action, Note, Plan, Refusal, Refused, Upload};
 use super::make::Inputs;
+use super::model::{Note, Plan, Refusal, Refused};
+use super::step::{Id, Op, PushUpload, Step, Upload};
 
 /// How declared credentials stand.
 pub(super) enum Standing<'a> {
@@ -101,18 +102,19 @@ pub(super) fn plan(
                     origin: Some(declared.origin),
                 });
             }
-            Standing::Due { why, sha256 } => plan.actions.push(Action::UploadPush {
-                label: label.clone(),
-                id: known.map(|(id, _)| id.clone()),
-                app: keyset.app.clone(),
-                push: declared.push,
-                file: declared.file.clone(),
-                texts: declared.texts.clone(),
-                sha256: sha256.into(),
-                why,
-                switch_off: off,
-                origin: declared.origin,
-            }),
+            Standing::Due { why, sha256 } => {
+                let op = Op::UploadPush(Box::new(PushUpload {
+                    push: declared.push,
+                    file: declared.file.clone(),
+                    texts: declared.texts.clone(),
+                    sha256: sha256.into(),
+                    why,
+                    switch_off: off,
+                }));
+                let id = known.map(|(id, _)| Id::Keyset(id.clone()));
+                let step = Step::new(label, op).in_app(&keyset.app).at(declared.origin);
+                plan.steps.push(Step { id, ..step });
+            }
         }
     }
 }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::keyset::views::{AppSource, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, KeysetId, Label};
 
-use super::action::{Action, Note, Orphan, Plan, Refusal, Refused};
 use super::guard;
 use super::make::{Inputs, Seen};
+use super::model::{Note, Orphan, Plan, Refusal, Refused};
+use super::step::{Op, Step};
 
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut Plan) {
     let forgettable = !another_account(inputs);
@@ -43,14 +44,13 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut Plan) {
             Verdict::Refuse(why) => {
                 plan.refusals.push(Refusal { label: Some(label.clone()), why, origin: None })
             }
-            Verdict::Forget => plan
-                .actions
-                .push(Action::ForgetKeyset { label: label.clone(), id: keyset.id.clone() }),
+            Verdict::Forget => {
+                plan.steps.push(Step::new(label, Op::ForgetKeyset).id(keyset.id.clone()));
+            }
             Verdict::Delete => {
                 deleted.insert(&keyset.id);
-                let (label, id, app, keys) =
-                    (label.clone(), keyset.id.clone(), keyset.app.clone(), keyset.keys.clone());
-                plan.actions.push(Action::DeleteKeyset { label, id, app, keys });
+                let step = Step::new(label, Op::DeleteKeyset { keys: keyset.keys.clone() });
+                plan.steps.push(step.id(keyset.id.clone()).in_app(&keyset.app));
             }
         }
     }
@@ -128,37 +128,32 @@ fn apps(inputs: &Inputs<'_>, deleted: &BTreeSet<&KeysetId>, forgettable: bool, p
         .into_iter()
         .flat_map(|live| live.keysets.values().map(|keyset| (&keyset.app_id, &keyset.id)));
     let gone: BTreeSet<&KeysetId> = plan
-        .actions
+        .steps
         .iter()
-        .filter_map(|action| match action {
-            Action::ForgetKeyset { id, .. } => Some(id),
-            _ => None,
-        })
+        .filter(|step| step.op == Op::ForgetKeyset)
+        .filter_map(Step::keyset_id)
         .collect();
     for (app, id) in
         recorded.chain(live).filter(|(_, id)| !deleted.contains(id) && !gone.contains(id))
     {
         holds.entry(app).or_default().insert(id);
     }
-    let mut actions = Vec::new();
+    let mut steps = Vec::new();
     for (label, app) in left {
         let holds = holds.get(&app.id).map_or(0, BTreeSet::len);
         let begun = inputs.open.apps.contains_key(label);
         match inputs.app_seen(&app.id) {
             Seen::Gone if inputs.policy.delete && forgettable && holds == 0 && !begun => {
-                actions.push(Action::ForgetApp { label: label.clone(), id: app.id.clone() });
+                steps.push(Step::new(label, Op::ForgetApp).id(app.id.clone()));
             }
             Seen::There(_) | Seen::NotAsked if inputs.policy.delete && holds == 0 && !begun => {
-                actions.push(Action::DeleteApp {
-                    label: label.clone(),
-                    id: app.id.clone(),
-                    name: app.name.clone(),
-                });
+                let step = Step::new(label, Op::DeleteApp { name: app.name.clone() });
+                steps.push(step.id(app.id.clone()));
             }
             _ => {
                 plan.notes.push(Note::OrphanApp { label: label.clone(), id: app.id.clone(), holds })
             }
         }
     }
-    plan.actions.extend(actions);
+    plan.steps.extend(steps);
 }

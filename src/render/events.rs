@@ -15,9 +15,9 @@
 use serde_json::{Value as Json, json};
 
 use super::plan_json;
-use super::report::{step_json, tally, verb_name};
+use super::report::{step_json, tally};
 use super::text;
-use crate::apply::{Event, Report, Step};
+use crate::apply::{Event, Report, StepRef};
 use crate::config::Sources;
 use crate::plan::Plan;
 
@@ -28,9 +28,9 @@ pub fn begin(project: &str, version: &str) -> Json {
 /// Every action and refusal, then the counts.
 pub fn plan(plan: &Plan, sources: &Sources) -> Vec<Json> {
     let actions = plan
-        .actions
+        .steps
         .iter()
-        .map(|action| json!({ "event": "planned", "action": plan_json::action(action, sources) }));
+        .map(|step| json!({ "event": "planned", "action": plan_json::action(step, sources) }));
     let refusals = plan.refusals.iter().map(
         |refusal| json!({ "event": "refused", "refusal": plan_json::refusal(refusal, sources) }),
     );
@@ -39,7 +39,7 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Vec<Json> {
 }
 
 pub fn step(event: &Event) -> Json {
-    let of = |name: &str, step: &Step| json!({ "event": name, "step": verb_name(step.verb), "label": step.label });
+    let of = |name: &str, step: &StepRef| json!({ "event": name, "step": step.row().tag, "label": step.label });
     match event {
         Event::Started { step } => of("started", step),
         Event::Searching { step } => of("searching", step),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::text::{count, github};
 use crate::config::{Place, Problem, Severity, Sources};
-use crate::plan::{Action, Plan};
+use crate::keyset::Bounded;
+use crate::plan::{Op, Plan, Step};
 
 use super::plan_words as words;
 
@@ -69,56 +70,37 @@ pub fn plan(plan: &Plan, sources: &Sources, summary: &str) -> String {
         annotation(Level::Error, place.as_ref(), &format!("refused: {about}"), &message)
     });
     let finals: Vec<String> =
-        plan.actions.iter().flat_map(|action| irreversible(action, sources)).collect();
+        plan.steps.iter().flat_map(|step| irreversible(step, sources)).collect();
     let all: Vec<String> = refusals.chain(finals).collect();
     bounded(all.into_iter()) + &annotation(Level::Notice, None, "plan", &[summary])
 }
 
-fn irreversible(action: &Action, sources: &Sources) -> Vec<String> {
-    match action {
-        Action::UpdateKeyset { label, changes, .. } => {
+fn irreversible(step: &Step, sources: &Sources) -> Vec<String> {
+    let warning = |place: Option<&Place<'_>>, what: &str, message: String| {
+        let title = format!("{what}: {} {}", step.row().noun, step.label);
+        annotation(Level::Warning, place, &title, &[&message])
+    };
+    let id = || step.id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+    match &step.op {
+        Op::UpdateKeyset { changes } => {
             let finals = changes.iter().filter(|change| change.is_irreversible());
             let told = finals.map(|change| {
-                let message = format!(
-                    "{} becomes {}, and can never be changed again",
-                    change.field,
-                    words::value(&change.to)
-                );
-                annotation(
-                    Level::Warning,
-                    sources.place(change.origin).as_ref(),
-                    &format!("final: keyset {label}"),
-                    &[&message],
-                )
+                let place = sources.place(change.origin);
+                let (field, to) = (change.field, words::value(&change.to));
+                let message = format!("{field} becomes {to}, and can never be changed again");
+                warning(place.as_ref(), "final", message)
             });
             told.collect()
         }
-        Action::DeleteKeyset { label, id, .. } => {
-            let message = format!(
-                "keyset {id} is deleted for ever: its keys stop working, and its data is gone"
-            );
-            vec![annotation(Level::Warning, None, &format!("delete: keyset {label}"), &[&message])]
+        Op::DeleteKeyset { .. } => {
+            let lost = "its keys stop working, and its data is gone";
+            vec![warning(None, "delete", format!("keyset{} is deleted for ever: {lost}", id()))]
         }
-        Action::DeleteApp { label, id, .. } => {
-            vec![annotation(
-                Level::Warning,
-                None,
-                &format!("delete: app {label}"),
-                &[&format!("app {id} is deleted for ever")],
-            )]
+        _ if step.row().limit == Some(Bounded::Delete) => {
+            let noun = step.row().noun;
+            vec![warning(None, "delete", format!("{noun}{} is deleted for ever", id()))]
         }
-        Action::CreateApp { .. }
-        | Action::RenameApp { .. }
-        | Action::AdoptApp { .. }
-        | Action::CreateKeyset { .. }
-        | Action::UploadPush { .. }
-        | Action::RotateSecret { .. }
-        | Action::MoveApp { .. }
-        | Action::MoveKeyset { .. }
-        | Action::ProtectKeyset { .. }
-        | Action::ForgetKeyset { .. }
-        | Action::ForgetApp { .. }
-        | Action::MirrorSecret { .. } => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -8,7 +8,9 @@ use similar::{Algorithm, ChangeTag};
 
 use crate::config::Sources;
 use crate::keyset::{Label, Push, Value};
-use crate::plan::{Action, Change, Plan, Refusal};
+use crate::plan::{
+    Change, Mark, Op, OpKind, Plan, PushUpload, ROWS, Refusal, Row, Section, Step, Summary,
+};
 
 use super::plan_words::{self as words, quoted, value};
 use super::text::{count, terminal};
@@ -63,14 +65,19 @@ const REMOVALS: u8 = 1;
 const ORDINARY: u8 = 2;
 
 pub(super) fn groups(plan: &Plan, sources: &Sources, options: Options) -> Vec<Group> {
-    let compact = plan.summary().create > DETAILED_CREATES && !options.verbose;
-    let mut actions: BTreeMap<Part, Vec<String>> = BTreeMap::new();
-    for each in &plan.actions {
-        actions.entry(Part::of(each)).or_default().push(action(each, compact));
+    let compact = plan.summary().count(OpKind::CreateKeyset) > DETAILED_CREATES && !options.verbose;
+    let mut sections: BTreeMap<Section, Vec<String>> = BTreeMap::new();
+    for each in &plan.steps {
+        sections.entry(each.row().section).or_default().push(step(each, compact));
     }
-    let mut groups: Vec<Group> = actions
+    let urgency = |section| if section == Section::Removals { REMOVALS } else { ORDINARY };
+    let mut groups: Vec<Group> = sections
         .into_iter()
-        .map(|(part, entries)| Group { title: part.title(), entries, urgency: part.urgency() })
+        .map(|(section, entries)| Group {
+            title: section.title(),
+            entries,
+            urgency: urgency(section),
+        })
         .collect();
     let orphan = |o: &crate::plan::Orphan| {
         format!("{DIM}-{DIM:#} keyset {} ({}): {}\n", o.label, o.id, words::orphan(o))
@@ -95,57 +102,6 @@ pub(super) fn groups(plan: &Plan, sources: &Sources, options: Options) -> Vec<Gr
     groups
 }
 
-/// Under which title an action stands, in the order of the titles.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Moves,
-    Apps,
-    Creates,
-    Updates,
-    Uploads,
-    Rotations,
-    Copies,
-    Protection,
-    Removals,
-}
-
-impl Part {
-    fn of(action: &Action) -> Part {
-        match action {
-            Action::MoveApp { .. } | Action::MoveKeyset { .. } => Part::Moves,
-            Action::CreateApp { .. } | Action::RenameApp { .. } | Action::AdoptApp { .. } => {
-                Part::Apps
-            }
-            Action::CreateKeyset { .. } => Part::Creates,
-            Action::UpdateKeyset { .. } => Part::Updates,
-            Action::UploadPush { .. } => Part::Uploads,
-            Action::RotateSecret { .. } => Part::Rotations,
-            Action::MirrorSecret { .. } => Part::Copies,
-            Action::ProtectKeyset { .. } => Part::Protection,
-            Action::DeleteKeyset { .. }
-            | Action::DeleteApp { .. }
-            | Action::ForgetKeyset { .. }
-            | Action::ForgetApp { .. } => Part::Removals,
-        }
-    }
-    fn title(self) -> &'static str {
-        match self {
-            Part::Moves => "Labels that change",
-            Part::Apps => "Apps",
-            Part::Creates => "Keysets to create",
-            Part::Updates => "Keysets to update",
-            Part::Uploads => "Push credentials to upload",
-            Part::Rotations => "Secret keys to replace",
-            Part::Copies => "Copies of secret keys to send",
-            Part::Protection => "Protection",
-            Part::Removals => "To delete",
-        }
-    }
-    fn urgency(self) -> u8 {
-        if self == Part::Removals { REMOVALS } else { ORDINARY }
-    }
-}
-
 /// The last lines as one, without styles.
 pub fn summary_line(plan: &Plan) -> String {
     plain(&summary(plan)).trim_end().replace('\n', " ")
@@ -156,137 +112,138 @@ pub(super) fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-fn action(action: &Action, compact: bool) -> String {
-    match action {
-        Action::CreateApp { label, name, reason, origin: _ } => {
-            let mut out = format!("{CREATE}+{CREATE:#} app {label}{}\n", because(reason));
-            let _ = writeln!(out, "    {CREATE}+{CREATE:#} name: {}", quoted(name));
-            let _ = writeln!(out, "    {CREATE}+{CREATE:#} id: {DIM}(known after apply){DIM:#}");
+fn step(step: &Step, compact: bool) -> String {
+    match &step.op {
+        Op::CreateApp { name, reason } => {
+            let plus = mark(step);
+            let mut out = head(step, &because(reason));
+            let _ = writeln!(out, "    {plus} name: {}", quoted(name));
+            let _ = writeln!(out, "    {plus} id: {DIM}(known after apply){DIM:#}");
             out
         }
-        Action::RenameApp { label, id, from, to, origin: _ } => {
+        Op::RenameApp { from, to } => {
             let values = change_of_text(&quoted(from), &quoted(to));
+            head(step, "") + &format!("    {} name: {values}\n", mark(step))
+        }
+        Op::AdoptApp { name } => {
+            let (label, id) = (&step.label, id(step));
+            let of_its_own = step.app_id().is_none_or(|id| **name != *id.as_str());
+            let name = if of_its_own { format!(" {}", quoted(name)) } else { String::new() };
             format!(
-                "{UPDATE}~{UPDATE:#} app {label} ({id})\n    {UPDATE}~{UPDATE:#} name: {values}\n"
+                "{} app {label}:{name}{id} exists and becomes known to the state{}\n",
+                mark(step),
+                unsent(step)
             )
         }
-        Action::AdoptApp { label, id, name, origin: _ } => {
-            let name =
-                if **name == *id.as_str() { String::new() } else { format!(" {}", quoted(name)) };
-            format!(
-                "{CREATE}+{CREATE:#} app {label}:{name} ({id}) exists and becomes known to the \
-                 state; nothing is sent\n"
-            )
+        Op::CreateKeyset { settings, reason, protect: _ } if compact => {
+            let settings = format!("{}{}", count(settings.len(), "setting"), finals(settings));
+            head(step, &format!(": {settings}{}", because(reason)))
         }
-        Action::CreateKeyset { label, app, settings, reason, protect: _, origin: _ } => {
-            let head = format!("{CREATE}+{CREATE:#} keyset {label} in app {app}");
-            if compact {
-                format!(
-                    "{head}: {}{}{}\n",
-                    count(settings.len(), "setting"),
-                    finals(settings),
-                    because(reason)
-                )
-            } else {
-                create(&format!("{head}{}\n", because(reason)), settings)
-            }
+        Op::CreateKeyset { settings, reason, protect: _ } => {
+            create(&head(step, &because(reason)), settings)
         }
-        Action::UpdateKeyset { label, id, app, changes, origin: _ } => {
-            let mut out = format!("{UPDATE}~{UPDATE:#} keyset {label} in app {app} ({id})\n");
-            changes.iter().for_each(|change| out.push_str(&field(change)));
-            out
+        Op::UpdateKeyset { changes } => {
+            let fields: String = changes.iter().map(field).collect();
+            head(step, "") + &fields
         }
-        Action::UploadPush {
-            label,
-            id,
-            app,
-            push,
-            file,
-            texts,
-            sha256,
-            why,
-            switch_off,
-            origin: _,
-        } => {
-            let id = id.as_ref().map_or_else(String::new, |id| format!(" ({id})"));
-            let mut out = format!(
-                "{UPDATE}^{UPDATE:#} {push} of keyset {label} in app {app}{id}: {}\n",
-                words::upload(why)
-            );
-            let _ = writeln!(
-                out,
-                "    {UPDATE}^{UPDATE:#} file: {} {DIM}(sha256 {}...){DIM:#}",
-                quoted(file),
-                &sha256[..16.min(sha256.len())]
-            );
-            for (name, text) in texts.iter().filter(|(_, text)| !file.ends_with(&***text)) {
-                let _ = writeln!(out, "    {UPDATE}^{UPDATE:#} {name}: {}", quoted(text));
-            }
-            if let Some(switch) = Push::switch() {
-                let then = if *switch_off {
-                    "turned on by the upload, and off again afterwards"
-                } else {
-                    "turned on by the upload"
-                };
-                let _ = writeln!(out, "      {DIM}{switch}: {then}{DIM:#}");
-            }
-            out
+        Op::UploadPush(what) => upload(step, what),
+        Op::RotateSecret { why } => {
+            let (label, app, id) = (&step.label, app(step), id(step));
+            let why = words::rotation(why);
+            format!("{} secret key of keyset {label}{app}{id}\n    {why}\n", mark(step))
         }
-        Action::RotateSecret { label, id, app, why, origin: _ } => {
-            format!(
-                "{UPDATE}~{UPDATE:#} secret key of keyset {label} in app {app} ({id})\n    {}\n",
-                words::rotation(why)
-            )
-        }
-        Action::MoveApp { label, from, id, origin: _ } => {
-            format!("{UPDATE}>{UPDATE:#} app {from} becomes {label} ({id}); nothing is sent\n")
-        }
-        Action::MoveKeyset { label, from, id, origin: _ } => {
-            format!("{UPDATE}>{UPDATE:#} keyset {from} becomes {label} ({id}); nothing is sent\n")
-        }
-        Action::ProtectKeyset { label, id, protect, origin: _ } => {
+        Op::MirrorSecret { to, why } => format!(
+            "{} secret key of keyset {} to {} {DIM}({}){DIM:#}\n",
+            mark(step),
+            step.label,
+            terminal(&to.to_string()),
+            words::mirroring(*why)
+        ),
+        Op::MoveApp { from } | Op::MoveKeyset { from } => format!(
+            "{} {} {from} becomes {}{}{}\n",
+            mark(step),
+            step.row().noun,
+            step.label,
+            id(step),
+            unsent(step)
+        ),
+        Op::ProtectKeyset { protect } => {
             let how = if *protect {
                 "never to be deleted"
             } else {
                 "may be deleted once it is not declared any more"
             };
-            format!("{UPDATE}~{UPDATE:#} keyset {label} ({id}): {how}; nothing is sent\n")
+            head(step, &format!(": {how}{}", unsent(step)))
         }
-        Action::DeleteKeyset { label, id, app, keys } => {
-            let mut out = format!(
-                "{REFUSE}-{REFUSE:#} keyset {label} in app {app} ({id}): {REFUSE}for \
-                 ever{REFUSE:#}\n"
-            );
-            let _ = writeln!(
-                out,
-                "    {REFUSE}-{REFUSE:#} publishKey: {}",
-                terminal(&keys.publish_key)
-            );
-            let _ = writeln!(
-                out,
-                "    {REFUSE}-{REFUSE:#} subscribeKey: {}",
-                terminal(&keys.subscribe_key)
-            );
-            let _ = writeln!(out, "    {REFUSE}-{REFUSE:#} its secret key, and its data");
+        Op::DeleteKeyset { keys } => {
+            let minus = mark(step);
+            let mut out = head(step, &format!(": {REFUSE}for ever{REFUSE:#}"));
+            let _ = writeln!(out, "    {minus} publishKey: {}", terminal(&keys.publish_key));
+            let _ = writeln!(out, "    {minus} subscribeKey: {}", terminal(&keys.subscribe_key));
+            let _ = writeln!(out, "    {minus} its secret key, and its data");
             out
         }
-        Action::DeleteApp { label, id, name } => {
-            format!("{REFUSE}-{REFUSE:#} app {label}: {} ({id})\n", quoted(name))
+        Op::DeleteApp { name } => {
+            format!("{} app {}: {}{}\n", mark(step), step.label, quoted(name), id(step))
         }
-        Action::ForgetKeyset { label, id } => format!(
-            "{DIM}-{DIM:#} keyset {label} ({id}): gone at the server; its record goes too\n"
-        ),
-        Action::ForgetApp { label, id } => {
-            format!("{DIM}-{DIM:#} app {label} ({id}): gone at the server; its record goes too\n")
-        }
-        Action::MirrorSecret { label, to, why, origin: _ } => {
-            format!(
-                "{UPDATE}>{UPDATE:#} secret key of keyset {label} to {} {DIM}({}){DIM:#}\n",
-                terminal(&to.to_string()),
-                words::mirroring(*why)
-            )
-        }
+        // Whatever needs no words of its own.
+        _ => head(step, &format!(": {}", step.row().remark)),
     }
+}
+
+/// Said where only the state changes.
+fn unsent(step: &Step) -> &'static str {
+    if step.row().requests == 0 { "; nothing is sent" } else { "" }
+}
+
+/// What is done, to what: one line, which ends with `more`.
+fn head(step: &Step, more: &str) -> String {
+    let (noun, label) = (step.row().noun, &step.label);
+    format!("{} {noun} {label}{}{}{more}\n", mark(step), app(step), id(step))
+}
+
+fn mark(step: &Step) -> String {
+    let mark = step.row().mark;
+    let style = match mark {
+        Mark::Create => CREATE,
+        Mark::Change | Mark::Upload | Mark::Move => UPDATE,
+        Mark::Delete => REFUSE,
+        Mark::Forget => DIM,
+    };
+    format!("{style}{}{style:#}", mark.sign())
+}
+
+fn app(step: &Step) -> String {
+    step.app.as_ref().map_or_else(String::new, |app| format!(" in app {app}"))
+}
+
+fn id(step: &Step) -> String {
+    step.id.as_ref().map_or_else(String::new, |id| format!(" ({id})"))
+}
+
+fn upload(step: &Step, upload: &PushUpload) -> String {
+    let PushUpload { push, file, texts, sha256, why, switch_off } = upload;
+    let (up, label) = (mark(step), &step.label);
+    let mut out =
+        format!("{up} {push} of keyset {label}{}{}: {}\n", app(step), id(step), words::upload(why));
+    let _ = writeln!(
+        out,
+        "    {up} file: {} {DIM}(sha256 {}...){DIM:#}",
+        quoted(file),
+        &sha256[..16.min(sha256.len())]
+    );
+    for (name, text) in texts.iter().filter(|(_, text)| !file.ends_with(&***text)) {
+        let _ = writeln!(out, "    {up} {name}: {}", quoted(text));
+    }
+    if let Some(switch) = Push::switch() {
+        let then = if *switch_off {
+            "turned on by the upload, and off again afterwards"
+        } else {
+            "turned on by the upload"
+        };
+        let _ = writeln!(out, "      {DIM}{switch}: {then}{DIM:#}");
+    }
+    out
 }
 
 fn because(reason: &crate::plan::Reason) -> String {
@@ -418,60 +375,7 @@ fn refusal(refusal: &Refusal, sources: &Sources) -> String {
 
 fn summary(plan: &Plan) -> String {
     let sum = plan.summary();
-    let mut parts = Vec::new();
-    let created: Vec<String> = [(sum.create_apps, "app"), (sum.create, "keyset")]
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, noun)| count(n, noun))
-        .collect();
-    if !created.is_empty() {
-        parts.push(format!("{} to create", created.join(" and ")));
-    }
-    if sum.rename_apps > 0 {
-        parts.push(format!("{} to rename", count(sum.rename_apps, "app")));
-    }
-    if sum.adopt_apps > 0 {
-        parts.push(format!("{} to note in the state", count(sum.adopt_apps, "app")));
-    }
-    if sum.update > 0 {
-        let noun = if sum.create > 0 && sum.rename_apps + sum.adopt_apps == 0 {
-            sum.update.to_string()
-        } else {
-            count(sum.update, "keyset")
-        };
-        let last = if sum.irreversible > 0 {
-            format!(" ({} irreversible)", sum.irreversible)
-        } else {
-            String::new()
-        };
-        parts.push(format!("{noun} to update{last}"));
-    }
-    if sum.upload > 0 {
-        parts.push(format!("{} to upload", count(sum.upload, "push credential")));
-    }
-    if sum.rotate > 0 {
-        parts.push(format!("{} to replace", count(sum.rotate, "secret key")));
-    }
-    if sum.mirror > 0 {
-        parts.push(format!(
-            "{} to send",
-            if sum.mirror == 1 { "1 copy".to_owned() } else { format!("{} copies", sum.mirror) }
-        ));
-    }
-    if sum.moved > 0 {
-        parts.push(format!("{} to move", count(sum.moved, "label")));
-    }
-    if sum.protect > 0 {
-        parts.push(format!("{} to note", count(sum.protect, "protection")));
-    }
-    for (n, noun) in [(sum.delete, "keyset"), (sum.delete_apps, "app")] {
-        if n > 0 {
-            parts.push(format!("{} to DELETE", count(n, noun)));
-        }
-    }
-    if sum.forget > 0 {
-        parts.push(format!("{} to forget", count(sum.forget, "record")));
-    }
+    let mut parts = to_do(&sum);
     if sum.refused > 0 {
         parts.push(format!("{} refused", sum.refused));
     }
@@ -486,4 +390,42 @@ fn summary(plan: &Plan) -> String {
         let _ = writeln!(out, "{REFUSE}Refused:{REFUSE:#} nothing will be applied.");
     }
     out
+}
+
+/// How many of which steps there are to do.
+fn to_do(sum: &Summary) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let created: Vec<String> = [OpKind::CreateApp, OpKind::CreateKeyset]
+        .into_iter()
+        .filter(|kind| sum.count(*kind) > 0)
+        .map(|kind| count(sum.count(kind), kind.row().to_do.0))
+        .collect();
+    if !created.is_empty() {
+        parts.push(format!("{} to create", created.join(" and ")));
+    }
+    // Kinds that say the same are told as one; they are neighbours in the table.
+    let told = |row: &&Row| !matches!(row.kind, OpKind::CreateApp | OpKind::CreateKeyset);
+    let planned: Vec<&Row> = ROWS.iter().filter(|row| row.planned.is_some()).filter(told).collect();
+    for rows in planned.chunk_by(|a, b| a.to_do == b.to_do) {
+        let n: usize = rows.iter().map(|row| sum.count(row.kind)).sum();
+        let Some(row) = rows.first().filter(|_| n > 0) else { continue };
+        let (noun, verb) = row.to_do;
+        parts.push(match row.kind {
+            OpKind::UpdateKeyset => {
+                // Right after "keysets to create" the noun would be said twice.
+                let counted = match parts.len() {
+                    1 if sum.count(OpKind::CreateKeyset) > 0 => n.to_string(),
+                    _ => count(n, noun),
+                };
+                let finals = match sum.irreversible {
+                    0 => String::new(),
+                    finals => format!(" ({finals} irreversible)"),
+                };
+                format!("{counted} {verb}{finals}")
+            }
+            OpKind::MirrorSecret if n > 1 => format!("{n} copies {verb}"),
+            _ => format!("{} {verb}", count(n, noun)),
+        });
+    }
+    parts
 }

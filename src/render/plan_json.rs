@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::config::Sources;
 use crate::keyset::{Origin, Value, wire::to_json};
 use crate::plan::{
-    Action, Change, Mirroring, Note, Plan, Reason, Refusal, Refused, Rotation, Summary, Upload,
+    Change, Mirroring, Note, Op, Plan, PushUpload, Reason, Refusal, Refused, Rotation, Step, Upload,
 };
 
 use super::plan_words as words;
@@ -41,13 +41,13 @@ pub const FORMAT_VERSION: u32 = 1;
 /// known. Values are data and come as they are; `message`, `reason` of a refusal and `instead` are
 /// for people and may be reworded.
 pub fn plan(plan: &Plan, sources: &Sources) -> Json {
-    let Plan { refreshed, actions, refusals, orphans, notes, unchanged: _ } = plan;
+    let Plan { refreshed, steps, refusals, orphans, notes, unchanged: _ } = plan;
     json!({
         "format_version": FORMAT_VERSION,
         "kind": "plan",
         "refreshed": refreshed,
         "summary": summary(plan),
-        "actions": actions.iter().map(|a| action(a, sources)).collect::<Vec<_>>(),
+        "actions": steps.iter().map(|a| action(a, sources)).collect::<Vec<_>>(),
         "refusals": refusals.iter().map(|r| refusal(r, sources)).collect::<Vec<_>>(),
         "orphans": orphans.iter().map(|o| {
             json!({ "label": o.label, "id": o.id, "live": o.live, "declared_as": o.declared_as, "message": words::orphan(o) })
@@ -60,8 +60,8 @@ pub fn plan(plan: &Plan, sources: &Sources) -> Json {
 }
 
 /// An action without its place in the TOML.
-pub fn canonical(one: &Action) -> Json {
-    without_place(action(one, &Sources::default()))
+pub fn canonical(step: &Step) -> Json {
+    without_place(action(step, &Sources::default()))
 }
 
 pub fn without_place(mut action: Json) -> Json {
@@ -73,30 +73,9 @@ pub fn without_place(mut action: Json) -> Json {
 
 /// Every count has a name of its own, which the outputs of a GitHub step have too.
 pub fn summary(plan: &Plan) -> Json {
-    let Summary {
-        create_apps,
-        rename_apps,
-        adopt_apps,
-        create,
-        update,
-        upload,
-        rotate,
-        mirror,
-        moved,
-        protect,
-        delete,
-        delete_apps,
-        forget,
-        irreversible,
-        refused,
-        orphans,
-        unchanged,
-    } = plan.summary();
-    json!({
-        "create_apps": create_apps, "rename_apps": rename_apps, "adopt_apps": adopt_apps, "create": create, "update": update,
-        "upload": upload, "rotate": rotate, "mirror": mirror, "move": moved, "protect": protect, "delete": delete, "delete_apps": delete_apps,
-        "forget": forget, "irreversible": irreversible, "refused": refused, "orphans": orphans, "unchanged": unchanged,
-    })
+    Json::Object(
+        plan.summary().named().into_iter().map(|(name, n)| (name.to_owned(), n.into())).collect(),
+    )
 }
 
 pub(super) fn refusal(Refusal { label, why, origin }: &Refusal, sources: &Sources) -> Json {
@@ -118,73 +97,44 @@ pub(super) fn refusal(Refusal { label, why, origin }: &Refusal, sources: &Source
     with(common, refused(why))
 }
 
-pub(super) fn action(action: &Action, sources: &Sources) -> Json {
-    let (mut json, origin) = match action {
-        Action::CreateApp { label, name, reason: why, origin } => (
-            json!({ "action": "create", "kind": "app", "label": label, "name": name, "reason": reason(why) }),
-            origin,
-        ),
-        Action::RenameApp { label, id, from, to, origin } => (
-            json!({ "action": "rename", "kind": "app", "label": label, "id": id, "from": from, "to": to }),
-            origin,
-        ),
-        Action::AdoptApp { label, id, name, origin } => (
-            json!({ "action": "adopt", "kind": "app", "label": label, "id": id, "name": name }),
-            origin,
-        ),
-        Action::CreateKeyset { label, app, settings, reason: why, protect, origin } => {
-            let mut json = json!({
-                "action": "create", "kind": "keyset", "label": label, "app": app, "reason": reason(why), "changes": changes(settings),
-            });
+pub(super) fn action(step: &Step, sources: &Sources) -> Json {
+    let (action, kind) = step.row().planned.unwrap_or_default();
+    let mut json = json!({
+        "action": action,
+        "kind": kind,
+        "label": step.label,
+        "place": step.origin.map_or(Json::Null, |origin| place(origin, sources)),
+    });
+    if let Some(id) = &step.id {
+        json["id"] = id.as_str().into();
+    }
+    if let Some(app) = &step.app {
+        json["app"] = app.as_str().into();
+    }
+    with(json, special(&step.op))
+}
+
+/// What only this kind of step has.
+fn special(op: &Op) -> Json {
+    match op {
+        Op::CreateApp { name, reason: why } => json!({ "name": name, "reason": reason(why) }),
+        Op::RenameApp { from, to } => json!({ "from": from, "to": to }),
+        Op::AdoptApp { name } | Op::DeleteApp { name } => json!({ "name": name }),
+        Op::CreateKeyset { settings, reason: why, protect } => {
+            let mut json = json!({ "reason": reason(why), "changes": changes(settings) });
             if let Some(protect) = protect {
                 json["protect"] = (*protect).into();
             }
-            (json, origin)
+            json
         }
-        Action::MoveApp { label, from, id, origin } => (
-            json!({ "action": "move", "kind": "app", "label": label, "from": from, "id": id }),
-            origin,
-        ),
-        Action::MoveKeyset { label, from, id, origin } => (
-            json!({ "action": "move", "kind": "keyset", "label": label, "from": from, "id": id }),
-            origin,
-        ),
-        Action::ProtectKeyset { label, id, protect, origin } => (
-            json!({ "action": "protect", "kind": "keyset", "label": label, "id": id, "protect": protect }),
-            origin,
-        ),
-        Action::DeleteKeyset { label, id, app, keys } => {
-            let (publish, subscribe) = (&keys.publish_key, &keys.subscribe_key);
-            return json!({
-                "action": "delete", "kind": "keyset", "label": label, "id": id, "app": app, "publishKey": publish, "subscribeKey": subscribe,
-                "place": null,
-            });
+        Op::MoveApp { from } | Op::MoveKeyset { from } => json!({ "from": from }),
+        Op::ProtectKeyset { protect } => json!({ "protect": protect }),
+        Op::DeleteKeyset { keys } => {
+            json!({ "publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key })
         }
-        Action::DeleteApp { label, id, name } => {
-            return json!({ "action": "delete", "kind": "app", "label": label, "id": id, "name": name, "place": null });
-        }
-        Action::ForgetKeyset { label, id } => {
-            return json!({ "action": "forget", "kind": "keyset", "label": label, "id": id, "place": null });
-        }
-        Action::ForgetApp { label, id } => {
-            return json!({ "action": "forget", "kind": "app", "label": label, "id": id, "place": null });
-        }
-        Action::UpdateKeyset { label, id, app, changes: all, origin } => {
-            let json = json!({ "action": "update", "kind": "keyset", "label": label, "id": id, "app": app, "changes": changes(all) });
-            (json, origin)
-        }
-        Action::UploadPush {
-            label,
-            id,
-            app,
-            push,
-            file,
-            texts,
-            sha256,
-            why,
-            switch_off,
-            origin,
-        } => {
+        Op::UpdateKeyset { changes: all } => json!({ "changes": changes(all) }),
+        Op::UploadPush(upload) => {
+            let PushUpload { push, file, texts, sha256, why, switch_off } = &**upload;
             let reason = match why {
                 Upload::New => json!({ "why": "new" }),
                 Upload::Changed => json!({ "why": "changed" }),
@@ -192,43 +142,30 @@ pub(super) fn action(action: &Action, sources: &Sources) -> Json {
                     json!({ "why": "changed_outside", "field": field.to_string(), "live": to_json(live) })
                 }
             };
-            let mut json = json!({
-                "action": "upload", "kind": "push", "label": label, "app": app, "push": push, "file": file, "sha256": sha256,
-                "texts": texts, "switch_off": switch_off, "reason": reason,
-            });
-            if let Some(id) = id {
-                json["id"] = json!(id);
-            }
-            (json, origin)
+            json!({
+                "push": push, "file": file, "sha256": sha256, "texts": texts, "switch_off": switch_off,
+                "reason": reason,
+            })
         }
-        Action::RotateSecret { label, id, app, why, origin } => {
-            let reason = match why {
+        Op::RotateSecret { why } => {
+            let reason = match &**why {
                 Rotation::Missing { why } => json!({ "why": "missing", "message": why }),
                 Rotation::Unfinished { since } => json!({ "why": "unfinished", "since": since }),
                 Rotation::Due { since, every, overlap } => {
                     json!({ "why": "due", "since": since, "every_seconds": every.as_secs(), "overlap_seconds": overlap.as_secs() })
                 }
             };
-            (
-                json!({ "action": "rotate", "kind": "secret_key", "label": label, "id": id, "app": app, "reason": reason }),
-                origin,
-            )
+            json!({ "reason": reason })
         }
-        Action::MirrorSecret { label, to, why, origin } => {
+        Op::MirrorSecret { to, why } => {
             let why = match why {
                 Mirroring::New => "new",
                 Mirroring::Outdated => "outdated",
             };
-            (
-                json!({ "action": "mirror", "kind": "secret_key", "label": label, "to": to, "reason": { "why": why } }),
-                origin,
-            )
+            json!({ "to": to, "reason": { "why": why } })
         }
-    };
-    if let Json::Object(object) = &mut json {
-        object.insert("place".into(), place(*origin, sources));
+        Op::ForgetKeyset | Op::ForgetApp => json!({}),
     }
-    json
 }
 
 fn changes(changes: &[Change]) -> Vec<Json> {

@@ -9,8 +9,9 @@ use super::github::{Level, annotation, bounded};
 use super::plan_human::plain;
 use super::style::{BAD, BOLD, DIM, GOOD, WARN};
 use super::text::{count, terminal};
-use crate::apply::report::{Differing, Event, Outcome, Report, Step, Verb};
+use crate::apply::report::{Differing, Event, Outcome, Report, StepRef};
 use crate::keyset::views::SecretRecord;
+use crate::plan::{OpKind, ROWS};
 
 /// One line for a step that ended; `None` for events that need no line of their own.
 pub fn event(event: &Event) -> Option<String> {
@@ -76,32 +77,13 @@ pub fn entries(report: &Report) -> Vec<String> {
 }
 
 fn counts(report: &Report) -> String {
-    let verb = |verb: Verb| report.count(|step, outcome| step.verb == verb && outcome.is_done());
     let mut parts = Vec::new();
-    for (n, noun, done) in [
-        (verb(Verb::CreateApp), "app", "created"),
-        (verb(Verb::RenameApp), "app", "renamed"),
-        (verb(Verb::AdoptApp), "app", "referenced"),
-        (verb(Verb::CreateKeyset), "keyset", "created"),
-        (verb(Verb::UpdateKeyset), "keyset", "updated"),
-        (
-            report.count(|step, outcome| {
-                matches!(step.verb, Verb::UploadPush(_)) && outcome.is_done()
-            }),
-            "push credential",
-            "uploaded",
-        ),
-        (verb(Verb::RotateSecret), "secret key", "replaced"),
-        (verb(Verb::MirrorSecret), "secret", "mirrored"),
-        (verb(Verb::MoveApp) + verb(Verb::MoveKeyset), "label", "moved"),
-        (verb(Verb::ProtectKeyset), "protection", "noted"),
-        (verb(Verb::DeleteKeyset), "keyset", "deleted"),
-        (verb(Verb::DeleteApp), "app", "deleted"),
-        (verb(Verb::ForgetKeyset) + verb(Verb::ForgetApp), "record", "forgotten"),
-        (verb(Verb::Resolve), "earlier step", "resolved"),
-        (verb(Verb::Recover), "sealed answer", "recovered"),
-    ] {
-        if n > 0 {
+    // Kinds that say the same are told as one; they are neighbours in the table.
+    for rows in ROWS.chunk_by(|a, b| a.done == b.done) {
+        let of = |step: &StepRef| rows.iter().any(|row| row.kind == step.kind);
+        let n = report.count(|step, outcome| of(step) && outcome.is_done());
+        if let Some(row) = rows.first().filter(|_| n > 0) {
+            let (noun, done) = row.done;
             parts.push(format!("{} {done}", count(n, noun)));
         }
     }
@@ -153,7 +135,7 @@ pub fn for_markdown(report: &Report) -> String {
         comment.list(std::iter::once(format!("the journal could not be written: {why}")));
     }
     for (title, good) in [("To look at", false), ("Done", true)] {
-        let entry = |(step, outcome): &(Step, Outcome)| {
+        let entry = |(step, outcome): &(StepRef, Outcome)| {
             let notes = notes(step, outcome).into_iter().map(|note| format!("    {note}\n"));
             plain(
                 &std::iter::once(format!("{}\n", line(step, outcome)))
@@ -213,7 +195,7 @@ pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
     })
 }
 
-pub(super) fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
+pub(super) fn step_json(step: &StepRef, outcome: &Outcome) -> serde_json::Value {
     let mut json = match outcome {
         Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
         Outcome::Found { id } => serde_json::json!({"outcome": "found", "id": id}),
@@ -251,8 +233,8 @@ pub(super) fn step_json(step: &Step, outcome: &Outcome) -> serde_json::Value {
         Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
         Outcome::Skipped { why } => serde_json::json!({"outcome": "skipped", "message": why}),
     };
-    json["step"] = verb_name(step.verb).into();
-    if let Verb::UploadPush(push) = step.verb {
+    json["step"] = step.row().tag.into();
+    if let Some(push) = step.push {
         json["push"] = push.name().into();
     }
     json["label"] = step.label.as_str().into();
@@ -277,49 +259,12 @@ fn differing_json(d: &Differing) -> serde_json::Value {
     serde_json::json!({"field": d.field.to_string(), "asked": to_json(&d.asked), "got": d.got.as_ref().map(to_json)})
 }
 
-pub(super) fn verb_name(verb: Verb) -> &'static str {
-    match verb {
-        Verb::CreateApp => "create_app",
-        Verb::RenameApp => "rename_app",
-        Verb::AdoptApp => "reference_app",
-        Verb::CreateKeyset => "create_keyset",
-        Verb::UpdateKeyset => "update_keyset",
-        Verb::UploadPush(_) => "upload_push",
-        Verb::RotateSecret => "rotate_secret",
-        Verb::MirrorSecret => "mirror_secret",
-        Verb::MoveApp => "move_app",
-        Verb::MoveKeyset => "move_keyset",
-        Verb::ProtectKeyset => "protect_keyset",
-        Verb::DeleteKeyset => "delete_keyset",
-        Verb::DeleteApp => "delete_app",
-        Verb::ForgetKeyset => "forget_keyset",
-        Verb::ForgetApp => "forget_app",
-        Verb::Resolve => "resolve",
-        Verb::Recover => "recover",
+fn subject(step: &StepRef) -> String {
+    let label = &step.label;
+    match step.push {
+        Some(push) => format!("{push} of {BOLD}{label}{BOLD:#}"),
+        None => format!("{} {BOLD}{label}{BOLD:#}", step.row().noun),
     }
-}
-
-fn subject(step: &Step) -> String {
-    let noun = match step.verb {
-        Verb::CreateApp
-        | Verb::RenameApp
-        | Verb::AdoptApp
-        | Verb::MoveApp
-        | Verb::DeleteApp
-        | Verb::ForgetApp => "app",
-        Verb::CreateKeyset
-        | Verb::UpdateKeyset
-        | Verb::MoveKeyset
-        | Verb::ProtectKeyset
-        | Verb::DeleteKeyset
-        | Verb::ForgetKeyset => "keyset",
-        Verb::UploadPush(push) => return format!("{push} of {BOLD}{}{BOLD:#}", step.label),
-        Verb::RotateSecret => "secret key of",
-        Verb::MirrorSecret => "copy of the secret key of",
-        Verb::Resolve => "earlier step for",
-        Verb::Recover => "sealed answer for",
-    };
-    format!("{noun} {BOLD}{}{BOLD:#}", step.label)
 }
 
 /// Every step with what a person has to know of it.
@@ -334,21 +279,21 @@ pub fn lines(report: &Report) -> String {
     text
 }
 
-pub fn line(step: &Step, outcome: &Outcome) -> String {
+pub fn line(step: &StepRef, outcome: &Outcome) -> String {
     let subject = subject(step);
     match outcome {
         Outcome::App { id } => {
-            let done = match step.verb {
-                Verb::RenameApp => "renamed",
-                Verb::AdoptApp => "referenced",
-                _ => "created",
+            // One that was looked for had been created.
+            let done = match step.kind {
+                OpKind::Resolve => OpKind::CreateApp.row().done.1,
+                kind => kind.row().done.1,
             };
             format!("{GOOD}✓{GOOD:#} {subject} {done} {DIM}(id {id}){DIM:#}")
         }
         Outcome::Created { id, keys, secret: SecretRecord::Stored { sink, .. }, found, .. } => {
             let keys = terminal(&keys.subscribe_key);
-            let done = match (step.verb, found) {
-                (Verb::Recover, _) => "opened and recorded",
+            let done = match (step.kind, found) {
+                (OpKind::Recover, _) => "opened and recorded",
                 (_, true) => "found, with a new secret key",
                 (_, false) => "created",
             };
@@ -454,12 +399,12 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
         Outcome::Forgotten { id } => format!(
             "{GOOD}✓{GOOD:#} {subject} was gone, and is recorded no more {DIM}(id {id}){DIM:#}"
         ),
-        Outcome::Nothing if step.verb == Verb::Recover => {
+        Outcome::Nothing if step.kind == OpKind::Recover => {
             format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key")
         }
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
         Outcome::Failed { why, .. } => {
-            format!("{BAD}✗{BAD:#} {subject} {}: {}", failing(step), terminal(why))
+            format!("{BAD}✗{BAD:#} {subject} {}: {}", step.row().not_done, terminal(why))
         }
         Outcome::Unknown { why } => format!(
             "{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}",
@@ -471,26 +416,8 @@ pub fn line(step: &Step, outcome: &Outcome) -> String {
     }
 }
 
-fn failing(step: &Step) -> &'static str {
-    match step.verb {
-        Verb::CreateApp | Verb::CreateKeyset => "not created",
-        Verb::RenameApp => "not renamed",
-        Verb::AdoptApp => "not referenced",
-        Verb::UpdateKeyset => "not updated",
-        Verb::UploadPush(_) => "not uploaded",
-        Verb::RotateSecret => "not replaced",
-        Verb::MirrorSecret => "not sent",
-        Verb::MoveApp | Verb::MoveKeyset => "not moved",
-        Verb::ProtectKeyset => "not noted",
-        Verb::DeleteKeyset | Verb::DeleteApp => "not deleted",
-        Verb::ForgetKeyset | Verb::ForgetApp => "not forgotten",
-        Verb::Resolve => "not resolved",
-        Verb::Recover => "not opened",
-    }
-}
-
 /// What a person has to know or do.
-pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
+pub fn notes(step: &StepRef, outcome: &Outcome) -> Vec<String> {
     let mut notes = Vec::new();
     match outcome {
         Outcome::Created { secret, waits, differing, .. } => {
@@ -502,9 +429,7 @@ pub fn notes(step: &Step, outcome: &Outcome) -> Vec<String> {
             notes.extend(differing.iter().map(differs))
         }
         Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
-        Outcome::Unknown { .. }
-            if !matches!(step.verb, Verb::UpdateKeyset | Verb::DeleteKeyset | Verb::DeleteApp) =>
-        {
+        Outcome::Unknown { .. } if step.row().intent => {
             notes.push(
                 "It is written down as begun: the next `keyform apply` looks for it before \
                         it makes anything."

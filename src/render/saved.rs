@@ -66,7 +66,7 @@ pub struct PlanHash(Sha256Hash);
 
 impl PlanHash {
     pub fn of(plan: &Plan, project: &ProjectName) -> PlanHash {
-        let actions: Vec<Json> = plan.actions.iter().map(plan_json::canonical).collect();
+        let actions: Vec<Json> = plan.steps.iter().map(plan_json::canonical).collect();
         let all =
             json!({ "keyform": env!("CARGO_PKG_VERSION"), "project": project, "actions": actions });
         PlanHash(Sha256Hash::of(all.to_string()))
@@ -179,7 +179,7 @@ pub fn changes(saved: &Json, now: &Plan, most: usize) -> Vec<String> {
         .cloned()
         .map(plan_json::without_place)
         .collect();
-    let after: Vec<Json> = now.actions.iter().map(plan_json::canonical).collect();
+    let after: Vec<Json> = now.steps.iter().map(plan_json::canonical).collect();
     let name = |action: &Json| {
         let text = |member: &str| action[member].as_str().unwrap_or("?").to_owned();
         let to = action["to"]

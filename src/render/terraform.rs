@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::keyset::views::{AppSource, Desired, DesiredKeyset, Recorded, RecordedKeyset};
 use crate::keyset::{Call, FieldId, Label, Value, wire};
-use crate::plan::{Action, Change, Plan, Policy, Refused};
+use crate::plan::{Change, Id, Op, Plan, Policy, Refused, Step};
 
 /// Of Terraform's JSON. Its readers refuse what they do not know.
 const FORMAT_VERSION: &str = "1.2";
@@ -135,7 +135,7 @@ pub fn plan(picture: Picture<'_>, version: &str) -> Json {
             "provider_config": { "pubnub": { "name": "pubnub", "full_name": PROVIDER } },
             "root_module": { "resources": declared.collect::<Vec<_>>() },
         },
-        "applyable": !refused && !picture.plan.actions.is_empty(),
+        "applyable": !refused && !picture.plan.steps.is_empty(),
         "complete": picture.policy.targets.is_none(),
         "errored": refused,
     })
@@ -208,11 +208,11 @@ fn resources(picture: Picture<'_>) -> Resources {
         policy.targets.as_ref().is_none_or(|targets| targets.contains(label.as_str()))
     };
     let moves: BTreeMap<(Kind, &Label), &Label> = plan
-        .actions
+        .steps
         .iter()
-        .filter_map(|action| match action {
-            Action::MoveApp { label, from, .. } => Some(((Kind::App, label), from)),
-            Action::MoveKeyset { label, from, .. } => Some(((Kind::Keyset, label), from)),
+        .filter_map(|step| match &step.op {
+            Op::MoveApp { from } => Some(((Kind::App, &step.label), from)),
+            Op::MoveKeyset { from } => Some(((Kind::Keyset, &step.label), from)),
             _ => None,
         })
         .collect();
@@ -240,7 +240,7 @@ fn resources(picture: Picture<'_>) -> Resources {
             Resource::unchanged(app_values(known.id.as_str(), name)),
         );
     }
-    plan.actions.iter().for_each(|action| apply(action, picture, &mut resources));
+    plan.steps.iter().for_each(|step| apply(step, picture, &mut resources));
     for refusal in &plan.refusals {
         if let Some(label) = &refusal.label {
             refuse(label, &refusal.why, &mut resources);
@@ -249,52 +249,45 @@ fn resources(picture: Picture<'_>) -> Resources {
     resources
 }
 
-fn apply(action: &Action, picture: Picture<'_>, resources: &mut Resources) {
+fn apply(step: &Step, picture: Picture<'_>, resources: &mut Resources) {
     let Picture { plan: _, desired, recorded, policy: _ } = picture;
-    let label = action.label().clone();
-    let id = (if action.is_app() { Kind::App } else { Kind::Keyset }, label);
-    let resource = resources.entry(id).or_default();
-    match action {
-        Action::CreateApp { name, .. } => {
+    let label = &step.label;
+    let kind = if step.is_app() { Kind::App } else { Kind::Keyset };
+    let id = step.id.as_ref().map_or("", Id::as_str);
+    let resource = resources.entry((kind, label.clone())).or_default();
+    match &step.op {
+        Op::CreateApp { name, .. } => {
             let values = Values::from_iter([("name".to_owned(), (**name).into())]);
             *resource =
                 Resource { after: Some(values), unknown: vec!["id"], ..Resource::default() };
         }
-        Action::RenameApp { id, from, to, .. } => {
-            resource.before = Some(app_values(id.as_str(), from));
-            resource.after = Some(app_values(id.as_str(), to));
+        Op::RenameApp { from, to } => {
+            resource.before = Some(app_values(id, from));
+            resource.after = Some(app_values(id, to));
         }
-        Action::AdoptApp { id, name, .. } => {
-            *resource = Resource::unchanged(app_values(id.as_str(), name));
-            resource.importing = Some(id.to_string());
+        Op::AdoptApp { name } => {
+            *resource = Resource::unchanged(app_values(id, name));
+            resource.importing = Some(id.to_owned());
         }
-        Action::CreateKeyset { label, app, settings, .. } => {
+        Op::CreateKeyset { settings, .. } => {
             let protect = desired.keysets.get(label).is_some_and(|keyset| keyset.protect);
+            let app = step.app.as_ref().map_or("", Label::as_str);
             let mut values = Values::from_iter([
-                ("app".to_owned(), app.as_str().into()),
+                ("app".to_owned(), app.into()),
                 ("protect".to_owned(), protect.into()),
             ]);
             settings.iter().for_each(|change| put(&mut values, change.field, Some(&change.to)));
             let unknown = vec!["id", "publishKey", "subscribeKey", SECRET];
             *resource = Resource { after: Some(values), unknown, ..Resource::default() };
         }
-        Action::UpdateKeyset { changes, .. } => {
+        Op::UpdateKeyset { changes } => {
             for Change { field, from, to, .. } in changes {
                 resource.before.iter_mut().for_each(|values| put(values, *field, from.as_ref()));
                 resource.after.iter_mut().for_each(|values| put(values, *field, Some(to)));
             }
         }
-        Action::RotateSecret { .. } => resource.unknown.push(SECRET),
-        Action::UploadPush { .. }
-            if resource.unknown.contains(&"push") || resource.before.is_none() => {}
-        Action::UploadPush { .. } => resource.unknown.push("push"),
-        Action::MirrorSecret { .. }
-            if resource.unknown.contains(&"secretCopies") || resource.before.is_none() => {}
-        Action::MirrorSecret { .. } => resource.unknown.push("secretCopies"),
-        Action::MoveApp { from, .. } | Action::MoveKeyset { from, .. } => {
-            resource.moved = Some(from.clone())
-        }
-        Action::ProtectKeyset { protect, .. } => {
+        Op::MoveApp { from } | Op::MoveKeyset { from } => resource.moved = Some(from.clone()),
+        Op::ProtectKeyset { protect } => {
             for (values, protect) in
                 [(&mut resource.before, !protect), (&mut resource.after, *protect)]
             {
@@ -303,20 +296,26 @@ fn apply(action: &Action, picture: Picture<'_>, resources: &mut Resources) {
                     .for_each(|values| drop(values.insert("protect".to_owned(), protect.into())));
             }
         }
-        Action::DeleteKeyset { label, .. } => {
+        Op::DeleteKeyset { .. } => {
             resource.before = recorded.keysets.get(label).map(recorded_values)
         }
-        Action::ForgetKeyset { label, .. } => {
+        Op::DeleteApp { name } => resource.before = Some(app_values(id, name)),
+        Op::ForgetKeyset => {
             *resource = Resource {
                 before: recorded.keysets.get(label).map(recorded_values),
                 forgotten: true,
                 ..Resource::default()
             };
         }
-        Action::DeleteApp { id, name, .. } => resource.before = Some(app_values(id.as_str(), name)),
-        Action::ForgetApp { label, .. } => {
+        Op::ForgetApp => {
             let before = recorded.apps.get(label).map(|app| app_values(app.id.as_str(), &app.name));
             *resource = Resource { before, forgotten: true, ..Resource::default() };
+        }
+        // What exists gets a value that is known afterwards. Where it is made by the same plan, all
+        // of that is part of the create.
+        _ => {
+            let unknown = step.row().unknown.filter(|name| !resource.unknown.contains(name));
+            resource.unknown.extend(unknown.filter(|_| resource.before.is_some()));
         }
     }
 }

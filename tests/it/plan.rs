@@ -17,8 +17,8 @@ use keyform::keyset::{
     PublicKeys, Push, Value,
 };
 use keyform::plan::{
-    Action, Change, Drift, Finding, Inputs, Limit, Mirroring, Note, OpenCreates, Orphan, Plan,
-    Policy, Reason, Refusal, Refused, Rotation, Who, check, drift, make,
+    Change, Drift, Finding, Inputs, Limit, Mirroring, Note, Op, OpKind, OpenCreates, Orphan, Plan,
+    Policy, Reason, Refusal, Refused, Rotation, Step, Who, check, drift, make,
 };
 use keyform::render::adopt::{self, Found};
 use keyform::render::terraform::{self, Picture, Tally};
@@ -272,10 +272,11 @@ impl World {
     fn apply(&mut self) {
         let plan = self.plan();
         assert_eq!(plan.refusals, [], "nothing of a refused plan is applied");
-        for action in &plan.actions {
-            match action {
-                Action::UploadPush { .. } => unreachable!("no world declares push credentials"),
-                Action::CreateApp { label, name, .. } => {
+        for step in &plan.steps {
+            let Step { label, app, op, .. } = step;
+            match op {
+                Op::UploadPush(_) => unreachable!("no world declares push credentials"),
+                Op::CreateApp { name, .. } => {
                     self.ids += 1;
                     let id = app_id(&format!("app-{}", self.ids));
                     self.server
@@ -287,21 +288,22 @@ impl World {
                     );
                     self.open.apps.remove(label);
                 }
-                Action::RenameApp { label, id, to, .. } => {
-                    self.server.apps.get_mut(id).unwrap().name = to.clone();
+                Op::RenameApp { to, .. } => {
+                    self.server.apps.get_mut(step.app_id().unwrap()).unwrap().name = to.clone();
                     self.recorded.apps.get_mut(label).unwrap().name = to.clone();
                 }
-                Action::AdoptApp { label, id, name, .. } => {
+                Op::AdoptApp { name } => {
+                    let id = step.app_id().unwrap();
                     self.recorded.apps.insert(
                         label.clone(),
                         RecordedApp { id: id.clone(), name: name.clone(), managed: false },
                     );
                 }
-                Action::CreateKeyset { label, app, settings, protect, .. } => {
-                    self.create(label, app, settings);
+                Op::CreateKeyset { settings, protect, .. } => {
+                    self.create(label, app.as_ref().unwrap(), settings);
                     self.recorded.keysets.get_mut(label).unwrap().protect = *protect;
                 }
-                Action::MoveApp { label, from, .. } => {
+                Op::MoveApp { from } => {
                     let app = self.recorded.apps.remove(from).unwrap();
                     self.recorded.apps.insert(label.clone(), app);
                     self.recorded
@@ -310,18 +312,20 @@ impl World {
                         .filter(|k| k.app == *from)
                         .for_each(|k| k.app = label.clone());
                 }
-                Action::MoveKeyset { label, from, .. } => {
+                Op::MoveKeyset { from } => {
                     let keyset = self.recorded.keysets.remove(from).unwrap();
                     self.recorded.keysets.insert(label.clone(), keyset);
                 }
-                Action::ProtectKeyset { label, protect, .. } => {
+                Op::ProtectKeyset { protect } => {
                     self.recorded.keysets.get_mut(label).unwrap().protect = Some(*protect);
                 }
-                Action::DeleteKeyset { label, id, .. } => {
+                Op::DeleteKeyset { .. } => {
+                    let id = step.keyset_id().unwrap();
                     assert!(self.server.keysets.remove(id).is_some());
                     self.recorded.keysets.remove(label);
                 }
-                Action::DeleteApp { label, id, .. } => {
+                Op::DeleteApp { .. } => {
+                    let id = step.app_id().unwrap();
                     assert!(
                         self.server.keysets.values().all(|keyset| keyset.app_id != *id),
                         "400: it holds keysets"
@@ -329,20 +333,21 @@ impl World {
                     self.server.apps.remove(id);
                     self.recorded.apps.remove(label);
                 }
-                Action::ForgetKeyset { label, .. } => _ = self.recorded.keysets.remove(label),
-                Action::ForgetApp { label, .. } => _ = self.recorded.apps.remove(label),
-                Action::RotateSecret { label, .. } => {
+                Op::ForgetKeyset => _ = self.recorded.keysets.remove(label),
+                Op::ForgetApp => _ = self.recorded.apps.remove(label),
+                Op::RotateSecret { .. } => {
                     self.recorded.keysets.get_mut(label).unwrap().secret = stored();
                     self.open.secret_keys.remove(label);
                 }
-                Action::MirrorSecret { label, to, .. } => {
+                Op::MirrorSecret { to, .. } => {
                     let keyset = self.recorded.keysets.get_mut(label).unwrap();
                     let SecretRecord::Stored { fingerprint, .. } = &keyset.secret else {
                         panic!("{label} has no secret to copy")
                     };
                     keyset.mirrors.insert(to.clone(), fingerprint.clone());
                 }
-                Action::UpdateKeyset { label, id, changes, .. } => {
+                Op::UpdateKeyset { changes } => {
+                    let id = step.keyset_id().unwrap();
                     let sent = observed_of(changes.iter().map(|c| (c.field, &c.to)));
                     let keyset = self.server.keysets.get_mut(id).unwrap();
                     for change in changes.iter().filter(|c| c.field.field().life == Life::OnceSet) {
@@ -421,6 +426,12 @@ fn some_value(field: FieldId, seed: u8) -> Value {
     }
 }
 
+/// Labels that change.
+fn moved(plan: &Plan) -> usize {
+    let summary = plan.summary();
+    summary.count(OpKind::MoveApp) + summary.count(OpKind::MoveKeyset)
+}
+
 /// The one refusal of a plan that has no other, and whose label has no action.
 fn refused(world: &World) -> Refused {
     let plan = world.plan();
@@ -431,8 +442,8 @@ fn refused(world: &World) -> Refused {
 /// The one update of a plan that does nothing else: `field: from -> to`, sent-along ones with `+`.
 fn one_update(plan: &Plan) -> Vec<String> {
     assert_eq!(plan.refusals, []);
-    let [Action::UpdateKeyset { changes, .. }] = &plan.actions[..] else {
-        panic!("not one update: {:#?}", plan.actions)
+    let [Step { op: Op::UpdateKeyset { changes }, .. }] = &plan.steps[..] else {
+        panic!("not one update: {:#?}", plan.steps)
     };
     let from = |c: &Change| c.from.as_ref().map_or("?".into(), Value::to_string);
     changes
@@ -452,10 +463,10 @@ fn a_new_project_is_created_apps_first() {
     world.keyset("a", "zoo");
     world.app("zoo", "Zoo");
     let plan = world.plan();
-    let labels: Vec<String> = plan.actions.iter().map(|a| a.label().to_string()).collect();
+    let labels: Vec<String> = plan.steps.iter().map(|a| a.label.to_string()).collect();
     assert_eq!(labels, ["zoo", "a"]);
     assert!(
-        matches!(&plan.actions[1], Action::CreateKeyset { reason: Reason::New, settings, .. } if settings.len() == 2)
+        matches!(&plan.steps[1].op, Op::CreateKeyset { reason: Reason::New, settings, .. } if settings.len() == 2)
     );
 }
 
@@ -571,7 +582,7 @@ fn a_region_is_set_once_and_only_with_consent() {
         refused(&world),
         Refused::NeedsConsent { field: field("appContext.region"), to: text("aws-iad-1") }
     );
-    assert_eq!(world.plan().actions, [], "nothing of a refused keyset");
+    assert_eq!(world.plan().steps, [], "nothing of a refused keyset");
 
     world.policy.allow_irreversible = true;
     assert_eq!(
@@ -634,7 +645,7 @@ fn a_keyset_cannot_move_but_its_apps_label_can_change() {
     world.move_to("prod", "talk");
     let plan = world.plan();
     assert_eq!(plan.refusals, []);
-    assert!(matches!(&plan.actions[..], [Action::AdoptApp { .. }]), "{plan:#?}");
+    assert!(matches!(&plan.steps[..], [Step { op: Op::AdoptApp { .. }, .. }]), "{plan:#?}");
     world.apply();
     assert!(world.plan().is_empty());
 }
@@ -652,7 +663,7 @@ fn an_app_label_that_holds_keysets_cannot_mean_another_app() {
     let mut world = World { desired: World::matching().desired, ..world };
     world.app_by_id("other", "78");
     assert!(
-        matches!(&world.plan().actions[..], [Action::AdoptApp { .. }]),
+        matches!(&world.plan().steps[..], [Step { op: Op::AdoptApp { .. }, .. }]),
         "without keysets it can"
     );
 }
@@ -662,7 +673,7 @@ fn an_app_is_renamed_from_what_it_is_called_now() {
     let mut world = World::matching();
     world.server.apps.get_mut(&app_id("app-1")).unwrap().name = "Typo".into();
     assert!(
-        matches!(&world.plan().actions[..], [Action::RenameApp { from, to, .. }] if &**from == "Typo" && &**to == "Chat")
+        matches!(&world.plan().steps[..], [Step { op: Op::RenameApp { from, to, .. }, .. }] if &**from == "Typo" && &**to == "Chat")
     );
     assert!(world.offline().is_empty(), "the state does not know");
     world.apply();
@@ -687,8 +698,8 @@ fn names_in_the_account_are_never_doubled() {
     );
     world.open.apps.insert(label("new"), noon());
     assert!(matches!(
-        &world.plan().actions[..],
-        [Action::CreateApp { reason: Reason::Unfinished { .. }, .. }]
+        &world.plan().steps[..],
+        [Step { op: Op::CreateApp { reason: Reason::Unfinished { .. }, .. }, .. }]
     ));
 
     let mut world = World::matching();
@@ -744,8 +755,8 @@ fn one_of_many_that_is_gone_is_made_again() {
     let plan = world.plan();
     assert!(
         matches!(
-            &plan.actions[..],
-            [Action::CreateKeyset { reason: Reason::DeletedOutside { .. }, .. }]
+            &plan.steps[..],
+            [Step { op: Op::CreateKeyset { reason: Reason::DeletedOutside { .. }, .. }, .. }]
         ),
         "{plan:#?}"
     );
@@ -763,7 +774,7 @@ fn many_that_are_gone_look_like_another_account() {
     world.policy.recreate.insert("prod".into());
     assert!(matches!(refused(&world), Refused::Vanished { .. }), "another label covers nothing");
     world.policy.recreate.insert("dev".into());
-    assert_eq!(world.plan().summary().create, 1);
+    assert_eq!(world.plan().summary().count(OpKind::CreateKeyset), 1);
     world.apply();
     assert!(world.plan().is_empty());
 }
@@ -794,10 +805,16 @@ fn an_app_that_is_gone_with_its_keysets_is_another_account_too() {
         plan.refusals.iter().any(|r| r.why == not_visible && r.label == Some(label("chat"))),
         "{plan:#?}"
     );
-    assert_eq!(plan.actions, []);
+    assert_eq!(plan.steps, []);
 
     world.policy.recreate = ["dev".to_string(), "prod".to_string()].into();
-    assert_eq!((world.plan().summary().create_apps, world.plan().summary().create), (1, 2));
+    assert_eq!(
+        (
+            world.plan().summary().count(OpKind::CreateApp),
+            world.plan().summary().count(OpKind::CreateKeyset)
+        ),
+        (1, 2)
+    );
     world.apply();
     assert!(world.plan().is_empty());
 
@@ -806,8 +823,8 @@ fn an_app_that_is_gone_with_its_keysets_is_another_account_too() {
     empty.apply();
     empty.server.apps.clear();
     assert!(matches!(
-        &empty.plan().actions[..],
-        [Action::CreateApp { reason: Reason::DeletedOutside { .. }, .. }]
+        &empty.plan().steps[..],
+        [Step { op: Op::CreateApp { reason: Reason::DeletedOutside { .. }, .. }, .. }]
     ));
 }
 
@@ -821,7 +838,7 @@ fn an_unfinished_create_is_looked_for() {
         world.open.keysets.insert(label("lost"), noon());
         let plan = world.plan();
         assert!(
-            matches!(&plan.actions[..], [Action::CreateKeyset { reason: Reason::Unfinished { since }, .. }] if *since == noon())
+            matches!(&plan.steps[..], [Step { op: Op::CreateKeyset { reason: Reason::Unfinished { since }, .. }, .. }] if *since == noon())
         );
         assert_eq!(plan.notes, [Note::Unfinished { label: label("lost"), since: noon() }]);
     }
@@ -832,10 +849,10 @@ fn an_unfinished_create_is_looked_for() {
     world.open.apps.insert(label("same"), noon());
     let plan = world.plan();
     assert!(matches!(
-        &plan.actions[..],
+        &plan.steps[..],
         [
-            Action::CreateApp { reason: Reason::Unfinished { .. }, .. },
-            Action::CreateKeyset { reason: Reason::New, .. }
+            Step { op: Op::CreateApp { reason: Reason::Unfinished { .. }, .. }, .. },
+            Step { op: Op::CreateKeyset { reason: Reason::New, .. }, .. }
         ]
     ));
 }
@@ -868,11 +885,11 @@ fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
     world.recorded.keysets.get_mut(&label("dev")).unwrap().secret =
         SecretRecord::Missing { why: "the keyring was locked".into(), current: None, held: None };
     for plan in [world.plan(), world.offline()] {
-        let [Action::RotateSecret { label: of, id, why, .. }] = &plan.actions[..] else {
-            panic!("{:?}", plan.actions)
+        let [step @ Step { op: Op::RotateSecret { why }, .. }] = &plan.steps[..] else {
+            panic!("{:?}", plan.steps)
         };
-        assert_eq!((of, id), (&label("dev"), &world.id("dev")));
-        assert_eq!(*why, Rotation::Missing { why: "the keyring was locked".into() });
+        assert_eq!((&step.label, step.keyset_id()), (&label("dev"), Some(&world.id("dev"))));
+        assert_eq!(**why, Rotation::Missing { why: "the keyring was locked".into() });
     }
     // With another change it is a step of its own.
     world
@@ -883,14 +900,14 @@ fn a_missing_secret_is_made_anew_and_one_that_is_sealed_is_not() {
         .observed
         .absorb(&observed_of([(field("presence.interval"), &Value::Int(77))]));
     let undeclared = world.plan();
-    assert_eq!(undeclared.summary().rotate, 1);
+    assert_eq!(undeclared.summary().count(OpKind::RotateSecret), 1);
 
     world.open.sealed.insert(label("dev"), noon());
     let plan = world.plan();
     assert!(
-        !plan.is_empty() && plan.actions.iter().all(|a| !matches!(a, Action::RotateSecret { .. })),
+        !plan.is_empty() && plan.steps.iter().all(|step| step.kind() != OpKind::RotateSecret),
         "{:?}",
-        plan.actions
+        plan.steps
     );
     assert_eq!(plan.notes, [Note::Sealed { label: label("dev"), since: noon() }]);
 }
@@ -903,11 +920,11 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
     world.keyset("new", "chat");
     world.mirror("new", "github:acme/chat/NEW");
     let whys = |world: &World| -> Vec<(String, Mirroring)> {
-        let copy = |action: &Action| match action {
-            Action::MirrorSecret { to, why, .. } => Some((to.to_string(), *why)),
+        let copy = |step: &Step| match &step.op {
+            Op::MirrorSecret { to, why } => Some((to.to_string(), *why)),
             _ => None,
         };
-        world.plan().actions.iter().filter_map(copy).collect()
+        world.plan().steps.iter().filter_map(copy).collect()
     };
     let new = |to: &str| (to.to_owned(), Mirroring::New);
     let all = [
@@ -916,7 +933,7 @@ fn a_copy_is_sent_when_there_is_none_or_its_secret_is_another_one() {
         new("github:acme/chat/NEW"),
     ];
     assert_eq!(whys(&world), all);
-    assert_eq!(world.plan().summary().mirror, 3);
+    assert_eq!(world.plan().summary().count(OpKind::MirrorSecret), 3);
     world.policy.targets = Some(["new".to_string()].into());
     assert_eq!(whys(&world), [new("github:acme/chat/NEW")]);
     world.policy.targets = None;
@@ -1008,7 +1025,7 @@ fn targets_take_their_apps_along_and_nothing_else() {
     world.undeclare("prod");
     world.policy.targets = Some(["n1".to_string()].into());
     let plan = world.plan();
-    let labels: Vec<String> = plan.actions.iter().map(|a| a.label().to_string()).collect();
+    let labels: Vec<String> = plan.steps.iter().map(|a| a.label.to_string()).collect();
     assert_eq!(
         (labels, plan.unchanged, plan.orphans),
         (vec!["new".to_string(), "n1".to_string()], 0, vec![])
@@ -1095,7 +1112,7 @@ fn what_is_frozen_is_planned_and_refused() {
     assert_eq!(world.plan().refusals, []);
     world.desired.keysets.get_mut(&label("dev")).unwrap().freeze = freeze(2);
     let plan = world.plan();
-    assert_eq!((plan.refusals.len(), plan.actions.len()), (1, 1), "it is shown all the same");
+    assert_eq!((plan.refusals.len(), plan.steps.len()), (1, 1), "it is shown all the same");
     assert_eq!(
         (plan.refusals[0].why.clone(), plan.refusals[0].label.clone()),
         (frozen(false), Some(label("dev")))
@@ -1106,7 +1123,7 @@ fn what_is_frozen_is_planned_and_refused() {
     world.policy.delete = true;
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(9), origin: None });
     let plan = world.plan();
-    assert_eq!((plan.refusals.len(), plan.actions.len()), (1, 2), "{plan:?}");
+    assert_eq!((plan.refusals.len(), plan.steps.len()), (1, 2), "{plan:?}");
     // The project's.
     world.desired.freeze = freeze(4);
     assert_eq!(world.plan().refusals.iter().map(|r| r.label.clone()).collect::<Vec<_>>(), [None]);
@@ -1134,15 +1151,15 @@ fn check_sees_a_plan_that_was_tampered_with() {
         check(&plan, &inputs).join("; ")
     };
     let change = |plan: &mut Plan, to: &dyn Fn(&mut Change)| {
-        for action in &mut plan.actions {
-            if let Action::UpdateKeyset { changes, .. } = action {
+        for step in &mut plan.steps {
+            if let Op::UpdateKeyset { changes } = &mut step.op {
                 to(&mut changes[0]);
             }
         }
     };
     assert_eq!(broken(&|_| {}), "");
-    assert!(broken(&|p| p.actions.reverse()).contains("stands before"));
-    assert!(broken(&|p| p.actions.push(p.actions[0].clone())).contains("stands before"));
+    assert!(broken(&|p| p.steps.reverse()).contains("stands before"));
+    assert!(broken(&|p| p.steps.push(p.steps[0].clone())).contains("stands before"));
     assert!(broken(&|p| change(p, &|c| c.to = Value::Int(90))).contains("is not what is declared"));
     assert!(
         broken(&|p| change(p, &|c| c.field = field("presence.interval")))
@@ -1226,8 +1243,8 @@ proptest! {
             let before = world.server.clone();
             let known = world.recorded.clone();
             world.apply();
-            prop_assert_eq!(&world.plan().actions, &[]);
-            prop_assert_eq!(&world.offline().actions, &[]);
+            prop_assert_eq!(&world.plan().steps, &[]);
+            prop_assert_eq!(&world.offline().steps, &[]);
             // Undeclared fields are never sent.
             for (name, keyset) in &known.keysets {
                 let declared = world.desired.keysets.get(name);
@@ -1274,7 +1291,7 @@ proptest! {
         prop_assert_eq!((of.as_str(), *field, *who, declared, live), (name.as_str(), *f, Who::Account, was, &now));
         let plan = world.plan();
         prop_assert_eq!(plan.notes.len(), 1);
-        let [Action::UpdateKeyset { label, changes, .. }] = &plan.actions[..] else { panic!("{plan:#?}") };
+        let [Step { label, op: Op::UpdateKeyset { changes }, .. }] = &plan.steps[..] else { panic!("{plan:#?}") };
         prop_assert_eq!(label.as_str(), name);
         let real: Vec<_> = changes.iter().filter(|c| !c.companion).map(|c| (c.field, c.from.clone(), c.to.clone())).collect();
         prop_assert_eq!(real, vec![(*f, Some(now), was.clone())]);
@@ -1421,22 +1438,18 @@ fn a_label_that_moved_takes_its_record_along() {
     };
     rename(&mut world, "dev", "next", &["never", "dev"]);
     let id = world.recorded.keysets[&label("dev")].id.clone();
-    let action = Action::MoveKeyset {
-        label: label("next"),
-        from: label("dev"),
-        id,
-        origin: world.desired.keysets[&label("next")].origin,
-    };
-    assert_eq!(world.plan().actions, std::slice::from_ref(&action));
-    assert_eq!(world.offline().actions, [action]);
+    let origin = world.desired.keysets[&label("next")].origin;
+    let step = Step::new(&label("next"), Op::MoveKeyset { from: label("dev") }).id(id).at(origin);
+    assert_eq!(world.plan().steps, std::slice::from_ref(&step));
+    assert_eq!(world.offline().steps, [step]);
     assert!(world.drift().is_empty(), "a label is nothing that the account has");
 
     // A change goes along, and so does what was begun.
     world.set("next", "presence.announceMax", Value::Int(30));
     world.open.secret_keys.insert(label("dev"), noon());
     let plan = world.plan();
-    assert_eq!(plan.actions.len(), 3, "{plan:?}");
-    assert!(plan.actions.iter().all(|action| *action.label() == label("next")));
+    assert_eq!(plan.steps.len(), 3, "{plan:?}");
+    assert!(plan.steps.iter().all(|step| step.label == label("next")));
     world.open.secret_keys.clear();
     world.open.sealed.insert(label("dev"), noon());
     assert_eq!(refused(&world), Refused::MovedWhileSealed { from: label("dev"), since: noon() });
@@ -1445,8 +1458,8 @@ fn a_label_that_moved_takes_its_record_along() {
     let record = world.recorded.keysets.remove(&label("dev")).unwrap();
     world.open.keysets.insert(label("dev"), noon());
     assert!(matches!(
-        &world.plan().actions[..],
-        [Action::CreateKeyset { reason: Reason::Unfinished { .. }, .. }]
+        &world.plan().steps[..],
+        [Step { op: Op::CreateKeyset { reason: Reason::Unfinished { .. }, .. }, .. }]
     ));
     world.open.keysets.clear();
     world.recorded.keysets.insert(label("dev"), record);
@@ -1459,7 +1472,7 @@ fn a_label_that_moved_takes_its_record_along() {
     app.moved_from = [label("chat")].into();
     world.desired.apps.insert(label("talk"), app);
     world.desired.keysets.values_mut().for_each(|keyset| keyset.app = label("talk"));
-    assert_eq!(world.plan().summary().moved, 2);
+    assert_eq!(moved(&world.plan()), 2);
     world.apply();
     assert!(world.plan().is_empty());
     assert_eq!(world.server.keysets.len(), 2, "nothing was made again");
@@ -1481,13 +1494,11 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     );
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(1), origin: None });
     let keys = world.recorded.keysets[&label("dev")].keys.clone();
-    let delete = |keys| Action::DeleteKeyset {
-        label: label("dev"),
-        id: keyset_id("ks-2"),
-        app: label("chat"),
-        keys,
+    let delete = |keys| {
+        let step = Step::new(&label("dev"), Op::DeleteKeyset { keys });
+        step.id(keyset_id("ks-2")).in_app(&label("chat"))
     };
-    assert_eq!(world.plan().actions, [delete(keys.clone())]);
+    assert_eq!(world.plan().steps, [delete(keys.clone())]);
 
     // Protected when it was declared last, by itself or by its type.
     world.recorded.keysets.get_mut(&label("dev")).unwrap().protect = Some(true);
@@ -1503,7 +1514,7 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     world.recorded.keysets.get_mut(&label("dev")).unwrap().keys = keys;
     // What was begun is found out first.
     world.open.secret_keys.insert(label("dev"), noon());
-    assert_eq!(world.plan().actions, []);
+    assert_eq!(world.plan().steps, []);
     world.open.secret_keys.clear();
 
     // The app goes with its last keyset, and not before.
@@ -1521,11 +1532,18 @@ fn what_is_not_declared_is_deleted_only_as_far_as_it_was_asked_for() {
     );
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(3), origin: None });
     world.foreign_keyset("ks-99", app_id("app-1"), "somebody's");
-    assert_eq!(world.plan().summary().delete_apps, 0, "it holds a keyset that nobody declared");
+    assert_eq!(
+        world.plan().summary().count(OpKind::DeleteApp),
+        0,
+        "it holds a keyset that nobody declared"
+    );
     world.server.keysets.remove(&keyset_id("ks-99"));
     let plan = world.plan();
-    assert_eq!((plan.summary().delete, plan.summary().delete_apps), (2, 1));
-    assert!(matches!(plan.actions.last(), Some(Action::DeleteApp { .. })));
+    assert_eq!(
+        (plan.summary().count(OpKind::DeleteKeyset), plan.summary().count(OpKind::DeleteApp)),
+        (2, 1)
+    );
+    assert!(matches!(plan.steps.last(), Some(Step { op: Op::DeleteApp { .. }, .. })));
     world.apply();
     assert!(world.server.keysets.is_empty() && world.plan().is_empty());
 }
@@ -1541,12 +1559,12 @@ fn what_is_declared_under_another_label_is_never_deleted() {
     world.policy.delete = true;
     world.policy.limits.insert(Bounded::Delete, Limit { budget: Budget::Count(9), origin: None });
     let plan = world.plan();
-    assert!(plan.actions.is_empty() && plan.refusals.is_empty(), "{plan:?}");
+    assert!(plan.steps.is_empty() && plan.refusals.is_empty(), "{plan:?}");
     // Where the new one says so, the old record goes.
     world.desired.keysets.get_mut(&label("dev")).unwrap().moved_from = [label("old")].into();
     world.desired.apps.get_mut(&label("chat")).unwrap().moved_from = [label("former")].into();
     world.policy.delete = false;
-    assert_eq!(world.plan().summary().moved, 2);
+    assert_eq!(moved(&world.plan()), 2);
     world.apply();
     assert!(
         world.plan().is_empty()
@@ -1564,15 +1582,15 @@ fn what_is_gone_is_forgotten_only_where_the_account_is_certainly_the_same() {
     world.undeclare("dev");
     world.delete_outside("dev");
     assert_eq!(
-        world.plan().actions,
-        [Action::ForgetKeyset { label: label("dev"), id: keyset_id("ks-2") }]
+        world.plan().steps,
+        [Step::new(&label("dev"), Op::ForgetKeyset).id(keyset_id("ks-2"))]
     );
     let app = world.server.apps.remove(&app_id("app-1")).unwrap();
-    assert!(world.plan().actions.is_empty(), "who may not see the app sees none of its keysets");
+    assert!(world.plan().steps.is_empty(), "who may not see the app sees none of its keysets");
     world.server.apps.insert(app.id.clone(), app);
     world.undeclare("prod");
     world.delete_outside("prod");
-    assert!(world.plan().actions.is_empty(), "two of three look like another account");
+    assert!(world.plan().steps.is_empty(), "two of three look like another account");
 }
 
 #[test]
@@ -1608,10 +1626,10 @@ fn a_secret_key_is_replaced_when_the_toml_says_so_and_not_before() {
         let why = Rotation::Due { since: since(age), every: days(90), overlap: days(1) };
         let planned: Vec<Rotation> = world
             .plan()
-            .actions
+            .steps
             .into_iter()
-            .filter_map(|action| match action {
-                Action::RotateSecret { why, .. } => Some(why),
+            .filter_map(|step| match step.op {
+                Op::RotateSecret { why } => Some(*why),
                 _ => None,
             })
             .collect();
@@ -1626,7 +1644,7 @@ fn a_secret_key_is_replaced_when_the_toml_says_so_and_not_before() {
 fn protection_is_noted_while_it_is_declared() {
     let mut world = World::matching();
     world.desired.keysets.get_mut(&label("dev")).unwrap().protect = true;
-    assert_eq!(world.plan().summary().protect, 1);
+    assert_eq!(world.plan().summary().count(OpKind::ProtectKeyset), 1);
     world.apply();
     assert!(world.plan().is_empty());
     assert!(world.recorded.keysets[&label("dev")].is_protected());
@@ -1924,7 +1942,7 @@ fn every_refusal() -> (Plan, Sources) {
     let refusals = all.into_iter().map(refusal).collect();
     let plan = Plan {
         refreshed: true,
-        actions: vec![],
+        steps: vec![],
         refusals,
         orphans: vec![],
         notes: vec![],
@@ -1967,7 +1985,7 @@ fn every_note() -> (Plan, Sources) {
         Orphan { declared_as: Some(label("new")), ..orphan("d", Some(true)) },
     ];
     (
-        Plan { refreshed: true, actions: vec![], refusals: vec![], orphans, notes, unchanged: 1 },
+        Plan { refreshed: true, steps: vec![], refusals: vec![], orphans, notes, unchanged: 1 },
         Sources::default(),
     )
 }

@@ -17,10 +17,11 @@ use super::recover::recover;
 use crate::api::Client;
 use crate::apply::mirror::{Copy, Kept};
 use crate::apply::resolve::Patience;
-use crate::apply::{Outcome, Ports, Report, Step, Verb, rotate};
+use crate::apply::{Outcome, Ports, Report, StepRef, rotate};
 use crate::keyset::Label;
 use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::plan::OpKind;
 use crate::ports::{self, Api, Clock, Creation, Open, Unknown};
 use crate::render::report;
 use crate::secrets::AnySink;
@@ -134,7 +135,7 @@ async fn rotate(
     let mut until = None;
     for label in &labels {
         let Some(mut keyset) = snapshot.recorded.keysets.get(label).cloned() else { continue };
-        let step = Step { verb: Verb::RotateSecret, label: label.clone() };
+        let step = StepRef::new(OpKind::RotateSecret, label);
         if stop() || report.ledger_failed.is_some() {
             report.interrupted |= stop();
             report.steps.push((step, Outcome::Skipped { why: "not begun".to_owned() }));
