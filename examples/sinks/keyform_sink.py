@@ -28,14 +28,14 @@ class NotFound(Exception):
 class Request:
     """One operation, checked.
 
-    op: probe, put, get or delete. place: the names that identify the entry, outermost first; each is safe as one part
+    op: probe, put, get, delete or exists. place: the names that identify the entry, outermost first; each is safe as one part
     of a path. secret: what to put, or None. public: what a person may want to see beside it, name to text.
     """
 
     def __init__(self, data):
         if not isinstance(data, dict) or data.get("keyform_sink") != 1:
             raise Fail("this adapter speaks version 1 of keyform's sink protocol, and the request is of another")
-        self.op = _one_of(data, "op", ("probe", "put", "get", "delete"))
+        self.op = _one_of(data, "op", ("probe", "put", "get", "delete", "exists"))
         self.secret = None
         self.public = {}
         if self.op == "probe":
@@ -97,17 +97,23 @@ def words(done):
     return " / ".join([line for line in lines if line][:3]) or f"it ended with exit code {done.returncode} and said nothing"
 
 
-def serve(probe, put, get, delete):
+def serve(probe, put, get, delete, exists=None):
     """Answers the one request on stdin with the function of its name, and ends the process.
 
-    probe returns {"readable": bool, "persistent": bool}, get returns the secret, put and delete return nothing.
+    probe returns {"readable": bool, "persistent": bool}, get returns the secret, exists a bool, put and delete nothing.
+    A store that can be read needs no `exists`.
     """
     try:
         request = _read()
-        result = {"probe": probe, "put": put, "get": get, "delete": delete}[request.op](request)
+        operation = {"probe": probe, "put": put, "get": get, "delete": delete, "exists": exists}[request.op]
+        if operation is None:
+            raise Fail(f"this adapter does not know the operation `{request.op}`")
+        result = operation(request)
         answer = {"ok": True}
         if request.op == "probe":
-            answer.update(result)
+            answer.update(result, **({"exists": True} if exists else {}))
+        elif request.op == "exists" and not result:
+            raise NotFound
         elif request.op == "get":
             answer["secret"] = result
         _answer(answer, 0)

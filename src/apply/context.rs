@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::mirror::Kept;
+use super::custody::Custody;
 use super::push::Contents;
 use super::report::Event;
-use crate::keyset::ProjectName;
 use crate::keyset::views::{Live, Recorded};
-use crate::ports::{Intent, Namespace, Probed};
+use crate::ports::{Intent, Probed};
 
 /// Everything that acts on the world. `sink` is there if anything is to be created.
 pub struct Ports<'a, A, L, E, S, C> {
@@ -15,16 +14,13 @@ pub struct Ports<'a, A, L, E, S, C> {
     pub ledger: &'a L,
     pub escrow: &'a E,
     pub sink: Option<Probed<'a, S>>,
-    /// All sinks there are, to read what an earlier run put there.
-    pub homes: &'a [S],
+    /// All entries of all sinks there are.
+    pub custody: &'a Custody<'a, S>,
     pub clock: &'a C,
-    pub kept: &'a Kept,
 }
 
 /// What the run knows, and how it may go about it.
 pub struct Context<'a> {
-    pub project: &'a ProjectName,
-    pub namespace: Namespace,
     pub recorded: &'a Recorded,
     pub live: &'a Live,
     /// The files that the plan uploads.

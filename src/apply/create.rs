@@ -10,8 +10,8 @@ use crate::keyset::views::{LiveApp, LiveKeyset, RecordedKeyset};
 use crate::keyset::wire::observed_of;
 use crate::keyset::{FieldId, Value};
 use crate::ports::{
-    self, Api, Body, Clock, Escrow, Fresh, Ledger, LedgerError, Made, Posted, PostedApp, Probed,
-    SecretName, Sink, Stored, Unknown,
+    self, Api, Body, Claim, Clock, Escrow, Fresh, Ledger, LedgerError, Made, Posted, PostedApp,
+    Sink, Stored, Unknown,
 };
 
 /// How a try of a create ended.
@@ -25,9 +25,8 @@ pub enum Tried {
 /// One POST and what follows from its answer. `permit`: given back when the answer is here.
 pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
-    sink: Probed<'_, S>,
+    claim: &Claim<'_, S>,
     fresh: Fresh,
-    name: &SecretName,
     body: &Body,
     settings: &[(FieldId, Value)],
     permit: impl Sized,
@@ -46,10 +45,10 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             return Ok(Tried::Lost(unknown, format!("not an answer of the Admin API: {bad}")));
         }
     };
-    let mut stored = ports::store(sink, name, None, opened).await;
+    let mut stored = ports::store(claim, None, opened).await;
     let (label, key) = (stored.label().clone(), stored.key.take());
     let (outcome, keyset) = settled(ports.ledger, stored, settings, false).await?;
-    ports.kept.keep(&label, key);
+    ports.custody.keep_in_hand(&label, key);
     Ok(Tried::Done(outcome, keyset))
 }
 

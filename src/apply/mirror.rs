@@ -1,44 +1,15 @@
 //! Copies of secret keys, once their sinks have them. What was sent is recorded, so that it is sent
 //! again only when the key is another one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
+use super::custody::{Custody, ReadError};
 use super::report::{Event, Outcome, StepRef};
 use crate::keyset::views::{Recorded, SecretRecord};
 use crate::keyset::{Label, MirrorTarget, Secret};
 use crate::plan::{Op, OpKind, Step};
-use crate::ports::{Entry, Ledger, LedgerError, Mirror};
+use crate::ports::{Entry, Ledger, LedgerError, Mirror, Sink};
 use crate::protocol::{self, Point};
-
-/// Secret keys that a run has in its hand and that a copy is to be made of: where the sink cannot
-/// be read, there is no other moment for it.
-#[derive(Default)]
-pub struct Kept {
-    wanted: BTreeSet<Label>,
-    secrets: Mutex<BTreeMap<Label, Secret>>,
-}
-
-impl Kept {
-    pub fn of(copies: &[Copy]) -> Kept {
-        Kept {
-            wanted: copies.iter().map(|copy| copy.label.clone()).collect(),
-            secrets: Mutex::default(),
-        }
-    }
-    /// Drops what nobody wants.
-    pub fn keep(&self, label: &Label, secret: Option<Secret>) {
-        if let Some(secret) = secret.filter(|_| self.wanted.contains(label)) {
-            self.secrets
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(label.clone(), secret);
-        }
-    }
-    fn take(&self, label: &Label) -> Option<Secret> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(label)
-    }
-}
 
 /// What goes where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,10 +28,10 @@ pub fn planned(steps: &[Step]) -> Vec<Copy> {
 }
 
 /// How the copies are sent.
-pub struct Sending<'a, M, L> {
+pub struct Sending<'a, M, L, S> {
     pub mirror: &'a M,
     pub ledger: &'a L,
-    pub kept: &'a Kept,
+    pub custody: &'a Custody<'a, S>,
     /// As it is when all else is done.
     pub recorded: &'a Recorded,
     /// Also what was sent before.
@@ -69,13 +40,11 @@ pub struct Sending<'a, M, L> {
     pub on_event: &'a dyn Fn(Event),
 }
 
-/// Sends them one after the other, as GitHub asks for. `read`: what a sink has, by label and the
-/// sink's name; or why it does not tell. One failure does not stop the others, but for a journal
-/// that fails.
-pub async fn send<M: Mirror, L: Ledger>(
-    sending: &Sending<'_, M, L>,
+/// Sends them one after the other, as GitHub asks for. One failure does not stop the others, but
+/// for a journal that fails.
+pub async fn send<M: Mirror, L: Ledger, S: Sink>(
+    sending: &Sending<'_, M, L, S>,
     copies: &[Copy],
-    read: impl AsyncFn(&Label, &str) -> Result<Option<Secret>, String>,
 ) -> (Vec<(StepRef, Outcome)>, Result<(), LedgerError>) {
     let mut steps = Vec::new();
     let mut hand: Option<(&Label, Secret)> = None;
@@ -105,16 +74,9 @@ pub async fn send<M: Mirror, L: Ledger>(
         }
         (sending.on_event)(Event::Started { step: step.clone() });
         if hand.as_ref().is_none_or(|(of, _)| *of != label) {
-            let kept =
-                sending.kept.take(label).filter(|secret| secret.fingerprint() == *fingerprint);
-            let found = match kept {
-                Some(secret) => Ok(Some(secret)),
-                None => read(label, sink).await,
-            };
-            hand = match found {
-                Ok(found) => found
-                    .filter(|secret| secret.fingerprint() == *fingerprint)
-                    .map(|secret| (label, secret)),
+            hand = match sending.custody.read_or_take(label, recorded).await {
+                Ok(secret) => Some((label, secret)),
+                Err(ReadError::NotThere(_) | ReadError::Another(_)) => None,
                 Err(why) => {
                     let help = "apply where the sink can be read; or make a new key, which is \
                                 copied at once: `keyform secrets rotate`";

@@ -4,7 +4,7 @@
 pub mod adopt;
 pub mod context;
 pub mod create;
-mod entry;
+pub mod custody;
 pub mod gate;
 pub mod leftovers;
 pub mod mirror;
@@ -21,6 +21,7 @@ pub mod update;
 mod worker;
 
 pub use context::{Context, Ports};
+pub use custody::Custody;
 pub use gate::{Approved, Consent, approve};
 pub use leftovers::Search;
 pub use recover::{Recovered, Recovery};

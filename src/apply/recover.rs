@@ -9,17 +9,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::create::settled;
-use super::entry::{self, Whose};
+use super::custody::{Custody, Purpose, Request};
 use super::refresh;
 use super::report::{Outcome, StepRef};
-use super::rotate::{entry, permanent};
+use super::rotate::permanent;
 use crate::keyset::views::{Desired, Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
-use crate::keyset::{FieldId, KeysetId, Label, ProjectName, Value};
+use crate::keyset::{FieldId, KeysetId, Label, Value};
 use crate::plan::OpKind;
 use crate::ports::{
-    self, Api, Clock, Creation, Escrow, EscrowError, Held, Intent, Ledger, LedgerError, Made,
-    Namespace, Open, Opened, Probed, SecretName, Sink,
+    self, Api, Clock, Creation, Escrow, EscrowError, Held, Intent, Ledger, LedgerError, Made, Open,
+    Opened, Probed, SecretName, Sink,
 };
 
 /// Between two looks at a keyset's keys.
@@ -43,10 +43,9 @@ pub struct Recovery<'a, A, L, E, S, C> {
     pub sink: Probed<'a, S>,
     /// All sinks of the project, one of which an earlier run put secrets into.
     pub sinks: &'a [S],
+    pub custody: &'a Custody<'a, S>,
     /// How long a new key may take to be listed.
     pub settle: Duration,
-    pub project: &'a ProjectName,
-    pub namespace: Namespace,
     pub recorded: &'a Recorded,
     pub desired: &'a Desired,
 }
@@ -189,18 +188,17 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 help: Some("`keyform apply` asks the account, and stores it if it is".to_owned()),
             });
         }
-        let keeps = account == Account::Present && same.is_some();
-        let whose = Whose {
-            label,
-            keyset: before,
-            coming: opened.fingerprint(),
-            recorded: self.recorded,
-            keeps,
+        let purpose = match account == Account::Present && same.is_some() {
+            true => Purpose::Renew,
+            false => Purpose::Create,
         };
-        if let Some(refused) = entry::taken(self.sink, &name, &whose).await {
-            return Ok(refused);
-        }
-        let stored = ports::store(self.sink, &name, same.map(|k| &k.keys), opened).await;
+        let coming = opened.fingerprint();
+        let request = Request { purpose, label, keyset: before, coming, overwrite: false };
+        let claim = match self.custody.claim(self.sink, &name, &request).await {
+            Ok(claim) => claim,
+            Err(refusal) => return Ok(refusal.into()),
+        };
+        let stored = ports::store(&claim, same.map(|k| &k.keys), opened).await;
         let waits = stored.waits;
         match same {
             // What was recorded of it since is newer than the answer, but for the secret.
@@ -229,7 +227,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
     }
 
     fn name(&self, label: &Label) -> SecretName {
-        entry(self.namespace, self.project, label)
+        self.custody.entry(label)
     }
 
     /// Whether a secret that cannot be opened here got as far as a sink, where somebody may have

@@ -7,19 +7,15 @@
 use super::context::Ports;
 use super::refresh::{exists, keysets};
 use super::report::Outcome;
-use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::views::RecordedKeyset;
 use crate::keyset::{AppId, Label};
-use crate::ports::{
-    Api, ApiError, ApiErrorKind, Clock, Entry, Escrow, Held, Ledger, LedgerError, SecretName, Sink,
-    held,
-};
+use crate::ports::{Api, ApiError, ApiErrorKind, Clock, Entry, Escrow, Ledger, LedgerError, Sink};
 
-/// Deletes the keyset that is recorded under the label. `name`: of its secret key.
+/// Deletes the keyset that is recorded under the label.
 pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     ports: &Ports<'_, A, L, E, S, C>,
     label: &Label,
     keyset: &RecordedKeyset,
-    name: &SecretName,
 ) -> Result<Outcome, LedgerError> {
     if let Err(error) = ports.api.delete_keyset(&keyset.id).await {
         match may_be_gone(&error) && matches!(exists(ports.api, &keyset.id).await, Ok(false)) {
@@ -33,33 +29,9 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         }
     }
     ports.ledger.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
-    let secret = discard(ports, keyset, name).await.err();
+    let kept = ports.custody.discard(label, keyset).await;
+    let secret = kept.err().map(|refusal| refusal.why());
     Ok(Outcome::Deleted { id: keyset.id.to_string(), keys: Some(keyset.keys.clone()), secret })
-}
-
-/// Takes its secret key out of the sink that the record names; or why not.
-async fn discard<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
-    ports: &Ports<'_, A, L, E, S, C>,
-    keyset: &RecordedKeyset,
-    name: &SecretName,
-) -> Result<(), String> {
-    let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return Ok(()) };
-    let home = ports
-        .homes
-        .iter()
-        .find(|home| *home.name() == **sink)
-        .ok_or_else(|| format!("the project has no sink {sink} any more"))?;
-    match held(home, name).await.map_err(|error| error.to_string())? {
-        Held::Nothing => Ok(()),
-        Held::Secret(found) if found == *fingerprint => {
-            home.remove(name).await.map(drop).map_err(|error| error.to_string())
-        }
-        Held::Secret(_) => Err(format!("{sink} holds another one than the state recorded")),
-        // What is there may be the only copy of another keyset's.
-        Held::Unread | Held::NotKnown => {
-            Err(format!("{sink} cannot be read here, so nobody can tell whether it is that one"))
-        }
-    }
 }
 
 /// Deletes an app that holds nothing any more: what becomes of keysets whose app is deleted is not

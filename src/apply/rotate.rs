@@ -6,15 +6,15 @@
 use std::time::Duration;
 
 use super::context::Ports;
-use super::entry::{self, Whose};
+use super::custody::{Purpose, Request};
 use super::report::Outcome;
 use super::resolve::Patience;
 use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_UNASKED};
-use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
+use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{KeysetId, Label, Secret};
 use crate::ports::{
-    self, Api, Clock, Creation, Escrow, Intent, Item, Ledger, LedgerError, Posted, Probed,
+    self, Api, ApiError, Clock, Creation, Escrow, Intent, Ledger, LedgerError, Posted, Probed,
     SecretName, Sink, Unknown,
 };
 
@@ -30,7 +30,8 @@ pub struct Order<'a> {
     /// Until when the key of before goes on working; `None`: it ends at once.
     pub expires_at: Option<jiff::Timestamp>,
     pub patience: Patience<'a>,
-    pub recorded: &'a Recorded,
+    /// Also over something of which nobody knows whose it is.
+    pub overwrite: bool,
 }
 
 /// Whether a rotation whose answer is lost was done.
@@ -52,16 +53,17 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
     mut older: Vec<Unknown>,
 ) -> Result<Outcome, LedgerError> {
-    let whose = Whose {
+    let request = Request {
+        purpose: Purpose::Renew,
         label: order.label,
         keyset: Some(keyset),
         coming: None,
-        recorded: order.recorded,
-        keeps: true,
+        overwrite: order.overwrite,
     };
-    if let Some(refused) = entry::taken(sink, order.name, &whose).await {
-        return Ok(refused);
-    }
+    let claim = match ports.custody.claim(sink, order.name, &request).await {
+        Ok(claim) => claim,
+        Err(refusal) => return Ok(refusal.into()),
+    };
     let mut expires_at = order.expires_at;
     let mut why = String::new();
     for n in 1..=MOST_POSTS {
@@ -99,7 +101,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             }
         };
         let new = opened.prefix();
-        let mut stored = ports::store(sink, order.name, Some(&keyset.keys), opened).await;
+        let mut stored = ports::store(&claim, Some(&keyset.keys), opened).await;
         let (waits, key) = (stored.waits, stored.key.take());
         *keyset = ports::commit_rotation(ports.ledger, order.label, stored, keyset).await?;
         for unknown in older.drain(..) {
@@ -115,7 +117,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
                 expires_at = None;
             }
             _ => {
-                ports.kept.keep(order.label, key);
+                ports.custody.keep_in_hand(order.label, key);
                 return Ok(Outcome::Rotated {
                     id: keyset.id.clone(),
                     secret: keyset.secret.clone(),
@@ -211,7 +213,7 @@ async fn there_already<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     for unknown in begun.drain(..) {
         ports::void(ports.ledger, unknown).await?;
     }
-    ports.kept.keep(order.label, Some(secret));
+    ports.custody.keep_in_hand(order.label, Some(secret));
     Ok(Some(Outcome::Rotated {
         id: keyset.id.clone(),
         secret: keyset.secret.clone(),
@@ -228,7 +230,7 @@ async fn held<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     order: &Order<'_>,
 ) -> Option<(&'static str, Secret)> {
     let home = match &keyset.secret {
-        SecretRecord::Stored { sink, .. } => ports.homes.iter().find(|home| *home.name() == **sink),
+        SecretRecord::Stored { sink, .. } => ports.custody.sink(sink).ok(),
         SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
     };
     match home {
@@ -386,23 +388,12 @@ async fn fate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     }
 }
 
-/// Why no key can be let work on: as many as the API allows do already.
-pub async fn no_room<A: Api>(api: &A, id: &KeysetId, label: &Label) -> Option<Outcome> {
-    let keys = match api.secret_keys(id).await {
-        Ok(keys) => keys,
-        Err(error) => return Some(Outcome::failed(&error)),
-    };
-    let waiting = keys.iter().filter(|key| key.expires_at.is_some()).count();
-    (waiting >= EXPIRING_MAX).then(|| Outcome::Failed {
-        why: format!(
-            "{waiting} of its keys wait for their end, and the API takes no more: nothing \
-                      was done"
-        ),
-        help: Some(format!(
-            "`keyform secrets keys {label}` shows them; wait, or end one: keyform \
-                            secrets expire {label} PREFIX --now"
-        )),
-    })
+/// How many keys wait for their end, where that is as many as the API allows: none can be let work
+/// on beside them.
+pub async fn too_many_expiring<A: Api>(api: &A, id: &KeysetId) -> Result<Option<usize>, ApiError> {
+    let keys = api.secret_keys(id).await?;
+    let expiring = keys.iter().filter(|key| key.expires_at.is_some()).count();
+    Ok(Some(expiring).filter(|expiring| *expiring >= EXPIRING_MAX))
 }
 
 /// Which key is the permanent one; `None` where the list does not tell or cannot be read.
@@ -419,13 +410,4 @@ pub async fn permanent<A: Api>(api: &A, id: &KeysetId) -> Option<KeyPrefix> {
         (Some(key), None) => key.prefix,
         _ => None,
     }
-}
-
-/// The entry of a keyset's secret key.
-pub fn entry(
-    namespace: ports::Namespace,
-    project: &crate::keyset::ProjectName,
-    label: &Label,
-) -> SecretName {
-    SecretName { namespace, project: project.clone(), item: Item::Keyset(label.clone()) }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::context::{Context, Ports};
 use super::create::{self, Tried};
-use super::entry::{self, Whose};
+use super::custody::{Purpose, Request};
 use super::gate::Approved;
 use super::push::{self, Upload};
 use super::remove;
@@ -23,7 +23,7 @@ use crate::keyset::wire::body;
 use crate::keyset::{AppId, Call, FieldId, Label, Sha256Hash, Value};
 use crate::plan::{Op, OpKind, PushUpload, Reason, Rotation, Step};
 use crate::ports::{
-    self, Api, Body, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError, Probed,
+    self, Api, Body, Claim, Clock, Creation, Entry, Escrow, Fresh, Intent, Ledger, LedgerError,
     SecretName, Sink, Unknown,
 };
 
@@ -66,23 +66,23 @@ struct Run<'a, A, L, E, S, C> {
 type Ended = (usize, (StepRef, Outcome));
 
 /// A create under way: its place, what is sent, and what is known of it.
-struct Order {
+struct Order<'a, S> {
     at: usize,
     step: StepRef,
-    name: SecretName,
+    claim: Claim<'a, S>,
     settings: Vec<(FieldId, Value)>,
     body: Body,
     what: Creation,
 }
 
 /// How far a create got.
-enum Far {
+enum Far<'a, S> {
     Ended(Ended),
     /// Its answer, at that time by the monotonic clock.
-    Lost(Box<Order>, Unknown, String, Duration),
+    Lost(Box<Order<'a, S>>, Unknown, String, Duration),
 }
 
-impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
+impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C> {
     async fn all(&self, open: Vec<Intent>) -> Vec<(StepRef, Outcome)> {
         let mut ended: Vec<Ended> = Vec::new();
         let mut apps: BTreeMap<Label, AppId> = self
@@ -219,7 +219,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     // keysets
 
     /// One create or update of the plan.
-    async fn keyset(&self, at: usize, planned: &Step, apps: &BTreeMap<Label, AppId>) -> Far {
+    async fn keyset(&self, at: usize, planned: &Step, apps: &BTreeMap<Label, AppId>) -> Far<'a, S> {
         let label = &planned.label;
         let step = StepRef::from(planned);
         let (Op::CreateKeyset { reason, .. }, Some(app)) = (&planned.op, &planned.app) else {
@@ -239,23 +239,21 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let Some(sink) = self.ports.sink else {
             return skip("no sink was probed for its secret".to_owned());
         };
-        let order = self.order(at, planned, app, app_id);
-        let keyset = self.worker.context.recorded.keysets.get(label);
-        let whose = Whose {
+        let request = Request {
+            purpose: Purpose::Create,
             label,
-            keyset,
+            keyset: self.worker.context.recorded.keysets.get(label),
             coming: None,
-            recorded: self.worker.context.recorded,
-            keeps: false,
+            overwrite: false,
         };
-        if let Some(refused) = entry::taken(sink, &order.name, &whose).await {
-            return Far::Ended((at, self.worker.end(step, refused)));
+        match self.ports.custody.claim(sink, &self.entry(label), &request).await {
+            Ok(claim) => self.post(self.order(at, planned, (app, app_id), claim), None).await,
+            Err(refusal) => Far::Ended((at, self.worker.end(step, refusal.into()))),
         }
-        self.post(sink, order, None).await
     }
 
     /// Writes the intent down and sends it, once, unless something speaks against it by now.
-    async fn post(&self, sink: Probed<'_, S>, order: Order, proof: Option<Fresh>) -> Far {
+    async fn post(&self, order: Order<'a, S>, proof: Option<Fresh>) -> Far<'a, S> {
         let tried = async {
             let intent = self.intent(order.what.clone());
             let fresh = match proof {
@@ -267,16 +265,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                 ports::withdraw(self.ports.ledger, fresh).await?;
                 return Ok(Tried::Done(Outcome::Skipped { why }, None));
             }
-            create::keyset(
-                self.ports,
-                sink,
-                fresh,
-                &order.name,
-                &order.body,
-                &order.settings,
-                permit,
-            )
-            .await
+            create::keyset(self.ports, &order.claim, fresh, &order.body, &order.settings, permit)
+                .await
         };
         match tried.await {
             Ok(Tried::Done(outcome, keyset)) => {
@@ -297,7 +287,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
     /// Looks for the creates whose answers got lost, all together, and sends again what is proved
     /// absent.
-    async fn look_for_the_lost(&self, mut far: Vec<Far>, ended: &mut Vec<Ended>) {
+    async fn look_for_the_lost(&self, mut far: Vec<Far<'a, S>>, ended: &mut Vec<Ended>) {
         for posts in 1..=MOST_POSTS {
             let (mut lost, mut about) = (Vec::new(), Vec::new());
             for one in far {
@@ -322,27 +312,25 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             .await;
             far = stream::iter(about.into_iter().zip(resolutions))
                 .map(|((order, why), resolution)| async move {
-                    match (resolution, self.ports.sink) {
-                        (Resolution::Mine(unknown, live), _) => {
+                    match resolution {
+                        Resolution::Mine(unknown, live) => {
                             let outcome = self
                                 .found(&order.step.label, unknown, *live, &order.settings)
                                 .await;
                             Far::Ended((order.at, self.end(order.step, outcome)))
                         }
                         // No new work after an interrupt, and another post is new work.
-                        (Resolution::Absent(_), _)
+                        Resolution::Absent(_)
                             if self.worker.stopped(OpKind::CreateKeyset).is_some() =>
                         {
                             Far::Ended((order.at, self.worker.end(order.step, interrupted(&why))))
                         }
-                        (Resolution::Absent(_), _) if posts == MOST_POSTS => Far::Ended((
+                        Resolution::Absent(_) if posts == MOST_POSTS => Far::Ended((
                             order.at,
                             self.worker.end(order.step, Outcome::Unknown { why: AGAIN.to_owned() }),
                         )),
-                        (Resolution::Absent(proof), Some(sink)) => {
-                            self.post(sink, *order, Some(proof)).await
-                        }
-                        (other, _) => Far::Ended((
+                        Resolution::Absent(proof) => self.post(*order, Some(proof)).await,
+                        other => Far::Ended((
                             order.at,
                             self.worker.end(order.step, unresolved(&why, "keysets", &other)),
                         )),
@@ -532,13 +520,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
                         return Ok(Outcome::Nothing);
                     };
                     let _permit = self.requests.acquire().await;
-                    remove::keyset(
-                        self.ports,
-                        label,
-                        &keyset,
-                        &self.entry(keyset.sink_label(label)),
-                    )
-                    .await
+                    remove::keyset(self.ports, label, &keyset).await
                 }
                 (Op::DeleteApp { .. }, Some(id)) => remove::app(self.ports, label, id).await,
                 (Op::ForgetKeyset | Op::ForgetApp, _) => forgotten(step.is_app()).await,
@@ -645,10 +627,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         }
         let order = rotate::Order { expires_at, ..self.rotation(label, &name) };
         let _permit = self.requests.acquire().await;
-        if overlap.is_some()
-            && let Some(full) = rotate::no_room(self.ports.api, &keyset.id, label).await
-        {
-            return Ok(full);
+        if overlap.is_some() {
+            match rotate::too_many_expiring(self.ports.api, &keyset.id).await {
+                Ok(None) => {}
+                Ok(Some(expiring)) => return Ok(no_room(expiring, label)),
+                Err(error) => return Ok(Outcome::failed(&error)),
+            }
         }
         let left: Vec<Unknown> = left.into_iter().map(ports::left_open).collect();
         let outcome = rotate::repair(self.ports, sink, &mut keyset, &order, left).await;
@@ -680,7 +664,13 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
     }
 
     /// The request of a create and what is written down about it.
-    fn order(&self, at: usize, planned: &Step, app: &Label, app_id: &AppId) -> Order {
+    fn order(
+        &self,
+        at: usize,
+        planned: &Step,
+        (app, app_id): (&Label, &AppId),
+        claim: Claim<'a, S>,
+    ) -> Order<'a, S> {
         let step = StepRef::from(planned);
         let settings = settings(planned);
         let text = |field: &str| match settings
@@ -726,11 +716,11 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             replaces,
             protect,
         };
-        Order { at, name: self.entry(&label), step, settings, body: request, what }
+        Order { at, claim, step, settings, body: request, what }
     }
 
     fn entry(&self, label: &Label) -> SecretName {
-        rotate::entry(self.worker.context.namespace, self.worker.context.project, label)
+        self.ports.custody.entry(label)
     }
 
     fn rotation<'r>(&'r self, label: &'r Label, name: &'r SecretName) -> rotate::Order<'r> {
@@ -739,7 +729,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
             name,
             expires_at: None,
             patience: self.worker.patience(),
-            recorded: self.worker.context.recorded,
+            overwrite: false,
         }
     }
 
@@ -750,6 +740,18 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
 
 const UNRESOLVED: &str = "what became of an earlier create of it is not known: see above";
 const AGAIN: &str = "its answer was lost again and again";
+
+fn no_room(expiring: usize, label: &Label) -> Outcome {
+    Outcome::Failed {
+        why: format!(
+            "{expiring} of its keys wait for their end, and the API takes no more: nothing was done"
+        ),
+        help: Some(format!(
+            "`keyform secrets keys {label}` shows them; wait, or end one: keyform secrets expire \
+             {label} PREFIX --now"
+        )),
+    }
+}
 
 fn settings(step: &Step) -> Vec<(FieldId, Value)> {
     match &step.op {

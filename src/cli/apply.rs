@@ -20,9 +20,10 @@ use super::saved::{self, Loaded};
 use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
 use super::{secrets, sinks};
-use crate::apply::mirror::{self, Kept};
+use crate::apply::custody::InHand;
+use crate::apply::mirror;
 use crate::apply::relabel::Relabelling;
-use crate::apply::{self, Consent, Context, Event, Outcome, Ports, Search, StepRef};
+use crate::apply::{self, Consent, Context, Custody, Event, Outcome, Ports, Search, StepRef};
 use crate::config::Occasion;
 use crate::disk;
 use crate::keyset::Label;
@@ -164,17 +165,14 @@ async fn apply(
         .map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
-    let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
+    let homes = sinks::homes(session);
     // Everything else goes by the labels of now.
-    let moves = Relabelling {
-        ledger: store,
-        homes: &homes,
-        project: &session.project.desired.project,
-        namespace: session.namespace(),
-        recorded: &snapshot.recorded,
-    };
+    let custody = sinks::custody(session, &homes, &snapshot);
+    let moves = Relabelling { ledger: store, custody: &custody };
     let moved = moves.run(&approved.plan().steps).await?;
-    let snapshot = if moved.is_empty() { snapshot } else { store.snapshot() };
+    let snapshot = if moved.is_empty() { &snapshot } else { &store.snapshot() };
+    let in_hand = InHand::for_labels(copies.iter().map(|copy| &copy.label));
+    let custody = Custody { in_hand, ..sinks::custody(session, &homes, snapshot) };
     let progress = Progress::new(output, approved.plan().steps.len());
     for (step, outcome) in &moved {
         progress.event(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
@@ -185,12 +183,9 @@ async fn apply(
         escrow: &envelope,
         sink: probed,
         clock: &SystemClock,
-        kept: &kept,
-        homes: &homes,
+        custody: &custody,
     };
     let context = Context {
-        project: &session.project.desired.project,
-        namespace: session.namespace(),
         recorded: &snapshot.recorded,
         live: &live,
         push: &contents,
@@ -205,9 +200,8 @@ async fn apply(
     if let (Some(github), None) = (&github, &done.ledger_failed) {
         let stop = || stop.load(Ordering::SeqCst);
         let sender = Sender {
-            session,
             store,
-            kept: &kept,
+            custody: &custody,
             again: false,
             stop: &stop,
             on_event: &|event| progress.event(&event),

@@ -10,6 +10,7 @@ use super::format::Format;
 use super::output::Output;
 use super::secrets::{find, secret_of};
 use super::session::Session;
+use super::sinks;
 use super::variables::variable;
 use crate::state;
 
@@ -69,8 +70,8 @@ async fn variables(
     output: &Output,
 ) -> anyhow::Result<Vec<Variable>> {
     let session = Session::open(global, output)?;
-    let recorded = state::read(&session.state_paths(), &session.project.desired.project)?.recorded;
-    let (label, keyset) = find(&recorded, label)?;
+    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let (label, keyset) = find(&snapshot.recorded, label)?;
     let mut all = Vec::new();
     for (name, key) in
         [(&names.publish, &keyset.keys.publish_key), (&names.subscribe, &keyset.keys.subscribe_key)]
@@ -90,7 +91,9 @@ async fn variables(
         });
     }
     if let Some(name) = &names.secret {
-        let secret = secret_of(&session, label, keyset).await?;
+        let homes = sinks::homes(&session);
+        let custody = sinks::custody(&session, &homes, &snapshot);
+        let secret = secret_of(&custody, label, keyset).await?;
         all.push(Variable {
             name: name.clone(),
             value: Zeroizing::new(secret.expose_secret().to_owned()),

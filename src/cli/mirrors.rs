@@ -6,13 +6,12 @@ use zeroize::Zeroizing;
 
 use super::error::{Exit, Failure};
 use super::session::Session;
-use super::sinks;
 use super::variables::variable;
-use crate::apply::mirror::{self, Copy, Kept, Sending};
-use crate::apply::{Event, Outcome, StepRef};
+use crate::apply::mirror::{self, Copy, Sending};
+use crate::apply::{Custody, Event, Outcome, StepRef};
 use crate::keyset::{Label, Secret};
-use crate::ports::{LedgerError, Sink};
-use crate::secrets::{Github, MirrorError};
+use crate::ports::LedgerError;
+use crate::secrets::{AnySink, Github, MirrorError};
 use crate::state::Store;
 
 /// Tokens, the first that is set: keyform's own, then those of `gh`.
@@ -66,9 +65,8 @@ pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
 
 /// How copies are sent, but for what and where.
 pub struct Sender<'a> {
-    pub session: &'a Session,
     pub store: &'a Store,
-    pub kept: &'a Kept,
+    pub custody: &'a Custody<'a, AnySink>,
     /// Also what was sent before.
     pub again: bool,
     pub stop: &'a dyn Fn() -> bool,
@@ -83,26 +81,17 @@ impl Sender<'_> {
         copies: &[Copy],
     ) -> (Vec<(StepRef, Outcome)>, Result<(), LedgerError>) {
         let recorded = self.store.snapshot().recorded;
-        let Sender { session, store, kept, again, stop, on_event } = *self;
+        let Sender { store, custody, again, stop, on_event } = *self;
         let sending = Sending {
             mirror: github,
             ledger: store,
-            kept,
+            custody,
             recorded: &recorded,
             again,
             stop,
             on_event,
         };
-        let read = async |label: &Label, sink: &str| {
-            let sink = sinks::named(session, sink).map_err(|error| error.to_string())?;
-            sink.get(&sinks::entry(
-                session,
-                recorded.keysets.get(label).map_or(label, |keyset| keyset.sink_label(label)),
-            ))
-            .await
-            .map_err(|error| error.to_string())
-        };
-        mirror::send(&sending, copies, read).await
+        mirror::send(&sending, copies).await
     }
 }
 

@@ -7,11 +7,14 @@ use super::error::{Exit, Failure, SINK_HELP};
 use super::places::{data_dir, note};
 use super::session::{self, Session};
 use super::variables::variable;
+use crate::apply::Custody;
+use crate::apply::custody::{InHand, NoSink};
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
-use crate::ports::{self, Item, Namespace, Probed, SecretName, Sink};
+use crate::ports::{self, Item, Probed, SecretName, Sink};
 use crate::secrets::{
     AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, SealedSink, Surroundings, Unseal,
 };
+use crate::state::Snapshot;
 
 /// A file with private keys that open what the sink `age` wrote.
 const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
@@ -205,17 +208,30 @@ pub async fn opener(
     Ok(envelope)
 }
 
-/// Every sink that the project describes, to read what is in it, chosen or not.
-pub fn homes(session: &Session) -> Vec<AnySink> {
-    SinkKind::ALL
-        .into_iter()
-        .filter_map(|kind| build(session, kind).ok())
-        .chain(keyring_files(session))
+/// Every sink that the project describes, to read what is in it, chosen or not; or why it cannot be
+/// set up.
+pub fn homes(session: &Session) -> Vec<Result<AnySink, NoSink>> {
+    let names = SinkKind::ALL.into_iter().map(SinkKind::name).chain([KEYRING_FILES]);
+    names
+        .map(|name| {
+            named(session, name)
+                .map_err(|error| NoSink { sink: name.to_owned(), why: error.to_string() })
+        })
         .collect()
 }
 
-/// The entry of a keyset's secret.
-pub fn entry(session: &Session, label: &crate::keyset::Label) -> SecretName {
-    let namespace: Namespace = session.namespace();
-    crate::apply::rotate::entry(namespace, &session.project.desired.project, label)
+/// What the project's state and journal know of the entries of its sinks.
+pub fn custody<'a>(
+    session: &'a Session,
+    homes: &'a [Result<AnySink, NoSink>],
+    snapshot: &'a Snapshot,
+) -> Custody<'a, AnySink> {
+    Custody {
+        sinks: homes,
+        project: &session.project.desired.project,
+        namespace: session.namespace(),
+        recorded: &snapshot.recorded,
+        open: snapshot.open.iter().map(|open| open.intent.clone()).collect(),
+        in_hand: InHand::default(),
+    }
 }

@@ -12,9 +12,11 @@ use super::output::Output;
 use super::secrets::find;
 use super::session::Session;
 use super::sinks;
+use crate::apply::custody::{ReadError, Refusal};
+use crate::apply::relabel;
 use crate::keyset::Label;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
-use crate::ports::{self, Entry, Held, Ledger, Owner, Sink};
+use crate::ports::{self, Entry, Ledger};
 use crate::render::style::{BOLD, GOOD};
 use crate::render::text::nearest;
 use crate::state::{self, Snapshot, Store};
@@ -217,59 +219,49 @@ async fn move_keyset(
     let (from, keyset) = find(&snapshot.recorded, from)?;
     free(&snapshot.recorded.keysets, to)?;
     nothing_begun(snapshot, from, false)?;
-    let mut note = String::new();
-    if let SecretRecord::Stored { sink, fingerprint } = &keyset.secret {
-        // Sinks know secrets by label: the record must not go where its secret does not.
-        let home = sinks::named(session, sink)?;
-        let secret = home
-            .get(&sinks::entry(session, keyset.sink_label(from)))
-            .await?
-            .filter(|secret| secret.fingerprint() == *fingerprint);
-        let Some(secret) = secret else {
-            let failure = Failure::new(
-                Exit::Refused,
-                format!(
-                    "the {sink} sink does not have the secret of `{from}` that is recorded: \
-                     nothing was changed"
-                ),
-            );
-            return Err(failure.help("`keyform secrets doctor` looks further").into());
-        };
-        let name = sinks::entry(session, to);
-        let there = ports::held(&home, &name).await?;
-        if !matches!(there, Held::Nothing) && there != Held::Secret(fingerprint.clone()) {
-            let failure = Failure::new(
-                Exit::Refused,
-                format!(
-                    "the {sink} sink has another secret for `{to}` already: nothing was changed"
-                ),
-            );
-            return Err(failure
-                .help(
-                    "it may be the only copy of another keyset's; choose another label, or \
-                       delete it with the sink's own tool",
-                )
-                .into());
-        }
-        ports::put_and_compare(
-            &home,
-            &name,
-            Some(Owner { id: &keyset.id, keys: &keyset.keys }),
-            &secret,
-        )
-        .await?;
-        note = format!(
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, snapshot);
+    // Sinks know secrets by label: the record must not go where its secret does not.
+    custody.move_to(to, from, keyset).await.map_err(|refusal| not_moved(refusal, from, to))?;
+    let note = match &keyset.secret {
+        SecretRecord::Stored { sink, .. } => format!(
             "; its secret is in {sink} under the new label, and the old entry stays until you \
              delete it"
-        );
-    }
-    // Between the two records it has both labels, which loses nothing.
+        ),
+        SecretRecord::Missing { .. } | SecretRecord::Unknown => String::new(),
+    };
     let moved = RecordedKeyset { secret_label: None, ..keyset.clone() };
-    store
-        .append(Entry::Keyset { label: to.clone(), keyset: Box::new(moved), intent: None })
-        .await?;
-    store.append(Entry::Forgotten { label: from.clone(), app: false }).await?;
+    relabel::record_keyset(store, to, from, moved).await?;
     Ok(format!("keyset {from} is recorded as {to}{note}"))
+}
+
+fn not_moved(refusal: Refusal, from: &Label, to: &Label) -> anyhow::Error {
+    let refused = |told: String, help: &str| Failure::new(Exit::Refused, told).help(help).into();
+    match refusal {
+        Refusal::NotRead(ReadError::NotThere(sink) | ReadError::Another(sink)) => refused(
+            format!(
+                "the {sink} sink does not have the secret of `{from}` that is recorded: nothing \
+                 was changed"
+            ),
+            "`keyform secrets doctor` looks further",
+        ),
+        Refusal::NotRead(ReadError::NoSink(missing)) => {
+            Failure::new(Exit::Error, missing.why).into()
+        }
+        Refusal::NotRead(ReadError::Sink(error)) | Refusal::Sink(error) => error.into(),
+        Refusal::NotRecorded(entry) | Refusal::NotTold(entry) | Refusal::InUse(entry, _) => {
+            refused(
+                format!(
+                    "the {} sink has another secret for `{to}` already: nothing was changed",
+                    entry.sink
+                ),
+                "it may be the only copy of another keyset's; choose another label, or delete it \
+                 with the sink's own tool",
+            )
+        }
+        // A keyset without a stored secret has none to move.
+        Refusal::NotRead(error @ (ReadError::NeverHad | ReadError::Missing(_))) => error.into(),
+    }
 }
 
 async fn move_app(
@@ -281,16 +273,7 @@ async fn move_app(
     let (from, app) = find_app(&snapshot.recorded, from)?;
     free(&snapshot.recorded.apps, to)?;
     nothing_begun(snapshot, from, true)?;
-    store.append(Entry::App { label: to.clone(), app: app.clone(), intent: None }).await?;
-    for (label, keyset) in
-        snapshot.recorded.keysets.iter().filter(|(_, keyset)| keyset.app == *from)
-    {
-        let keyset = RecordedKeyset { app: to.clone(), ..keyset.clone() };
-        store
-            .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
-            .await?;
-    }
-    store.append(Entry::Forgotten { label: from.clone(), app: true }).await?;
+    relabel::record_app(store, &snapshot.recorded, to, from, app).await?;
     Ok(format!("app {from} is recorded as {to}"))
 }
 

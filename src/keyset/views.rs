@@ -165,6 +165,13 @@ pub struct RecordedKeyset {
 }
 
 impl SecretRecord {
+    /// The sink that has it.
+    pub fn sink(&self) -> Option<&str> {
+        match self {
+            SecretRecord::Stored { sink, .. } => Some(sink),
+            SecretRecord::Missing { .. } | SecretRecord::Unknown => None,
+        }
+    }
     /// Of the key that the sink has under the keyset's name, as far as the state knows.
     pub fn held(&self) -> Option<&Fingerprint> {
         match self {

@@ -10,7 +10,7 @@
 //!                       | Unknown      maybe posted: can only be resolved by listing
 //! seal(escrow, ledger, Answered) -> Sealed   the raw answer is sealed in the journal, not yet parsed
 //! open(Sealed)         -> Opened       parsed
-//! store(Probed, Opened) -> Stored      in the sink, read back, compared; or known to be missing
+//! store(Claim, Opened) -> Stored       in the sink, read back, compared; or known to be missing
 //! commit(ledger, Stored)               journalled and synced; the sealed answer is of no more use
 //! ```
 //!
@@ -40,7 +40,15 @@ impl<'a, S: Sink> Probed<'a, S> {
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
-    /// What a create under this name would overwrite.
+    pub fn sink(&self) -> &'a S {
+        self.0
+    }
+    /// A put under this name overwrites nothing that is to be kept. Callers: `apply::custody` only,
+    /// reviewed by hand.
+    pub fn claim(self, name: &SecretName) -> Claim<'a, S> {
+        Claim { sink: self, name: name.clone() }
+    }
+    /// What it has under this name.
     pub async fn holds(&self, name: &SecretName) -> Result<Held, SinkError> {
         held(self.0, name).await
     }
@@ -50,10 +58,12 @@ impl<'a, S: Sink> Probed<'a, S> {
     pub async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SinkError> {
         self.0.get(name).await
     }
-    /// Puts a copy of what the sink has under another name, and compares.
-    pub async fn put_beside(&self, name: &SecretName, secret: &Secret) -> Result<(), SinkError> {
-        put_and_compare(self.0, name, None, secret).await
-    }
+}
+
+/// An entry of a probed sink that may be written. Cannot be cloned.
+pub struct Claim<'a, S> {
+    sink: Probed<'a, S>,
+    name: SecretName,
 }
 
 impl<S> Clone for Probed<'_, S> {
@@ -333,11 +343,11 @@ pub fn open(sealed: Sealed) -> Result<Opened, (Unknown, BadAnswer)> {
 ///
 /// `keys`: the public keys of the keyset whose secret key was rotated.
 pub async fn store<S: Sink>(
-    sink: Probed<'_, S>,
-    name: &SecretName,
+    claim: &Claim<'_, S>,
     keys: Option<&PublicKeys>,
     opened: Opened,
 ) -> Stored {
+    let Claim { sink, name } = claim;
     let Opened { intent, kept, made, secret } = opened;
     let owner = match &made {
         Made::Keyset(live) => Some(Owner { id: &live.id, keys: &live.keys }),

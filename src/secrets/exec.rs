@@ -42,6 +42,9 @@ pub struct ExecSink {
     project: String,
     namespace: Namespace,
     readable: AtomicBool,
+    /// Whether it knows the operation `exists`. Known after the probe: a program that does not know
+    /// an operation may do anything when it is asked for it.
+    tells_existence: AtomicBool,
 }
 
 #[derive(Serialize)]
@@ -75,6 +78,8 @@ struct Answer {
     #[serde(default)]
     persistent: bool,
     #[serde(default)]
+    exists: bool,
+    #[serde(default)]
     secret: Option<String>,
 }
 
@@ -98,7 +103,15 @@ impl ExecSink {
         project: String,
         namespace: Namespace,
     ) -> ExecSink {
-        ExecSink { command, dir, timeout, project, namespace, readable: AtomicBool::new(true) }
+        ExecSink {
+            command,
+            dir,
+            timeout,
+            project,
+            namespace,
+            readable: AtomicBool::new(true),
+            tells_existence: AtomicBool::new(false),
+        }
     }
 
     fn question<'a>(&'a self, op: &'static str) -> Question<'a> {
@@ -236,6 +249,7 @@ impl Sink for ExecSink {
             return Err(failed("it says that it does not keep what it is given"));
         }
         self.readable.store(answer.readable, Ordering::Relaxed);
+        self.tells_existence.store(answer.exists, Ordering::Relaxed);
         if !answer.readable {
             return Ok(());
         }
@@ -278,6 +292,16 @@ impl Sink for ExecSink {
             .await?
             .map(drop)
             .ok_or_else(|| failed("it says that it found nothing to write to"))
+    }
+
+    async fn has(&self, name: &SecretName) -> Result<Option<bool>, SinkError> {
+        if self.readable() {
+            return self.get(name).await.map(|found| Some(found.is_some()));
+        }
+        if !self.tells_existence.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.ask(&self.about("exists", name)).await.map(|answer| Some(answer.is_some()))
     }
 
     async fn remove(&self, name: &SecretName) -> Result<bool, SinkError> {

@@ -19,6 +19,7 @@ mod config;
 mod contract;
 mod corpus;
 mod crash;
+mod custody;
 mod drift;
 mod env;
 mod examples;

@@ -317,12 +317,15 @@ fn github_takes_secrets_and_shows_none() {
     let running = server.start();
     let desk = github(&running);
     let stored = |name: &str| server.secrets.lock().expect("a lock").get(name).cloned();
-    desk.ask("probe", "chat-prod").is(json!({"ok": true, "readable": false, "persistent": true}));
+    desk.ask("probe", "chat-prod")
+        .is(json!({"ok": true, "readable": false, "persistent": true, "exists": true}));
 
+    desk.ask("exists", "chat-prod").is_not_found();
     for secret in [SECRET, SECRET, OTHER] {
         desk.put("chat-prod", secret).is(json!({"ok": true}));
         assert_eq!(stored("PUBNUB_ACME_CHAT__CHAT_PROD").as_deref(), Some(secret));
     }
+    desk.ask("exists", "chat-prod").is(json!({"ok": true}));
     desk.ask("get", "chat-prod").fails("shows no secret again");
     desk.ask("get", "never-put").fails("shows no secret again");
     assert!(desk.record().contains("argument: set"), "the record has what was run");
@@ -372,7 +375,7 @@ fn github_says_what_is_wrong() {
             .ask("probe", "chat-prod")
     };
     ask(&["--repo", "acme/chat", "--env", "prod"])
-        .is(json!({"ok": true, "readable": false, "persistent": true}));
+        .is(json!({"ok": true, "readable": false, "persistent": true, "exists": true}));
     ask(&["--repo", "acme/chat", "--env", "production"]).fails("have the environment production");
     ask(&["--repo", "acme/chat/x/y", "--env", "prod"]).fails("OWNER/REPOSITORY");
     ask(&["--repo", "acme/chat", "--env", "prod", "--prefix", "github_"]).fails("--prefix");

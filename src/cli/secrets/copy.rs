@@ -6,9 +6,11 @@ use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
 use super::{ADOPTED, find};
+use crate::apply::Custody;
+use crate::apply::custody::{Purpose, ReadError, Refusal, Request};
 use crate::keyset::Label;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
-use crate::ports::{self, Entry, Held, Ledger, Owner, Probed, Sink};
+use crate::ports::{Entry, Ledger, Probed, Sink};
 use crate::render::style::{BAD, GOOD};
 use crate::render::text::{count, terminal};
 use crate::secrets::AnySink;
@@ -19,7 +21,7 @@ pub struct Args {
     /// Where they go: keyring, keyring-files, age or exec
     #[arg(long, value_name = "SINK")]
     to: String,
-    /// Also where the other sink has something else under the same name
+    /// Also where the other sink has something else under the same name, or does not tell
     #[arg(long)]
     overwrite: bool,
     /// Labels of keysets; all of them if none is named
@@ -96,62 +98,82 @@ async fn copy<'a>(
     probed.map_err(|error| {
         Failure::new(Exit::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP)
     })?;
+    let homes = sinks::homes(session);
+    let copying =
+        Copying { custody: &sinks::custody(session, &homes, snapshot), store, target, overwrite };
     let mut done = Vec::new();
     for (label, keyset) in wanted {
-        let end = one(session, store, target, overwrite, label, keyset).await;
+        let end = copying.one(label, keyset).await;
         done.push((*label, end.map_err(|error| error.to_string())));
     }
     Ok(done)
 }
 
-async fn one(
-    session: &Session,
-    store: &Store,
-    target: &AnySink,
+struct Copying<'a> {
+    custody: &'a Custody<'a, AnySink>,
+    store: &'a Store,
+    target: &'a AnySink,
     overwrite: bool,
-    label: &Label,
-    keyset: &RecordedKeyset,
-) -> anyhow::Result<bool> {
-    let (from, fingerprint) = match &keyset.secret {
-        SecretRecord::Stored { sink, .. } if **sink == *target.name() => return Ok(false),
-        SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
-        SecretRecord::Unknown => anyhow::bail!("the keyset was adopted: {ADOPTED}"),
-        SecretRecord::Missing { why, .. } => {
-            anyhow::bail!("it has no secret that could be copied: {why}")
+}
+
+impl Copying<'_> {
+    /// Whether it was copied, or was there already.
+    async fn one(&self, label: &Label, keyset: &RecordedKeyset) -> anyhow::Result<bool> {
+        if matches!(&keyset.secret, SecretRecord::Stored { sink, .. } if **sink == *self.target.name())
+        {
+            return Ok(false);
         }
-    };
-    let name = sinks::entry(session, keyset.sink_label(label));
-    let secret = sinks::named(session, from)?.get(&name).await?;
-    let secret = secret.filter(|secret| secret.fingerprint() == *fingerprint);
-    let Some(secret) = secret else {
-        anyhow::bail!(
+        let secret = self.custody.read(label, keyset).await.map_err(not_read)?;
+        let request = Request {
+            purpose: Purpose::Store,
+            label,
+            keyset: Some(keyset),
+            coming: Some(secret.fingerprint()),
+            overwrite: self.overwrite,
+        };
+        let name = self.custody.entry(keyset.sink_label(label));
+        let placed = self.custody.place(self.target, &name, &request, &secret).await;
+        placed.map_err(not_placed)?;
+        let secret = SecretRecord::Stored {
+            sink: self.target.name().into(),
+            fingerprint: secret.fingerprint(),
+        };
+        let keyset = RecordedKeyset { secret, ..keyset.clone() };
+        self.store
+            .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
+            .await?;
+        Ok(true)
+    }
+}
+
+fn not_read(error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::NeverHad => anyhow::anyhow!("the keyset was adopted: {ADOPTED}"),
+        ReadError::Missing(why) => {
+            anyhow::anyhow!("it has no secret that could be copied: {why}")
+        }
+        ReadError::NotThere(from) | ReadError::Another(from) => anyhow::anyhow!(
             "the {from} sink does not have the secret that the state records; `keyform secrets \
              doctor` looks further"
-        )
-    };
-    let there = ports::held(target, &name).await?;
-    if !overwrite
-        && !matches!(&there, Held::Nothing | Held::NotKnown)
-        && there != Held::Secret(fingerprint.clone())
-    {
-        anyhow::bail!(
+        ),
+        ReadError::NoSink(missing) => missing.into(),
+        ReadError::Sink(error) => error.into(),
+    }
+}
+
+fn not_placed(refusal: Refusal) -> anyhow::Error {
+    match refusal {
+        Refusal::NotRecorded(entry) => anyhow::anyhow!(
             "the {} sink has something under this name already, and it may be the only copy of it: \
              --overwrite replaces it",
-            target.name()
-        );
+            entry.sink
+        ),
+        Refusal::NotTold(entry) => anyhow::anyhow!(
+            "the {} sink does not tell whether it has something under this name already, which may \
+             be the only copy of it: --overwrite puts it there all the same",
+            entry.sink
+        ),
+        Refusal::Sink(error) => error.into(),
+        Refusal::InUse(..) | Refusal::NotRead(_) => anyhow::anyhow!(refusal.why()),
     }
-    ports::put_and_compare(
-        target,
-        &name,
-        Some(Owner { id: &keyset.id, keys: &keyset.keys }),
-        &secret,
-    )
-    .await?;
-    let secret =
-        SecretRecord::Stored { sink: target.name().into(), fingerprint: fingerprint.clone() };
-    let keyset = RecordedKeyset { secret, ..keyset.clone() };
-    store
-        .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
-        .await?;
-    Ok(true)
 }

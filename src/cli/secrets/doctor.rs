@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::error::Exit;
+use super::super::error::{Exit, Failure};
 use super::super::lock::LockArgs;
 use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;
 use super::ADOPTED;
 use super::recover::recover;
-use crate::apply::{Outcome, rotate};
+use crate::apply::custody::{Purpose, ReadError, Request};
+use crate::apply::{Custody, Outcome, rotate};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{Fingerprint, Label, Secret};
-use crate::ports::{self, Owner, Sink, SinkError};
+use crate::ports::{self, Sink, SinkError};
 use crate::render::style::{BAD, BOLD, GOOD, WARN};
 use crate::render::text::{count, terminal};
 use crate::secrets::AnySink;
@@ -104,12 +105,14 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
             snapshot = store.snapshot();
         }
     }
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, &snapshot);
     let mut sound = Vec::new();
     for (label, keyset) in &snapshot.recorded.keysets {
         if findings.contains_key(label) {
             continue;
         }
-        let (finding, secret) = look(session, &sinks, label, keyset, args.check).await?;
+        let (finding, secret) = look(&custody, &sinks, label, keyset, args.check).await?;
         if let (Some(secret), Finding::Sound { .. } | Finding::Repaired { .. }) = (secret, &finding)
         {
             sound.push((label.clone(), keyset.id.clone(), secret.prefix()));
@@ -149,41 +152,38 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
 }
 
 async fn look(
-    session: &Session,
+    custody: &Custody<'_, AnySink>,
     sinks: &[AnySink],
     label: &Label,
     keyset: &RecordedKeyset,
     check: bool,
 ) -> anyhow::Result<(Finding, Option<Secret>)> {
-    let (home, fingerprint) = match &keyset.secret {
-        SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
-        SecretRecord::Unknown => return Ok((Finding::Elsewhere, None)),
-        SecretRecord::Missing { why, .. } => {
+    let wrong = match custody.read(label, keyset).await {
+        Ok(secret) => {
+            let sink = keyset.secret.sink().unwrap_or_default().into();
+            return Ok((Finding::Sound { sink }, Some(secret)));
+        }
+        Err(ReadError::NeverHad) => return Ok((Finding::Elsewhere, None)),
+        Err(ReadError::Missing(why)) => {
             let then = "`keyform apply` makes a new one: nobody can be using the one that is lost"
                 .to_owned();
             return Ok((Finding::Lost { why: why.to_string(), then }, None));
         }
-    };
-    let name = sinks::entry(session, keyset.sink_label(label));
-    let sink = sinks::named(session, home)?;
-    let wrong = match sink.get(&name).await {
-        Ok(Some(secret)) if secret.fingerprint() == *fingerprint => {
-            return Ok((Finding::Sound { sink: home.clone() }, Some(secret)));
+        Err(error @ ReadError::Another(_)) => {
+            return Ok((Finding::Conflict { why: error.to_string() }, None));
         }
-        // It may be the newer one, and the only copy of it.
-        Ok(Some(_)) => {
-            return Ok((
-                Finding::Conflict {
-                    why: format!("the {home} sink holds another secret than the state records"),
-                },
-                None,
-            ));
-        }
-        Ok(None) => format!("the {home} sink does not have it"),
-        Err(error @ SinkError::WriteOnly { .. }) => {
+        Err(ReadError::Sink(error @ SinkError::WriteOnly { .. })) => {
             return Ok((Finding::Unreadable { why: error.to_string() }, None));
         }
-        Err(error) => return Err(error.into()),
+        Err(ReadError::Sink(error)) => return Err(error.into()),
+        Err(ReadError::NoSink(missing)) => {
+            return Err(Failure::new(Exit::Error, missing.why).into());
+        }
+        Err(error @ ReadError::NotThere(_)) => error.to_string(),
+    };
+    let name = custody.entry(keyset.sink_label(label));
+    let SecretRecord::Stored { sink: home, fingerprint } = &keyset.secret else {
+        return Ok((Finding::Elsewhere, None));
     };
     let Some((from, secret)) = elsewhere(&name, sinks, home, fingerprint).await else {
         let then = format!(
@@ -195,22 +195,24 @@ async fn look(
     if check {
         return Ok((Finding::Repairable { how: format!("{wrong}; the {from} sink has it") }, None));
     }
-    let owner = Owner { id: &keyset.id, keys: &keyset.keys };
-    Ok(match ports::put_and_compare(&sink, &name, Some(owner), &secret).await {
+    let request = Request {
+        purpose: Purpose::Store,
+        label,
+        keyset: Some(keyset),
+        coming: Some(fingerprint.clone()),
+        overwrite: false,
+    };
+    let sink = custody.sink(home)?;
+    Ok(match custody.place(sink, &name, &request, &secret).await {
         Ok(()) => (
             Finding::Repaired { how: format!("{wrong}; put back from the {from} sink") },
             Some(secret),
         ),
-        Err(error) => {
+        Err(refusal) => {
             let then =
                 format!("the {from} sink has it: `keyform secrets copy --to {from} {label}`");
-            (
-                Finding::Lost {
-                    why: format!("{wrong}, and it could not be put back: {error}"),
-                    then,
-                },
-                None,
-            )
+            let why = format!("{wrong}, and it could not be put back: {}", refusal.why());
+            (Finding::Lost { why, then }, None)
         }
     })
 }

@@ -12,10 +12,11 @@ use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;
 use super::find;
+use crate::apply::custody::{Purpose, Refusal, Request};
 use crate::apply::rotate::permanent;
-use crate::keyset::Secret;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
-use crate::ports::{self, Clock, Entry, Held, Ledger, Owner};
+use crate::keyset::{Label, Secret};
+use crate::ports::{Clock, Entry, Ledger};
 use crate::render::style::GOOD;
 use crate::state::{Snapshot, Store};
 
@@ -26,6 +27,10 @@ const MAX: u64 = 4096;
 pub struct Args {
     /// The keyset's label; the key is read from stdin
     label: String,
+    /// Also over something that the sink has under this name, or may have, and the state does not
+    /// record
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     connect: ConnectOptions,
     #[command(flatten)]
@@ -110,34 +115,18 @@ async fn import(
     }
     let all = sinks::all(session)?;
     let sink = sinks::first_usable(&all).await?;
-    let name = sinks::entry(session, keyset.sink_label(label));
-    let ours = |held: &Held| match (held, &keyset.secret) {
-        (Held::Nothing | Held::NotKnown, _) => true,
-        (Held::Secret(found), _) if *found == secret.fingerprint() => true,
-        (Held::Secret(found), ours) => ours.held() == Some(found),
-        _ => false,
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, snapshot);
+    let name = custody.entry(keyset.sink_label(label));
+    let request = Request {
+        purpose: Purpose::Store,
+        label,
+        keyset: Some(keyset),
+        coming: Some(secret.fingerprint()),
+        overwrite: args.overwrite,
     };
-    if !ours(&sink.holds(&name).await?) {
-        let told = format!(
-            "the {} sink has something else under `{label}`, which this state does not know: \
-             nothing was done",
-            sink.name()
-        );
-        return Err(Failure::new(Exit::Refused, told)
-            .help("it may be the only copy of another keyset's key")
-            .into());
-    }
-    let target = all
-        .iter()
-        .find(|one| ports::Sink::name(*one) == sink.name())
-        .ok_or_else(|| anyhow::anyhow!("no sink"))?;
-    ports::put_and_compare(
-        target,
-        &name,
-        Some(Owner { id: &keyset.id, keys: &keyset.keys }),
-        secret,
-    )
-    .await?;
+    let placed = custody.place(sink.sink(), &name, &request, secret).await;
+    placed.map_err(|refusal| not_placed(refusal, label))?;
     let record =
         SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() };
     let keyset =
@@ -146,4 +135,33 @@ async fn import(
         .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
         .await?;
     Ok(sink.name())
+}
+
+fn not_placed(refusal: Refusal, label: &Label) -> anyhow::Error {
+    let refused = |told: String| {
+        Failure::new(Exit::Refused, told).help(
+            "it may be the only copy of another keyset's key; --overwrite puts this one there all \
+             the same",
+        )
+    };
+    match refusal {
+        Refusal::Sink(error) => error.into(),
+        Refusal::NotRecorded(entry) => refused(format!(
+            "the {} sink has something else under `{label}`, which this state does not know: \
+             nothing was done",
+            entry.sink
+        ))
+        .into(),
+        Refusal::NotTold(entry) => refused(format!(
+            "the {} sink does not tell whether it has something under `{label}`, and this state \
+             records nothing there: nothing was done",
+            entry.sink
+        ))
+        .into(),
+        Refusal::InUse(..) | Refusal::NotRead(_) => {
+            let failure =
+                Failure::new(Exit::Refused, format!("{}: nothing was done", refusal.why()));
+            failure.help(refusal.help().unwrap_or_default()).into()
+        }
+    }
 }

@@ -12,9 +12,9 @@ use super::super::sinks;
 use super::find;
 use crate::keyset::Label;
 use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
-use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::keyset::views::RecordedKeyset;
 use crate::keyset::wire::{KeyPrefix, ListedKey};
-use crate::ports::{Api, Clock, Sink};
+use crate::ports::{Api, Clock};
 use crate::render::style::{BOLD, DIM, GOOD};
 use crate::render::text::{nearest, terminal};
 use crate::state;
@@ -52,7 +52,10 @@ pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow
     let connection = session.connect(&args.connect).await?;
     let keys = connection.client.secret_keys(&keyset.id).await;
     connection.close().await?;
-    let stored = stored(session, label, keyset).await;
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, &snapshot);
+    // Where it can be read here.
+    let stored = custody.read(label, keyset).await.ok().and_then(|secret| secret.prefix());
     let rows: Vec<Row> =
         in_order(keys?).into_iter().map(|key| Row::of(key, stored.as_ref())).collect();
     if output.is_json() {
@@ -98,14 +101,6 @@ impl Row {
 fn in_order(mut keys: Vec<ListedKey>) -> Vec<ListedKey> {
     keys.sort_by_key(|key| (key.expires_at.is_some(), std::cmp::Reverse(key.expires_at)));
     keys
-}
-
-/// Which key the sink has, where it can be read here.
-async fn stored(session: &Session, label: &Label, keyset: &RecordedKeyset) -> Option<KeyPrefix> {
-    let SecretRecord::Stored { sink, fingerprint } = &keyset.secret else { return None };
-    let home = sinks::named(session, sink).ok()?;
-    let secret = home.get(&sinks::entry(session, keyset.sink_label(label))).await.ok()??;
-    (secret.fingerprint() == *fingerprint).then(|| secret.prefix())?
 }
 
 /// Ends a key that a rotation has let work on. The permanent one is no matter of this.

@@ -7,8 +7,9 @@ use super::super::mirrors::{self, Sender};
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::signals::stop_on_signals;
+use super::super::sinks;
 use super::find;
-use crate::apply::mirror::{Copy, Kept};
+use crate::apply::mirror::Copy;
 use crate::apply::{Outcome, Report};
 use crate::keyset::Label;
 use crate::render::report;
@@ -43,14 +44,10 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     };
     let stop = stop_on_signals(output)?;
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
-    let sender = Sender {
-        session,
-        store: &store,
-        kept: &Kept::default(),
-        again: true,
-        stop: &stop,
-        on_event: &|_| {},
-    };
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, &snapshot);
+    let sender =
+        Sender { store: &store, custody: &custody, again: true, stop: &stop, on_event: &|_| {} };
     let (steps, ended) = sender.send(&github, &copies).await;
     store.fold()?;
     let interrupted =

@@ -65,14 +65,11 @@ enum Verb {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let recorded = || {
-        state::read(&session.state_paths(), &session.project.desired.project)
-            .map(|snapshot| snapshot.recorded)
-    };
+    let snapshot = || state::read(&session.state_paths(), &session.project.desired.project);
     match &args.command {
-        Verb::List => show::list(&recorded()?, output),
+        Verb::List => show::list(&snapshot()?.recorded, output),
         Verb::Get { label, no_newline } => {
-            show::get(&session, &recorded()?, label, *no_newline, output).await
+            show::get(&session, &snapshot()?, label, *no_newline, output).await
         }
         Verb::Doctor(args) => doctor::run(&session, args, output).await,
         Verb::Recover(lock) => recover::run(&session, lock, output).await,

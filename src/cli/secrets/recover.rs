@@ -52,7 +52,8 @@ pub async fn recover(
     let sink = sinks::first_usable(sinks).await?;
     let envelope = sinks::opener(session, sink, sinks).await?;
     let desired = &session.project.desired;
-    let (project, namespace) = (&desired.project, session.namespace());
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, snapshot);
     let (ledger, escrow, recorded) = (store, &envelope, &snapshot.recorded);
     let recovery = Recovery {
         api,
@@ -61,9 +62,8 @@ pub async fn recover(
         clock: &SystemClock,
         sink,
         sinks,
+        custody: &custody,
         settle,
-        project,
-        namespace,
         recorded,
         desired,
     };

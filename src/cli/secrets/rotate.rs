@@ -15,14 +15,15 @@ use super::super::sinks;
 use super::find;
 use super::recover::recover;
 use crate::api::Client;
-use crate::apply::mirror::{Copy, Kept};
+use crate::apply::custody::{Custody, InHand};
+use crate::apply::mirror::Copy;
 use crate::apply::resolve::Patience;
 use crate::apply::{Outcome, Ports, Report, StepRef, rotate};
 use crate::keyset::Label;
-use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_MAX, OVERLAP_MIN};
+use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::plan::OpKind;
-use crate::ports::{self, Api, Clock, Creation, Open, Unknown};
+use crate::ports::{self, Clock, Creation, Open, Unknown};
 use crate::render::report;
 use crate::secrets::AnySink;
 use crate::state::{Snapshot, Store};
@@ -41,6 +42,10 @@ pub struct Args {
     /// The present key ends at once: whatever uses it stops working
     #[arg(long)]
     now: bool,
+    /// Put the new key also over what the sink may have under its name, if the state records none
+    /// there
+    #[arg(long)]
+    overwrite: bool,
     /// Seconds that a rotation whose answer was lost may take to show
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     settle: u64,
@@ -94,13 +99,7 @@ async fn rotate(
         let keysets =
             labels.iter().filter_map(|label| Some((label, snapshot.recorded.keysets.get(label)?)));
         for (label, keyset) in keysets {
-            let expiring = api
-                .secret_keys(&keyset.id)
-                .await?
-                .iter()
-                .filter(|key| key.expires_at.is_some())
-                .count();
-            if expiring >= EXPIRING_MAX {
+            if let Some(expiring) = rotate::too_many_expiring(api, &keyset.id).await? {
                 let told = format!(
                     "`{label}` has {expiring} keys that wait for their end, and the API takes no \
                      more: nothing was done"
@@ -121,15 +120,16 @@ async fn rotate(
     let copies: Vec<Copy> =
         labels.iter().flat_map(|label| mirrors::wanted(session, label)).collect();
     let github = mirrors::reach(&copies).await?;
-    let (kept, homes) = (Kept::of(&copies), sinks::homes(session));
+    let homes = sinks::homes(session);
+    let in_hand = InHand::for_labels(copies.iter().map(|copy| &copy.label));
+    let custody = Custody { in_hand, ..sinks::custody(session, &homes, &snapshot) };
     let ports = Ports {
         api,
         ledger: store,
         escrow: &envelope,
         sink: Some(sink),
         clock: &clock,
-        kept: &kept,
-        homes: &homes,
+        custody: &custody,
     };
     let mut report = Report::default();
     let mut until = None;
@@ -154,15 +154,10 @@ async fn rotate(
             .collect();
         let expires_at =
             args.overlap.map(|overlap| clock.now().saturating_add(overlap)).transpose()?;
-        let name = sinks::entry(session, keyset.sink_label(label));
+        let name = custody.entry(keyset.sink_label(label));
         let patience = Patience { settle: Duration::from_secs(args.settle), stop: &stop };
-        let order = rotate::Order {
-            label,
-            name: &name,
-            expires_at,
-            patience,
-            recorded: &snapshot.recorded,
-        };
+        let order =
+            rotate::Order { label, name: &name, expires_at, patience, overwrite: args.overwrite };
         let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
         report.ledger_failed = done.as_ref().err().map(ToString::to_string);
         let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
@@ -176,7 +171,7 @@ async fn rotate(
     }
     if let Some(github) = &github {
         let sender =
-            Sender { session, store, kept: &kept, again: false, stop: &stop, on_event: &|_| {} };
+            Sender { store, custody: &custody, again: false, stop: &stop, on_event: &|_| {} };
         let (steps, ended) = sender.send(github, &copies).await;
         report.steps.extend(steps);
         report.ledger_failed = report.ledger_failed.or(ended.err().map(|error| error.to_string()));

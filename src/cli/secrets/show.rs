@@ -5,11 +5,14 @@ use super::super::output::Output;
 use super::super::session::Session;
 use super::super::sinks;
 use super::{ADOPTED, find};
+use crate::apply::Custody;
+use crate::apply::custody::ReadError;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, Secret};
-use crate::ports::Sink;
 use crate::render::style::{BAD, BOLD};
 use crate::render::text::terminal;
+use crate::secrets::AnySink;
+use crate::state::Snapshot;
 
 pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
@@ -56,13 +59,15 @@ fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
 
 pub async fn get(
     session: &Session,
-    recorded: &Recorded,
+    snapshot: &Snapshot,
     text: &str,
     no_newline: bool,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let (label, keyset) = find(recorded, text)?;
-    let secret = secret_of(session, label, keyset).await?;
+    let (label, keyset) = find(&snapshot.recorded, text)?;
+    let homes = sinks::homes(session);
+    let custody = sinks::custody(session, &homes, snapshot);
+    let secret = secret_of(&custody, label, keyset).await?;
     output.raw(secret.expose_secret());
     if !no_newline {
         output.raw("\n");
@@ -72,48 +77,35 @@ pub async fn get(
 
 /// The keyset's secret key, the very one that was stored; or why it is not to be had.
 pub async fn secret_of(
-    session: &Session,
+    custody: &Custody<'_, AnySink>,
     label: &Label,
     keyset: &RecordedKeyset,
 ) -> anyhow::Result<Secret> {
-    let (sink, fingerprint) = match &keyset.secret {
-        SecretRecord::Stored { sink, fingerprint } => (sink, fingerprint),
-        SecretRecord::Unknown => {
-            let told =
-                format!("the keyset `{label}` was adopted, and keyform never had its secret key");
-            return Err(Failure::new(Exit::Error, told).help(ADOPTED).into());
-        }
-        SecretRecord::Missing { why, .. } => {
-            return Err(Failure::new(
-                Exit::Error,
-                format!(
-                    "the secret of `{label}` was never \
-                                                          stored: {why}"
-                ),
-            )
-            .help(
-                "`keyform apply` makes a new secret key for it, since nobody can be using \
-                       the one that is lost",
-            )
-            .into());
-        }
-    };
-    let secret: Secret = sinks::named(session, sink)?
-        .get(&sinks::entry(session, keyset.sink_label(label)))
-        .await?
-        .ok_or_else(|| {
-            Failure::new(Exit::Error, format!("the {sink} sink has no secret for `{label}`")).help(
-                "it was stored on another machine or by another user, or it was removed; \
-                   `keyform secrets doctor` looks further",
-            )
-        })?;
-    if secret.fingerprint() != *fingerprint {
-        return Err(Failure::new(
-            Exit::Error,
+    custody.read(label, keyset).await.map_err(|error| not_read(error, label))
+}
+
+fn not_read(error: ReadError, label: &Label) -> anyhow::Error {
+    let failed = |told: String, help: &str| Failure::new(Exit::Error, told).help(help).into();
+    match error {
+        ReadError::NeverHad => failed(
+            format!("the keyset `{label}` was adopted, and keyform never had its secret key"),
+            ADOPTED,
+        ),
+        ReadError::Missing(why) => failed(
+            format!("the secret of `{label}` was never stored: {why}"),
+            "`keyform apply` makes a new secret key for it, since nobody can be using the one that \
+             is lost",
+        ),
+        ReadError::NoSink(missing) => Failure::new(Exit::Error, missing.why).into(),
+        ReadError::NotThere(sink) => failed(
+            format!("the {sink} sink has no secret for `{label}`"),
+            "it was stored on another machine or by another user, or it was removed; `keyform \
+             secrets doctor` looks further",
+        ),
+        ReadError::Another(sink) => failed(
             format!("the {sink} sink holds another secret for `{label}` than the state records"),
-        )
-        .help("another clone of this project may have written it; nothing was printed")
-        .into());
+            "another clone of this project may have written it; nothing was printed",
+        ),
+        ReadError::Sink(error) => error.into(),
     }
-    Ok(secret)
 }

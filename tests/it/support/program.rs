@@ -1,6 +1,7 @@
 //! A program for the sink `exec`: keeps what it is given in `vault.json` beside it, complains at
-//! length while there is a file `complain`, is down while there is one `down`, and gives nothing
-//! back while there is one `blind`. What an adapter has to do, in a few lines.
+//! length while there is a file `complain`, is down while there is one `down`, gives nothing back
+//! while there is one `blind`, and tells whether it has an entry while there is one `tells`. What an
+//! adapter has to do, in a few lines; what it is asked without knowing it, it takes for a deletion.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +20,8 @@ if os.path.exists(os.path.join(here, "down")):
     sys.exit(1)
 if asked["op"] == "probe":
     answer.update(readable=not blind, persistent=True)
+    if os.path.exists(os.path.join(here, "tells")):
+        answer.update(exists=True)
 elif asked["op"] == "put":
     if os.path.exists(os.path.join(here, "complain")) and asked["item"] == "keyset":
         print("Traceback: put(secret=%s) env=%s" % (asked["secret"][6:], sorted(os.environ.items())), file=sys.stderr)
@@ -32,6 +35,8 @@ elif asked["op"] == "get" and blind:
     sys.exit(1)
 elif asked["op"] == "get":
     answer["secret"] = kept[name][::-1]
+elif asked["op"] == "exists" and os.path.exists(os.path.join(here, "tells")):
+    pass
 else:
     del kept[name]
 json.dump(kept, open(path, "w"))
