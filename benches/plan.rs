@@ -16,6 +16,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use keyform::config;
@@ -24,7 +25,8 @@ use keyform::keyset::wire::observed_of;
 use keyform::keyset::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 use keyform::plan::{self, Inputs, OpenCreates, Policy};
 use keyform::ports::{Entry, Ledger};
-use keyform::state::{self, Paths, Store};
+use keyform::state::{self, Store};
+use keyform::storage::local::{Local, Paths};
 
 const ROUNDS: usize = 5;
 
@@ -111,11 +113,12 @@ fn side(which: &str, folder: &Path) {
             let loaded = config::load(folder);
             assert!(loaded.problems.is_empty(), "{:?}", loaded.problems.first());
             let project = loaded.project.expect("a project");
-            let snapshot = state::read(
-                &Paths::new(folder.join("state/keyform.json")),
-                &project.desired.project,
-            )
-            .expect("a state");
+            let local = Local::new(Paths::new(folder.join("state/keyform.json")));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let snapshot = runtime
+                .expect("a runtime")
+                .block_on(state::read(&local, &project.desired.project))
+                .expect("a state");
             let (open, policy) = (OpenCreates::default(), Policy::default());
             let inputs = Inputs {
                 desired: &project.desired,
@@ -197,10 +200,10 @@ fn write_project(folder: &Path, size: usize) {
         );
     }
     let name = ProjectName::parse("bench").expect("a name");
-    let (store, _) = Store::open(&Paths::new(folder.join("state/keyform.json")), &name, "bench")
-        .expect("a new state");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let local = Arc::new(Local::new(Paths::new(folder.join("state/keyform.json"))));
+    let (store, _) = runtime.block_on(Store::open(local, &name, "bench")).expect("a new state");
     runtime.block_on(async {
         use futures_util::{StreamExt, stream};
         let apps =
@@ -218,5 +221,5 @@ fn write_project(folder: &Path, size: usize) {
             })
             .await;
     });
-    store.fold().expect("the state is written");
+    runtime.block_on(store.fold()).expect("the state is written");
 }

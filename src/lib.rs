@@ -10,7 +10,10 @@
 //! | [`config`] | TOML text to desired and problems | `keyset` |
 //! | [`plan`] | desired + recorded + live to a plan | `keyset` |
 //! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports`, `protocol` |
-//! | [`api`], [`state`], [`secrets`] | one effect each: HTTP; state file, journal, lock; sinks and escrow | `keyset`, `ports`, `audit`, `disk`, `protocol` |
+//! | [`storage`] | where a state lives, as traits; local files | `disk`, `protocol` |
+//! | [`state`] | the state's document, its journal, and the one writer | `keyset`, `ports`, `audit`, `storage` |
+//! | [`api`] | the Admin API over HTTP | `keyset`, `ports`, `audit` |
+//! | [`secrets`] | sinks and escrow | `keyset`, `ports`, `disk`, `protocol` |
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
 //! | [`documents`] | what is printed as JSON, as types; their schemas | `keyset`, `config`, `plan`, `apply`, `audit` |
 //! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit`, `documents` |
@@ -33,3 +36,4 @@ pub mod render;
 pub mod sandbox;
 pub mod secrets;
 pub mod state;
+pub mod storage;

@@ -144,12 +144,12 @@ impl Client {
         if method == Method::GET {
             return self.repeat_bytes(method, path, bytes).await;
         }
-        let noted = self.note(&method, path, body)?;
-        noted.ended(self.repeat_bytes(method, path, bytes).await)
+        let noted = self.note(&method, path, body).await?;
+        noted.ended(self.repeat_bytes(method, path, bytes).await).await
     }
 
     /// Nothing but a GET is sent before it is noted.
-    fn note(
+    async fn note(
         &self,
         method: &Method,
         path: &str,
@@ -160,6 +160,7 @@ impl Client {
             self.notes.as_deref().ok_or_else(|| failed("this command only reads".to_owned()))?;
         let request = notes
             .request(method.as_str(), path, body)
+            .await
             .map_err(|error| failed(error.to_string()))?;
         Ok(Noted { notes, request })
     }
@@ -199,7 +200,7 @@ impl Client {
         body: &Body,
         max: usize,
     ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-        let noted = self.note(&Method::POST, path, Some(body))?;
+        let noted = self.note(&Method::POST, path, Some(body)).await?;
         let sent = async {
             self.send(
                 Method::POST,
@@ -209,7 +210,7 @@ impl Client {
             )
             .await
         };
-        noted.ended(sent.await.map_err(|kind| error(&Method::POST, path, 1, kind)))
+        noted.ended(sent.await.map_err(|kind| error(&Method::POST, path, 1, kind))).await
     }
 
     async fn send(
@@ -340,12 +341,12 @@ impl Api for Client {
         let body = upload_body(push, texts, content)
             .map_err(|why| error(&Method::POST, &path, 0, ApiErrorKind::NotSent(why)))?;
         let named = texts.iter().map(|(name, text)| (name.to_string(), (&**text).into())).collect();
-        let noted = self.note(&Method::POST, &path, Some(&named))?;
+        let noted = self.note(&Method::POST, &path, Some(&named)).await?;
         let mut sent = self.repeat_bytes(Method::POST, &path, Some(body)).await;
         if let Err(error) = &mut sent {
             withhold(&mut error.kind, content);
         }
-        noted.ended(sent).map(drop)
+        noted.ended(sent).await.map(drop)
     }
     async fn patch_config(&self, id: &KeysetId, body: &Body) -> Result<Observed, ApiError> {
         let path = format!("/v2/keysets/{id}/config");
@@ -373,13 +374,13 @@ struct Noted<'a> {
 }
 
 impl Noted<'_> {
-    fn ended<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    async fn ended<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         let (outcome, error) = match &result {
             Ok(_) => (Ended::Done, None),
             Err(error) if error.certainly_not_done() => (Ended::Refused, Some(error.to_string())),
             Err(error) => (Ended::Unknown, Some(error.to_string())),
         };
-        self.notes.answer(self.request, outcome, error);
+        self.notes.answer(self.request, outcome, error).await;
         result
     }
 }

@@ -47,7 +47,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(&session, "adopt", output)?;
+    let (store, snapshot) = args.lock.open(&session, "adopt", output).await?;
     if !snapshot.open.is_empty() {
         return Err(Failure::new(
             Exit::Refused,
@@ -62,7 +62,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     }
     let connection = session.connect(&args.connect).await?;
     let result = adopt(&session, args, output, &connection.client, &store, &snapshot).await;
-    let folded = store.fold();
+    let folded = store.fold().await;
     connection.close().await?;
     let exit = result?;
     folded?;

@@ -25,7 +25,6 @@ use crate::apply::mirror;
 use crate::apply::relabel::Relabelling;
 use crate::apply::{self, Consent, Context, Custody, Event, Outcome, Ports, Search, StepRef};
 use crate::config::Occasion;
-use crate::disk;
 use crate::keyset::Label;
 use crate::plan::{Op, OpKind, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
@@ -34,6 +33,7 @@ use crate::render::style::BOLD;
 use crate::render::{events, report};
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
+use crate::storage::Room;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -66,7 +66,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     });
     let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &session)).transpose()?;
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(&session, "apply", output)?;
+    let (store, snapshot) = args.lock.open(&session, "apply", output).await?;
     if let Some(loaded) = &loaded {
         loaded.same_state(&snapshot)?;
     }
@@ -74,7 +74,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let result =
         apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
     // What was done is folded and written down whatever became of the rest.
-    let folded = store.fold();
+    let folded = store.fold().await;
     let closed = connection.close().await;
     let exit = result?;
     folded?;
@@ -160,7 +160,10 @@ async fn apply(
         Consent::Flag => "yes",
         Consent::Person => "asked",
     };
-    store.log().plan(&PlanHash::of(&plan, &session.project.desired.project).to_string(), how)?;
+    store
+        .log()
+        .plan(&PlanHash::of(&plan, &session.project.desired.project).to_string(), how)
+        .await?;
     let approved = apply::approve(plan, consent)
         .map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
 
@@ -348,14 +351,12 @@ const AT_LEAST: u64 = 1 << 20;
 /// A disk that cannot hold what is about to be made is told before the first create.
 fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
     let creates = plan.summary().count(OpKind::CreateKeyset) as u64;
-    let state = session.state_paths().state;
-    let folder = state.parent().unwrap_or(&session.dir);
     let needed = AT_LEAST + creates * PER_CREATE;
-    match disk::free(folder) {
-        Some(free) if creates > 0 && free < needed => {
+    match session.storage().room() {
+        Some(Room { bytes: free, place }) if creates > 0 && free < needed => {
             let told = format!(
                 "the disk of {} has {} KiB left, and this may need {} KiB",
-                folder.display(),
+                place,
                 free >> 10,
                 needed >> 10
             );

@@ -34,7 +34,7 @@ pub struct Args {
 /// Changes nothing but the TOML, and that only with `--accept`. Takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
     let connection = session.connect(&args.connect).await?;
     let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
     connection.close().await?;

@@ -70,7 +70,7 @@ async fn variables(
     output: &Output,
 ) -> anyhow::Result<Vec<Variable>> {
     let session = Session::open(global, output)?;
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
     let (label, keyset) = find(&snapshot.recorded, label)?;
     let mut all = Vec::new();
     for (name, key) in

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::origin::origin;
 use super::output::Output;
 use super::session::Session;
-use crate::state::{Holder, Snapshot, Store};
+use crate::state::{Snapshot, Store, Waiting};
+use crate::storage::Holder;
 
 /// Flags of the commands that write.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 impl LockArgs {
     /// Takes the lock and opens the state for writing.
-    pub fn open(
+    pub async fn open(
         &self,
         session: &Session,
         command: &str,
@@ -40,12 +41,12 @@ impl LockArgs {
             }
         };
         let (store, snapshot) = Store::open_within(
-            &session.state_paths(),
+            session.storage(),
             &session.project.desired.project,
             command,
-            wait,
-            &told,
-        )?;
+            Waiting { patience: wait, told: &told },
+        )
+        .await?;
         store.log().came_from(origin(session));
         Ok((store, snapshot))
     }

@@ -1,5 +1,7 @@
 //! `log`: what was changed, when and by whom; and whether anybody changed the log.
 
+use std::path::Path;
+
 use super::error::{Exit, Failure};
 use super::output::Output;
 use super::session::Session;
@@ -24,11 +26,11 @@ pub struct Args {
 
 /// Changes nothing, takes no lock. A log that is not as it was written is an error, after it is
 /// shown.
-pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let paths = session.state_paths();
-    let snapshot = state::read(&paths, &session.project.desired.project)?;
-    let mut chain = state::read_log(&paths, &snapshot.log)?.unwrap_or_default();
+    let storage = session.storage();
+    let snapshot = state::read(&*storage, &session.project.desired.project).await?;
+    let mut chain = state::read_log(&*storage, &snapshot.log).await?.unwrap_or_default();
     chain.expect(&args.has);
     let runs = render::Runs::of(&chain, &args.labels, args.runs);
     if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
@@ -46,7 +48,7 @@ pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit
         _ => {
             output.result(&render::human(&chain, &runs));
             if exit != Exit::Done {
-                output.error(&render::flaws(&chain, &paths.log));
+                output.error(&render::flaws(&chain, Path::new(&*storage.places().log)));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::endpoint::Endpoint;
 use super::session::Session;
 use super::variables::variable;
 use crate::audit::Origin;
-use crate::state;
+use crate::storage;
 
 /// What pipelines call the person who set them off, after what the user says.
 const ACTORS: &[&str] =
@@ -32,7 +32,7 @@ pub fn origin(session: &Session) -> impl Fn() -> Origin + Send + Sync + 'static 
     let dir = session.dir.clone();
     move || Origin {
         actor: actor(),
-        host: short(&state::host()),
+        host: short(&storage::host()),
         commit: commit(&dir),
         endpoint: endpoint.clone(),
     }

@@ -38,7 +38,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
     let rules = rules(&session, args.a.as_deref().zip(args.b.as_deref()))?;
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
     let live = match args.refresh {
         Refresh::None => None,
         Refresh::Full => Some(look(&session, &snapshot, &args.connect).await?),

@@ -110,7 +110,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         return Err(failure.help("leave --refresh=none out").into());
     }
     let session = Session::open(global, output)?;
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
     let live = match args.refresh {
         Refresh::None => None,
         Refresh::Full => {

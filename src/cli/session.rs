@@ -18,7 +18,9 @@ use crate::ports::{Namespace, Notes};
 use crate::render::{github, problems};
 use crate::sandbox::{self, Running};
 use crate::secrets::ApiKeyStore;
-use crate::state::{self, Store};
+use crate::state::Store;
+use crate::storage::Storage;
+use crate::storage::local::{Local, Paths};
 
 /// Beside the state, and of no use to anybody else.
 const NOT_COMMITTED: &str = "*.backup\n*.journal\n*.lock\n.keyform-*\n";
@@ -91,13 +93,13 @@ impl Session {
     }
 
     /// The sandbox has a state of its own: what is tried there must never be taken for the account.
-    pub fn state_paths(&self) -> state::Paths {
+    pub fn storage(&self) -> Arc<dyn Storage> {
         let file = if self.sandbox {
             self.private().join("sandbox-state.json")
         } else {
             self.dir.join("state").join("keyform.json")
         };
-        state::Paths::new(file)
+        Arc::new(Local::new(Paths::new(file)))
     }
 
     /// Makes the folder of the state, with files that tell git what is not to be committed, and how

@@ -24,9 +24,10 @@ pub struct Args {
 }
 
 /// Changes nothing, takes no lock.
-pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let recorded = state::read(&session.state_paths(), &session.project.desired.project)?.recorded;
+    let recorded =
+        state::read(&*session.storage(), &session.project.desired.project).await?.recorded;
     let labels = args
         .labels
         .iter()

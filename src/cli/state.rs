@@ -1,7 +1,7 @@
 //! `state list|show|mv|rm`: what is recorded, and changes to the record alone. The account is not
 //! asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -14,12 +14,13 @@ use super::session::Session;
 use super::sinks;
 use crate::apply::custody::{ReadError, Refusal};
 use crate::apply::relabel;
+use crate::disk;
 use crate::keyset::Label;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::ports::{self, Entry, Ledger};
 use crate::render::style::{BOLD, GOOD};
 use crate::render::text::nearest;
-use crate::state::{self, Snapshot, Store};
+use crate::state::{self, Side, Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -77,7 +78,7 @@ enum Verb {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     if let Verb::Merge { base, ours, theirs } = &args.command {
         // While branches are merged the TOML may be full of marks: it is not looked at.
-        return match state::join(base, ours, theirs) {
+        return match merge(base, ours, theirs) {
             Ok(()) => said(output, "merge", "the two states are one"),
             Err(error) => Err(Failure::new(
                 Exit::Error,
@@ -97,10 +98,10 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let session = Session::open(global, output)?;
     match &args.command {
         Verb::Merge { .. } => Ok(Exit::Done),
-        Verb::List => list(&read(&session)?, output),
-        Verb::Show { label } => show(&read(&session)?, label, output),
+        Verb::List => list(&read(&session).await?, output),
+        Verb::Show { label } => show(&read(&session).await?, label, output),
         Verb::Mv { from, to, app, lock } => {
-            let (store, snapshot) = open(&session, lock, "state mv", output)?;
+            let (store, snapshot) = open(&session, lock, "state mv", output).await?;
             let to = Label::parse(to)
                 .map_err(|bad| Failure::new(Exit::Error, format!("`{to}`: {bad}")))?;
             let moved = if *app {
@@ -108,30 +109,44 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
             } else {
                 move_keyset(&session, &store, &snapshot, from, &to).await
             };
-            store.fold()?;
+            store.fold().await?;
             said(output, "mv", &moved?)
         }
         Verb::Rm { label, app, force, lock } => {
-            let (store, snapshot) = open(&session, lock, "state rm", output)?;
+            let (store, snapshot) = open(&session, lock, "state rm", output).await?;
             let removed = remove(&store, &snapshot, label, *app, *force).await;
-            store.fold()?;
+            store.fold().await?;
             said(output, "rm", &removed?)
         }
     }
 }
 
-fn read(session: &Session) -> anyhow::Result<Recorded> {
-    Ok(state::read(&session.state_paths(), &session.project.desired.project)?.recorded)
+/// Reads three files, and writes what they make to `ours`.
+fn merge(base: &Path, ours: &Path, theirs: &Path) -> anyhow::Result<()> {
+    let (read, name) = (disk::read, |path: &Path| path.display().to_string());
+    let bytes = (read(base)?, read(ours)?, read(theirs)?);
+    let names = (name(base), name(ours), name(theirs));
+    let joined = state::join(
+        &Side { name: &names.0, bytes: bytes.0.as_deref() },
+        &Side { name: &names.1, bytes: bytes.1.as_deref() },
+        &Side { name: &names.2, bytes: bytes.2.as_deref() },
+    )?;
+    let folder = ours.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok(disk::write(ours, folder.unwrap_or(Path::new(".")), &joined)?)
 }
 
-fn open(
+async fn read(session: &Session) -> anyhow::Result<Recorded> {
+    Ok(state::read(&*session.storage(), &session.project.desired.project).await?.recorded)
+}
+
+async fn open(
     session: &Session,
     lock: &LockArgs,
     command: &str,
     output: &Output,
 ) -> anyhow::Result<(Store, Snapshot)> {
     session.prepare_state_folder()?;
-    lock.open(session, command, output)
+    lock.open(session, command, output).await
 }
 
 fn said(output: &Output, verb: &str, text: &str) -> anyhow::Result<Exit> {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Ended;
@@ -328,11 +329,17 @@ pub struct LedgerError {
 }
 
 /// The audit log, as those write it that send requests.
+#[async_trait]
 pub trait Notes: Send + Sync {
     /// Notes a request before it is sent; it is not sent if that fails. Gives back its number.
-    fn request(&self, method: &str, path: &str, body: Option<&Body>) -> Result<u64, LedgerError>;
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Body>,
+    ) -> Result<u64, LedgerError>;
     /// What became of it.
-    fn answer(&self, request: u64, outcome: Ended, error: Option<String>);
+    async fn answer(&self, request: u64, outcome: Ended, error: Option<String>);
 }
 
 // -------------------------------------------------------------------------------------------------

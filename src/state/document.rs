@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{Paths, StateError};
+use super::Fault;
 use crate::audit::RecordHash;
 use crate::keyset::push::{Push, RecordedPush};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
@@ -125,20 +124,16 @@ pub struct Document {
 }
 
 /// Reads a state and proves that it is this project's and whole.
-pub fn read(bytes: &[u8], project: &ProjectName, paths: &Paths) -> Result<Document, StateError> {
-    let document = parse(bytes, paths)?;
+pub fn read(bytes: &[u8], project: &ProjectName) -> Result<Document, Fault> {
+    let document = parse(bytes)?;
     if document.project != project.as_str() {
-        return Err(StateError::Foreign {
-            path: paths.state.clone(),
-            found: document.project,
-            expected: project.clone(),
-        });
+        return Err(Fault::Foreign { found: document.project, expected: project.clone() });
     }
     Ok(document)
 }
 
 /// Reads a state, whichever project's it is, and proves that it is whole.
-pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
+pub fn parse(bytes: &[u8]) -> Result<Document, Fault> {
     #[derive(Deserialize)]
     struct File<'a> {
         version: u64,
@@ -157,27 +152,23 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
     struct Version {
         version: u64,
     }
-    let broken = |error: &serde_json::Error| broken(error, paths);
     let file: File = match serde_json::from_slice(bytes) {
         Ok(file) => file,
         // A later version may have another shape: then its number says more than what does not fit.
         Err(error) => match serde_json::from_slice::<Version>(bytes) {
             Ok(Version { version }) if version != VERSION => {
-                return Err(newer(&paths.state, version));
+                return Err(newer(version));
             }
             _ => return Err(broken(&error)),
         },
     };
     if file.version != VERSION {
-        return Err(newer(&paths.state, file.version));
+        return Err(newer(file.version));
     }
     let merged = file.checksum == MERGED;
     let checksum = checksum(&[file.apps.get(), file.keysets.get()]);
     if !merged && file.checksum != String::from(checksum) {
-        return Err(StateError::Checksum {
-            path: paths.state.clone(),
-            backup: paths.backup.clone(),
-        });
+        return Err(Fault::Checksum);
     }
     let apps: Unique<AppStanza> = serde_json::from_str(file.apps.get()).map_err(|e| broken(&e))?;
     let keysets: Unique<KeysetStanza> =
@@ -190,11 +181,11 @@ pub fn parse(bytes: &[u8], paths: &Paths) -> Result<Document, StateError> {
     Ok(Document { project: file.project, head, recorded, merged, log: file.log })
 }
 
-fn newer(path: &Path, version: u64) -> StateError {
-    StateError::Newer { path: path.to_owned(), version, known: VERSION }
+fn newer(version: u64) -> Fault {
+    Fault::NewerDocument { version, known: VERSION }
 }
 
-fn broken(error: &serde_json::Error, paths: &Paths) -> StateError {
+fn broken(error: &serde_json::Error) -> Fault {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Syntax => "this is not JSON",
@@ -202,14 +193,7 @@ fn broken(error: &serde_json::Error, paths: &Paths) -> StateError {
             "a value is missing, twice there or wrong"
         }
     };
-    let (line, column) = (error.line(), error.column());
-    StateError::Broken {
-        path: paths.state.clone(),
-        backup: paths.backup.clone(),
-        what,
-        line,
-        column,
-    }
+    Fault::Broken { what, line: error.line(), column: error.column() }
 }
 
 /// Over the stanzas' text without the white space between its tokens: formatting the file is no

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Fault;
 use super::document::{AppStanza, Checksum, Head, KeysetStanza};
-use super::{Paths, StateError};
 use crate::keyset::Label;
 use crate::ports::{Entry, Intent};
 
@@ -79,8 +79,8 @@ pub struct Read {
 
 /// Reads a journal. A last line that is torn was never acknowledged and is dropped; damage before
 /// it is an error.
-pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
-    let damaged = |line: usize| StateError::Journal { path: paths.journal.clone(), line };
+pub fn decode(bytes: &[u8]) -> Result<Read, Fault> {
+    let damaged = |line: usize| Fault::DamagedRecord { line };
     let Read { mut head, mut entries, mut whole } = Read::default();
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate().peekable();
     while let Some((number, line)) = lines.next() {
@@ -92,18 +92,14 @@ pub fn decode(bytes: &[u8], paths: &Paths) -> Result<Read, StateError> {
         };
         // Whole, so it was acknowledged, also where it is the last.
         let Ok(record) = serde_json::from_slice(json) else {
-            return Err(StateError::Unknown { path: paths.journal.clone(), line: number + 1 });
+            return Err(Fault::UnknownRecord { line: number + 1 });
         };
         match (record, head) {
             (Record::Journal { version: VERSION, lineage, serial, checksum }, None) => {
                 head = Some(Head { lineage, serial, checksum })
             }
             (Record::Journal { version, .. }, None) => {
-                return Err(StateError::Newer {
-                    path: paths.journal.clone(),
-                    version,
-                    known: VERSION,
-                });
+                return Err(Fault::NewerJournal { version, known: VERSION });
             }
             (Record::Journal { .. }, _) | (_, None) => return Err(damaged(number + 1)),
             (Record::Intend(intent), Some(_)) => entries.push(Entry::Intend(intent)),

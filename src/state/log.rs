@@ -1,26 +1,29 @@
-//! The audit log's file: opened at the first record of a run, so a run that changes nothing leaves
-//! no trace. Only appended to.
+//! The audit log of one run: begun at its first record, so a run that changes nothing leaves no
+//! trace.
 #![expect(clippy::disallowed_methods, reason = "records say when they were written")]
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, Weak};
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use super::document::Head;
-use crate::audit::{Chain, Origin, Record, RecordHash, What};
-use crate::disk;
+use crate::audit::{Chain, Ended, Origin, Record, RecordHash, What};
 use crate::keyset::ProjectName;
 use crate::keyset::views::SecretRecord;
-use crate::ports::{Entry, LedgerError, Notes};
-use crate::protocol::{self, Point};
+use crate::ports::{Body, Entry, LedgerError, Notes};
+use crate::storage::{Storage, StorageError, Writer};
 
 /// Of the records.
 const FORMAT_VERSION: u64 = 1;
 
 /// The log of one run, under the lock of its state.
-pub struct Log {
-    path: PathBuf,
+pub struct Log(Arc<Shared>);
+
+struct Shared {
+    storage: Arc<dyn Storage>,
+    /// Gone once the lock was given back.
+    writer: Weak<dyn Writer>,
     project: ProjectName,
     command: Box<str>,
     lineage: uuid::Uuid,
@@ -32,17 +35,26 @@ pub struct Log {
 }
 
 struct Writing {
-    file: File,
     heads: Vec<RecordHash>,
     requests: u64,
     /// An earlier record could not be written: what follows it would hide that.
     broken: Option<String>,
 }
 
+/// Makes a record, given the number of the request that it may be.
+type Make = Box<dyn FnOnce(u64) -> What + Send>;
+
 impl Log {
-    pub(super) fn new(path: PathBuf, project: ProjectName, command: &str, head: Head) -> Log {
-        Log {
-            path,
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        writer: &Arc<dyn Writer>,
+        project: ProjectName,
+        command: &str,
+        head: Head,
+    ) -> Log {
+        Log(Arc::new(Shared {
+            storage,
+            writer: Arc::downgrade(writer),
             project,
             command: command.into(),
             lineage: head.lineage,
@@ -50,70 +62,89 @@ impl Log {
             run: uuid::Uuid::new_v4(),
             origin: OnceLock::new(),
             writing: Mutex::new(None),
-        }
+        }))
     }
 
     /// Who is asked, once there is something to note, where the run came from.
     pub fn came_from(&self, origin: impl Fn() -> Origin + Send + Sync + 'static) {
-        let _ = self.origin.set(Box::new(origin));
+        let _ = self.0.origin.set(Box::new(origin));
     }
 
     /// What the plan that is now carried out is, and who consented.
-    pub fn plan(&self, hash: &str, consent: &str) -> Result<(), LedgerError> {
-        self.append(|_| What::Plan { hash: hash.into(), consent: consent.into() }).map(drop)
+    pub async fn plan(&self, hash: &str, consent: &str) -> Result<(), LedgerError> {
+        let (hash, consent) = (hash.into(), consent.into());
+        self.append(Box::new(|_| What::Plan { hash, consent })).await.map(drop)
     }
 
     /// What the state says from now on.
-    pub(super) fn recorded(&self, what: What) -> Result<(), LedgerError> {
-        self.append(|_| what).map(drop)
+    pub(super) async fn recorded(&self, what: What) -> Result<(), LedgerError> {
+        self.append(Box::new(|_| what)).await.map(drop)
     }
 
-    /// Everything that was noted is on disk. Gives back what nothing follows yet; `None`: this run
+    /// Everything that was noted is durable. Gives back what nothing follows yet; `None`: this run
     /// noted nothing.
-    pub(super) fn sync(&self) -> Option<Vec<RecordHash>> {
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Writing { file, heads, broken, .. } = writing.as_mut()?;
-        if let Err(error) = file.sync_data() {
-            fail(broken, format!("cannot sync {}: {error}", self.path.display()));
+    pub(super) async fn sync(&self) -> Option<Vec<RecordHash>> {
+        let mut writing = self.0.writing.lock().await;
+        let Writing { heads, broken, .. } = writing.as_mut()?;
+        let synced = match self.0.writer.upgrade() {
+            Some(writer) => writer.sync_log().await,
+            None => Err(self.0.closed()),
+        };
+        if let Err(error) = synced {
+            set_broken(broken, error.to_string());
         }
         Some(heads.clone())
     }
 
-    /// `what` hears the number of the request that it may be.
-    fn append(&self, what: impl FnOnce(u64) -> What) -> Result<u64, LedgerError> {
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |why: String| LedgerError {
-            what: format!("cannot write the log {}", self.path.display()),
-            why,
-        };
+    /// Gives back the number of the last request. Goes on to its end also where nobody waits for it
+    /// any more: half a record would break the chain.
+    async fn append(&self, make: Make) -> Result<u64, LedgerError> {
+        let shared = self.0.clone();
+        let written = tokio::spawn(async move { shared.append(make).await }).await;
+        written.unwrap_or_else(|_| Err(self.0.failed("its task ended unexpectedly".to_owned())))
+    }
+}
+
+impl Shared {
+    fn failed(&self, why: String) -> LedgerError {
+        LedgerError { what: format!("cannot write the log {}", self.storage.places().log), why }
+    }
+
+    fn closed(&self) -> StorageError {
+        let place = &*self.storage.places().log;
+        StorageError::failed("cannot write the log", place, "the run has ended")
+    }
+
+    async fn append(&self, make: Make) -> Result<u64, LedgerError> {
+        let mut writing = self.writing.lock().await;
         let writing = match &mut *writing {
             Some(writing) => writing,
-            none => none.insert(self.begin().map_err(|error| failed(error.to_string()))?),
+            none => none.insert(self.begin().await.map_err(|error| self.failed(error.parts().1))?),
         };
         if let Some(why) = &writing.broken {
-            return Err(failed(why.clone()));
+            return Err(self.failed(why.clone()));
         }
-        let what = what(writing.requests + 1);
+        let what = make(writing.requests + 1);
         if matches!(what, What::Request { .. }) {
             writing.requests += 1;
         }
-        let written = self.write(writing, what);
-        if let Err(error) = &written {
-            fail(&mut writing.broken, format!("{}: {error}", self.path.display()));
+        if let Err(error) = self.write(writing, what).await {
+            let why = error.parts().1;
+            set_broken(&mut writing.broken, format!("{}: {why}", self.storage.places().log));
+            return Err(self.failed(why));
         }
-        written.map_err(|error| failed(error.to_string()))?;
         Ok(writing.requests)
     }
 
-    /// Opens the file, cuts off what a crash tore, and says whose run it is.
-    fn begin(&self) -> io::Result<Writing> {
-        let file = disk::open_in_place(&self.path, OpenOptions::new().read(true).append(true))?;
-        let bytes = disk::read(&self.path).map_err(io::Error::other)?.unwrap_or_default();
+    /// Cuts off what a crash tore, and says whose run it is.
+    async fn begin(&self) -> Result<Writing, StorageError> {
+        let bytes = self.storage.read_log().await?.unwrap_or_default();
         let chain = Chain::read(&bytes);
         if chain.whole < bytes.len() as u64 {
-            file.set_len(chain.whole)?;
+            let writer = self.writer.upgrade().ok_or_else(|| self.closed())?;
+            writer.truncate_log(chain.whole).await?;
         }
-        let mut writing = Writing { file, heads: chain.heads, requests: 0, broken: None };
+        let mut writing = Writing { heads: chain.heads, requests: 0, broken: None };
         let run = What::Run {
             format_version: FORMAT_VERSION,
             keyform: env!("CARGO_PKG_VERSION").into(),
@@ -123,46 +154,46 @@ impl Log {
             lineage: self.lineage,
             serial: self.serial,
         };
-        self.write(&mut writing, run)?;
+        self.write(&mut writing, run).await?;
         Ok(writing)
     }
 
-    fn write(&self, writing: &mut Writing, what: What) -> io::Result<()> {
+    async fn write(&self, writing: &mut Writing, what: What) -> Result<(), StorageError> {
         let record =
             Record { prev: writing.heads.clone(), at: jiff::Timestamp::now(), run: self.run, what };
-        let (line, hash) = Chain::line(&record)?;
-        protocol::about_to(Point::LogWrite)?;
-        if let Some(half) = protocol::torn(Point::LogWrite, &line) {
-            writing.file.write_all(&line[..half])?;
-            protocol::die();
-        }
-        writing.file.write_all(&line)?;
+        let unwritable =
+            |e| StorageError::failed("cannot write the log", &*self.storage.places().log, e);
+        let (line, hash) = Chain::line(&record).map_err(unwritable)?;
+        let writer = self.writer.upgrade().ok_or_else(|| self.closed())?;
+        writer.append_log(&line).await?;
         writing.heads = vec![hash];
         Ok(())
     }
 }
 
 /// Said once; what was done stays done and recorded.
-fn fail(broken: &mut Option<String>, why: String) {
+fn set_broken(broken: &mut Option<String>, why: String) {
     if broken.is_none() {
         tracing::warn!("{why}: the log of this run has a gap");
         *broken = Some(why);
     }
 }
 
+#[async_trait]
 impl Notes for Log {
-    fn request(
+    async fn request(
         &self,
         method: &str,
         path: &str,
-        body: Option<&crate::ports::Body>,
+        body: Option<&Body>,
     ) -> Result<u64, LedgerError> {
         let (method, path, body) = (method.into(), path.into(), body.cloned());
-        self.append(|request| What::Request { request, method, path, body })
+        self.append(Box::new(|request| What::Request { request, method, path, body })).await
     }
-    fn answer(&self, request: u64, outcome: crate::audit::Ended, error: Option<String>) {
+    async fn answer(&self, request: u64, outcome: Ended, error: Option<String>) {
+        let error = error.map(Into::into);
         // That it failed is said where it failed.
-        let _ = self.append(|_| What::Answer { request, outcome, error: error.map(Into::into) });
+        let _ = self.append(Box::new(move |_| What::Answer { request, outcome, error })).await;
     }
 }
 

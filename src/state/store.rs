@@ -1,153 +1,62 @@
-//! State, journal and lock together: a reader's picture, and the one writer.
+//! The one writer of a state: what is appended is durable before it is acknowledged, and folded
+//! into the document at the end.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
-use super::document::{self, Document, Head};
+use super::document::{self, Head};
 use super::fold::fold;
-use super::lock::{Holder, Lock};
+use super::journal;
 use super::log::{self, Log};
-use super::merge::merge;
-use super::{Paths, Snapshot, StateError, io, journal};
+use super::picture::{Picture, ends_something, load};
+use super::{Snapshot, StateError};
 use crate::audit::RecordHash;
-use crate::disk;
 use crate::keyset::ProjectName;
 use crate::keyset::views::Recorded;
 use crate::ports::{Entry, Ledger, LedgerError, Open};
-use crate::protocol::{self, Point};
+use crate::storage::{Holder, LockError, Places, Storage, StorageError, Version, Writer};
 
-/// Reads of a state that changes under our eyes, before it is given up.
-const READS: u32 = 20;
+/// Between two looks at a lock that is taken.
+const POLL: Duration = Duration::from_millis(100);
 
-/// The picture as it is on disk, without a lock: readers do not block writers.
-pub fn read(paths: &Paths, project: &ProjectName) -> Result<Snapshot, StateError> {
-    for _ in 0..READS {
-        let before = stamp(&paths.state);
-        match load(paths, project) {
-            // A fold replaces the state, then the journal: what was read belongs together only if
-            // neither moved.
-            Ok(picture) if stamp(&paths.state) == before => return Ok(picture.snapshot()),
-            Err(error) if stamp(&paths.state) == before => return Err(error),
-            _ => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
-    Err(StateError::Restless(paths.state.clone()))
-}
-
-fn stamp(path: &Path) -> Option<(u64, Option<SystemTime>)> {
-    std::fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()))
-}
-
-struct Picture {
-    head: Head,
-    log: Vec<RecordHash>,
-    recorded: Recorded,
-    open: Vec<Open>,
-    /// Differs from the state file, or the state file wants a new checksum.
-    dirty: bool,
-    /// The journal holds more than intents that are still open, or continues an earlier state.
-    stale: bool,
-    /// The journal is of use only up to here: it ends in a torn line, or it continues another state
-    /// and says nothing.
-    useful: Option<u64>,
-}
-
-impl Picture {
-    fn snapshot(self) -> Snapshot {
-        let Picture { head, log, recorded, open, dirty: _, stale: _, useful: _ } = self;
-        Snapshot::of(head, log, recorded, open)
-    }
-}
-
-fn load(paths: &Paths, project: &ProjectName) -> Result<Picture, StateError> {
-    let state = match disk::read(&paths.state)? {
-        Some(bytes) => Some(document::read(&bytes, project, paths)?),
-        None => None,
-    };
-    let bytes = disk::read(&paths.journal)?.unwrap_or_default();
-    let journal::Read { head: continues, entries, whole } = journal::decode(&bytes, paths)?;
-    let mut useful = (whole < bytes.len() as u64).then_some(whole);
-    let existed = state.is_some();
-    let (head, mut recorded, merged, log) = match (state, continues) {
-        (Some(Document { head, recorded, merged, log, .. }), _) => (head, recorded, merged, log),
-        // The first run ended before its state was written: the journal knows the lineage.
-        (None, Some(head)) if head.serial == 0 => (head, Recorded::default(), false, Vec::new()),
-        (None, Some(head)) => return Err(detached(paths, 0, head.serial)),
-        (None, None) => (
-            Head { lineage: uuid::Uuid::new_v4(), serial: 0, checksum: None },
-            Recorded::default(),
-            false,
-            Vec::new(),
-        ),
-    };
-    let mut open = Vec::new();
-    let (mut dirty, mut stale) = (merged, false);
-    if let Some(continues) = continues {
-        let same = continues.lineage == head.lineage;
-        // A first run that ended before it wrote a state began a lineage that nobody else has:
-        // whoever was quicker has the other.
-        let first = continues.serial == 0;
-        let fits = first || (same && continues.serial <= head.serial);
-        if !fits && !entries.is_empty() {
-            return Err(detached(paths, head.serial, continues.serial));
-        }
-        if !fits {
-            // What is appended behind its first line would belong to another state, and be ignored
-            // with it.
-            useful = Some(0);
-        } else {
-            dirty |= !existed;
-            // Also one that was begun and says nothing yet.
-            // Two clones may write two states of one serial.
-            let told_apart = continues.checksum.is_some() && continues.checksum != head.checksum;
-            let whole = same && continues.serial == head.serial && !told_apart;
-            stale = !whole || entries.is_empty() || entries.iter().any(ends_something);
-            if whole {
-                for entry in entries {
-                    dirty |= fold(&mut recorded, &mut open, entry);
-                }
-            } else {
-                dirty |= merge(&mut recorded, &mut open, entries);
-            }
-        }
-    }
-    Ok(Picture { head, log, recorded, open, dirty, stale, useful })
-}
-
-fn detached(paths: &Paths, state: u64, journal: u64) -> StateError {
-    StateError::Detached {
-        path: paths.journal.clone(),
-        state_file: paths.state.clone(),
-        state,
-        journal,
-    }
+/// How long to wait for the lock.
+pub struct Waiting<'a> {
+    pub patience: Duration,
+    /// Hears once who holds it meanwhile.
+    pub told: &'a dyn Fn(&Holder),
 }
 
 /// The one writer. Holds the lock for its whole life.
 pub struct Store {
-    paths: Paths,
-    project: ProjectName,
-    memory: Arc<Mutex<Memory>>,
+    shared: Arc<Shared>,
     log: Arc<Log>,
-    writer: Mutex<Option<(Sender<Job>, JoinHandle<()>)>>,
-    #[expect(dead_code, reason = "held, not used")]
-    lock: Lock,
+}
+
+/// Also of the tasks that write. The lock is given back when the last of them has ended.
+struct Shared {
+    writer: Arc<dyn Writer>,
+    places: Places,
+    project: ProjectName,
+    memory: Mutex<Memory>,
+    queue: Mutex<Queue>,
+    /// Held while the journal is written. Some: an append failed, and the journal may end in a torn
+    /// line, behind which nothing would be found again.
+    journal: tokio::sync::Mutex<Option<LedgerError>>,
 }
 
 struct Memory {
     head: Head,
-    /// What the audit log has to have, as the state file says.
+    /// Of the document.
+    version: Option<Version>,
+    /// What the audit log has to have, as the document says.
     log: Vec<RecordHash>,
     recorded: Recorded,
     open: Vec<Open>,
-    /// Differs from the state file.
+    /// Differs from the document.
     dirty: bool,
     /// The journal holds more than `open`, or continues an earlier state.
     stale: bool,
@@ -158,11 +67,31 @@ impl Memory {
         self.stale |= ends_something(&entry);
         self.dirty |= fold(&mut self.recorded, &mut self.open, entry);
     }
+
+    /// A journal of what is still open, continuing the document as it is now. Nothing is open: no
+    /// bytes.
+    fn journal(&self) -> serde_json::Result<Vec<u8>> {
+        if self.open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut bytes = journal::header(self.head)?;
+        for Open { intent, sealed } in &self.open {
+            bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
+            if let Some(answer) = sealed.clone() {
+                let intent = intent.id;
+                bytes.extend(journal::encode(Entry::Sealed { intent, answer })?);
+            }
+        }
+        Ok(bytes)
+    }
 }
 
-/// Whether the journal is longer than what is open needs, once this is in it.
-fn ends_something(entry: &Entry) -> bool {
-    !matches!(entry, Entry::Intend(_) | Entry::Sealed { .. })
+/// Records that wait to be written.
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    /// A task writes them until there are none left.
+    at_work: bool,
 }
 
 struct Job {
@@ -172,59 +101,56 @@ struct Job {
 }
 
 impl Store {
-    /// Takes the lock, proves that the folder can be written, replays the journal of a run that did
-    /// not end, and folds it.
+    /// Takes the lock, proves that the storage can be written, replays the journal of a run that
+    /// did not end, and folds it.
     ///
     /// `command`: what to tell others who find the lock taken.
-    pub fn open(
-        paths: &Paths,
+    pub async fn open(
+        storage: Arc<dyn Storage>,
         project: &ProjectName,
         command: &str,
     ) -> Result<(Store, Snapshot), StateError> {
-        Store::open_within(paths, project, command, Duration::ZERO, &|_| {})
+        let waiting = Waiting { patience: Duration::ZERO, told: &|_| {} };
+        Store::open_within(storage, project, command, waiting).await
     }
 
-    /// As `open`, waiting up to `patience` for the lock; `told` hears once who holds it.
-    pub fn open_within(
-        paths: &Paths,
+    /// As `open`, waiting for the lock.
+    pub async fn open_within(
+        storage: Arc<dyn Storage>,
         project: &ProjectName,
         command: &str,
-        patience: Duration,
-        told: &dyn Fn(&Holder),
+        waiting: Waiting<'_>,
     ) -> Result<(Store, Snapshot), StateError> {
-        let folder = paths.folder();
-        std::fs::create_dir_all(folder).map_err(io("cannot make the folder", folder))?;
-        let lock = Lock::take(&paths.lock, command, patience, told)?;
-        let picture = load(paths, project)?;
-        disk::prove_writable(folder)?;
+        let writer: Arc<dyn Writer> = lock(&*storage, command, waiting).await?.into();
+        let picture = load(&*storage, project).await?;
+        writer.prove_writable().await?;
         if let Some(useful) = picture.useful {
             // What is appended behind a torn line would not be found again.
-            let journal = disk::open_in_place(&paths.journal, OpenOptions::new().write(true));
-            let cut = journal.and_then(|f| f.set_len(useful).and_then(|()| f.sync_all()));
-            cut.map_err(io("cannot mend", &paths.journal))?;
+            writer.truncate(useful).await?;
         }
-        let Picture { head, log: known, recorded, open, dirty, stale, useful: _ } = picture;
-        let log = Arc::new(Log::new(paths.log.clone(), project.clone(), command, head));
-        let memory =
-            Arc::new(Mutex::new(Memory { head, log: known, recorded, open, dirty, stale }));
+        let Picture { head, version, log, recorded, open, dirty, stale, useful: _ } = picture;
+        let places = storage.places().clone();
         let store = Store {
-            paths: paths.clone(),
-            project: project.clone(),
-            memory,
-            log,
-            writer: Mutex::new(None),
-            lock,
+            log: Arc::new(Log::new(storage, &writer, project.clone(), command, head)),
+            shared: Arc::new(Shared {
+                writer,
+                places,
+                project: project.clone(),
+                memory: Mutex::new(Memory { head, version, log, recorded, open, dirty, stale }),
+                queue: Mutex::default(),
+                journal: tokio::sync::Mutex::default(),
+            }),
         };
-        store.fold()?;
+        store.fold().await?;
         let snapshot = store.snapshot();
         Ok((store, snapshot))
     }
 
     /// The picture as it is by now, journal included.
     pub fn snapshot(&self) -> Snapshot {
-        let memory = locked(&self.memory);
+        let memory = locked(&self.shared.memory);
         let (recorded, open) = (memory.recorded.clone(), memory.open.clone());
-        Snapshot::of(memory.head, memory.log.clone(), recorded, open)
+        Snapshot::new(memory.head, memory.log.clone(), recorded, open)
     }
 
     /// Where what this run changes is noted.
@@ -232,226 +158,211 @@ impl Store {
         &self.log
     }
 
-    /// Writes what the journal holds into the state file, and leaves a journal with the open
-    /// intents or none at all. Nothing new: nothing is written.
+    /// Writes what the journal holds into the document, and leaves a journal with the open intents
+    /// or none at all. Nothing new: nothing is written. Goes on to its end also where nobody waits
+    /// for it any more.
     ///
-    /// A power cut leaves: before the first rename, the old state and the whole journal; between
-    /// the renames, the new state and a journal that is one behind, whose records change nothing
-    /// when they are replayed.
-    pub fn fold(&self) -> Result<(), StateError> {
-        // No writer until the end: the journal it would write to is replaced.
-        let mut writer = locked(&self.writer);
-        end(writer.take());
+    /// A power cut leaves: before the document is replaced, the old one and the whole journal;
+    /// before the journal is, the new document and a journal that is one behind, whose records
+    /// change nothing when they are replayed.
+    pub async fn fold(&self) -> Result<(), StateError> {
+        let (shared, log) = (self.shared.clone(), self.log.clone());
+        let folded = tokio::spawn(async move { shared.fold(&log).await }).await;
+        let ended = || StorageError::failed("cannot write", &*self.shared.places.document, ENDED);
+        folded.unwrap_or_else(|_| Err(ended().into()))
+    }
+
+    /// Waits for what is being written, and gives the lock back. A store that is dropped does the
+    /// same as far as it can be done without waiting.
+    pub async fn close(self) -> Result<(), StateError> {
+        let mut broken = self.shared.journal.lock().await;
+        self.shared.write_queue(&mut broken).await;
+        Ok(self.shared.writer.release().await?)
+    }
+}
+
+/// The text for a task that panicked.
+const ENDED: &str = "its task ended unexpectedly";
+
+/// Takes the lock, waiting as long as the patience lasts.
+async fn lock(
+    storage: &dyn Storage,
+    command: &str,
+    waiting: Waiting<'_>,
+) -> Result<Box<dyn Writer>, StateError> {
+    let begun = Instant::now();
+    let mut silent = true;
+    loop {
+        let holder = match storage.lock(&Holder::this(command)).await {
+            Ok(writer) => return Ok(writer),
+            Err(LockError::Storage(error)) => return Err(error.into()),
+            Err(LockError::Taken(holder)) => holder,
+        };
+        let left = waiting.patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err(StateError::Locked { holder });
+        }
+        if std::mem::take(&mut silent) {
+            (waiting.told)(&holder);
+        }
+        tokio::time::sleep(POLL.min(left)).await;
+    }
+}
+
+impl Shared {
+    async fn fold(&self, log: &Log) -> Result<(), StateError> {
+        // Nobody else writes the journal until the end: it is replaced.
+        let mut broken = self.journal.lock().await;
+        self.write_queue(&mut broken).await;
+        if let Some(heads) = log.sync().await {
+            locked(&self.memory).log = heads;
+        }
+        self.write_document().await?;
+        let journal = {
+            let memory = locked(&self.memory);
+            memory.stale.then(|| memory.journal())
+        };
+        if let Some(journal) = journal {
+            let failed = |e| StorageError::failed("cannot write", &*self.places.journal, e);
+            self.writer.restart(&journal.map_err(failed)?).await?;
+            locked(&self.memory).stale = false;
+            *broken = None;
+        }
+        Ok(())
+    }
+
+    /// If there is anything new.
+    async fn write_document(&self) -> Result<(), StateError> {
+        let (written, version) = {
+            let memory = locked(&self.memory);
+            if !memory.dirty {
+                return Ok(());
+            }
+            let written =
+                document::write(&self.project, memory.head, &memory.log, &memory.recorded);
+            (written, memory.version.clone())
+        };
+        let failed = |e| StorageError::failed("cannot write", &*self.places.document, e);
+        let (bytes, head) = written.map_err(failed)?;
+        let version = self.writer.replace(&bytes, version.as_ref()).await?;
+        // Nothing came in between: what changes the memory holds the journal's lock.
         let mut memory = locked(&self.memory);
-        if let Some(heads) = self.log.sync() {
-            memory.log = heads;
-        }
-        if memory.dirty {
-            self.write_state(&mut memory)?;
-        }
-        if memory.stale {
-            self.write_journal(&memory)?;
-            memory.stale = false;
-        }
+        (memory.head, memory.version) = (head, Some(version));
+        (memory.dirty, memory.stale) = (false, true);
         Ok(())
     }
 
-    fn write_state(&self, memory: &mut Memory) -> Result<(), StateError> {
-        let folder = self.paths.folder();
-        let written = document::write(&self.project, memory.head, &memory.log, &memory.recorded);
-        let (bytes, next) = written.map_err(|e| io("cannot write", &self.paths.state)(e.into()))?;
-        self.keep_previous()?;
-        disk::write(&self.paths.state, folder, &bytes)?;
-        memory.head = next;
-        memory.dirty = false;
-        memory.stale = true;
-        Ok(())
+    /// Writes what waits, until nothing does. The answers go out when this task holds nothing any
+    /// more: so the lock is free when the store is dropped after its last append.
+    async fn work(self: Arc<Self>) {
+        loop {
+            let mut broken = self.journal.lock().await;
+            let answers = self.write_batch(&mut broken).await;
+            drop(broken);
+            let ended = {
+                let mut queue = locked(&self.queue);
+                queue.at_work = !queue.jobs.is_empty();
+                !queue.at_work
+            };
+            if ended {
+                drop(self);
+                return answers.send();
+            }
+            answers.send();
+        }
     }
 
-    /// Only what is still open, continuing the state as it is now.
-    fn write_journal(&self, memory: &Memory) -> Result<(), StateError> {
-        let folder = self.paths.folder();
-        if memory.open.is_empty() {
-            match protocol::about_to(Point::JournalRemove)
-                .and_then(|()| std::fs::remove_file(&self.paths.journal))
-            {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io("cannot remove", &self.paths.journal)(error));
-                }
-                _ => return Ok(disk::sync_folder(folder)?),
-            }
+    async fn write_queue(&self, broken: &mut Option<LedgerError>) {
+        while !locked(&self.queue).jobs.is_empty() {
+            self.write_batch(broken).await.send();
         }
-        let encoded = journal::header(memory.head).and_then(|mut bytes| {
-            for Open { intent, sealed } in &memory.open {
-                bytes.extend(journal::encode(Entry::Intend(intent.clone()))?);
-                if let Some(answer) = sealed {
-                    bytes.extend(journal::encode(Entry::Sealed {
-                        intent: intent.id,
-                        answer: answer.clone(),
-                    })?);
-                }
+    }
+
+    /// Takes all records that wait and writes them at once. After a failure every append fails,
+    /// until the journal was replaced.
+    async fn write_batch(&self, broken: &mut Option<LedgerError>) -> Answers {
+        let batch = std::mem::take(&mut locked(&self.queue).jobs);
+        if batch.is_empty() {
+            return Answers(Vec::new(), Ok(()));
+        }
+        let result = match &*broken {
+            Some(error) => Err(error.clone()),
+            None => self.append(&batch).await,
+        };
+        let mut memory = locked(&self.memory);
+        if let Err(error) = &result {
+            *broken = Some(error.clone());
+            memory.stale = true;
+        }
+        let answered = batch.into_iter().map(|Job { entry, done, .. }| {
+            // Here and not where it is waited for: who waits may have gone away. What exists at the
+            // server is remembered even if the journal could not take it: the fold may still save
+            // it.
+            let exists =
+                matches!(entry, Entry::App { .. } | Entry::Keyset { .. } | Entry::Sealed { .. });
+            if result.is_ok() || exists {
+                memory.take(entry);
             }
-            Ok(bytes)
+            done
         });
-        Ok(disk::write(
-            &self.paths.journal,
-            folder,
-            &encoded.map_err(|e| io("cannot write", &self.paths.journal)(e.into()))?,
-        )?)
+        Answers(answered.collect(), result)
     }
 
-    /// The state as it is becomes the backup: by a second name where the file system has such, else
-    /// by a copy. At no moment is there no state.
-    fn keep_previous(&self) -> Result<(), StateError> {
-        let (state, backup, folder) = (&self.paths.state, &self.paths.backup, self.paths.folder());
-        if !state.exists() {
-            return Ok(());
-        }
-        let beside = folder.join(format!(".keyform-backup-{}", std::process::id()));
-        let _ = std::fs::remove_file(&beside);
-        // A second name has the first one's mode: what version control checked out is for
-        // everybody.
-        if is_private(state) && std::fs::hard_link(state, &beside).is_ok() {
-            return std::fs::rename(&beside, backup).map_err(io("cannot replace", backup));
-        }
-        match disk::read(state)? {
-            Some(bytes) => Ok(disk::write(backup, folder, &bytes)?),
-            None => Ok(()),
+    async fn append(&self, batch: &[Job]) -> Result<(), LedgerError> {
+        let records: Vec<u8> = batch.iter().flat_map(|job| job.line.iter().copied()).collect();
+        let first = journal::header(locked(&self.memory).head);
+        let first = first.map_err(|error| self.cannot_append(error.to_string()))?;
+        // A storage that panics must not leave the others waiting.
+        let appended = AssertUnwindSafe(self.writer.append(&first, &records)).catch_unwind().await;
+        match appended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let (what, why) = error.parts();
+                Err(LedgerError { what, why })
+            }
+            Err(_) => Err(self.cannot_append(ENDED.to_owned())),
         }
     }
 
-    /// The thread that writes the journal; it ends when its channel closes.
-    fn writer(&self) -> Sender<Job> {
-        let mut writer = locked(&self.writer);
-        writer
-            .get_or_insert_with(|| {
-                let (sender, jobs) = channel();
-                let (paths, memory) = (self.paths.clone(), self.memory.clone());
-                (sender, std::thread::spawn(move || write_all(&paths, &memory, &jobs)))
-            })
-            .0
-            .clone()
+    fn cannot_append(&self, why: String) -> LedgerError {
+        LedgerError { what: format!("cannot write {}", self.places.journal), why }
+    }
+}
+
+/// Those who wait, and what became of their records.
+struct Answers(Vec<oneshot::Sender<Result<(), LedgerError>>>, Result<(), LedgerError>);
+
+impl Answers {
+    fn send(self) {
+        for waiting in self.0 {
+            // Who waits may have gone away.
+            let _ = waiting.send(self.1.clone());
+        }
     }
 }
 
 impl Ledger for Store {
     async fn append(&self, entry: Entry) -> Result<(), LedgerError> {
-        let failed = |why: String| LedgerError {
-            what: format!("cannot write {}", self.paths.journal.display()),
-            why,
-        };
-        let line = journal::encode(entry.clone()).map_err(|error| failed(error.to_string()))?;
+        let shared = &self.shared;
+        let line = journal::encode(entry.clone())
+            .map_err(|error| shared.cannot_append(error.to_string()))?;
         let change = log::change(&entry);
         let (done, written) = oneshot::channel();
-        let sent = self.writer().send(Job { line, entry, done });
-        let written = match sent {
-            Ok(()) => written.await.unwrap_or_else(|_| Err(failed("its thread ended".to_owned()))),
-            Err(_) => Err(failed("its thread ended".to_owned())),
+        let idle = {
+            let mut queue = locked(&shared.queue);
+            queue.jobs.push(Job { line, entry, done });
+            !std::mem::replace(&mut queue.at_work, true)
         };
+        if idle {
+            tokio::spawn(shared.clone().work());
+        }
+        let written = written.await.unwrap_or_else(|_| Err(shared.cannot_append(ENDED.to_owned())));
         if let (Ok(()), Some(change)) = (&written, change) {
             // What is recorded stays recorded; that the log could not take it was said there.
-            let _ = self.log.recorded(change);
+            let _ = self.log.recorded(change).await;
         }
         written
     }
-}
-
-impl Drop for Store {
-    /// Nothing is written any more when the lock is given back.
-    fn drop(&mut self) {
-        end(locked(&self.writer).take());
-    }
-}
-
-/// Lets the writer finish what it was given.
-fn end(writer: Option<(Sender<Job>, JoinHandle<()>)>) {
-    if let Some((sender, thread)) = writer {
-        drop(sender);
-        // A writer that panicked answered nobody: its appends have failed already.
-        let _ = thread.join();
-    }
-}
-
-fn is_private(path: &Path) -> bool {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return false };
-    #[cfg(unix)]
-    let private = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777 == 0o600;
-    #[cfg(not(unix))]
-    let private = true;
-    meta.is_file() && private
-}
-
-/// Takes all jobs that wait, writes them at once, syncs once, answers them all. After a failure
-/// every job fails: what stands in the file behind the damage would not be found again.
-fn write_all(paths: &Paths, memory: &Mutex<Memory>, jobs: &Receiver<Job>) {
-    let mut file: Option<File> = None;
-    let mut broken: Option<LedgerError> = None;
-    while let Ok(first) = jobs.recv() {
-        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
-        let result = match &broken {
-            Some(error) => Err(error.clone()),
-            None => write_batch(paths, memory, &mut file, &batch),
-        };
-        if let Err(error) = &result {
-            broken = Some(error.clone());
-            // It may end in a torn line, behind which nothing would be found again.
-            locked(memory).stale = true;
-        }
-        for Job { entry, done, .. } in batch {
-            // Here and not where it is waited for: who waits may have gone away. What exists at the
-            // server is remembered even if the journal could not take it: the fold may still save
-            // it.
-            if result.is_ok()
-                || matches!(entry, Entry::App { .. } | Entry::Keyset { .. } | Entry::Sealed { .. })
-            {
-                locked(memory).take(entry);
-            }
-            let _ = done.send(result.clone());
-        }
-    }
-}
-
-fn write_batch(
-    paths: &Paths,
-    memory: &Mutex<Memory>,
-    file: &mut Option<File>,
-    batch: &[Job],
-) -> Result<(), LedgerError> {
-    let failed = |what: &str, why: String| LedgerError {
-        what: format!("{what} {}", paths.journal.display()),
-        why,
-    };
-    let bytes: Vec<u8> = batch.iter().flat_map(|job| job.line.iter().copied()).collect();
-    if file.is_none() {
-        let opened = open_journal(paths, locked(memory).head)
-            .map_err(|error| failed("cannot open", error.to_string()))?;
-        *file = Some(opened);
-    }
-    let Some(file) = file else { return Ok(()) };
-    write(file, &bytes).map_err(|error| failed("cannot write", error.to_string()))?;
-    let synced = protocol::about_to(Point::JournalSync).and_then(|()| file.sync_data());
-    synced.map_err(|error| failed("cannot sync", error.to_string()))
-}
-
-fn write(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
-    protocol::about_to(Point::JournalWrite)?;
-    if let Some(half) = protocol::torn(Point::JournalWrite, bytes) {
-        file.write_all(&bytes[..half])?;
-        protocol::die();
-    }
-    file.write_all(bytes)
-}
-
-/// Opens the journal to append; a new one gets its first line, synced with the folder's entry.
-fn open_journal(paths: &Paths, head: Head) -> std::io::Result<File> {
-    protocol::about_to(Point::JournalOpen)?;
-    let mut file = disk::open_in_place(&paths.journal, OpenOptions::new().append(true))?;
-    if file.metadata()?.len() == 0 {
-        file.write_all(&journal::header(head)?)?;
-        file.sync_all()?;
-        disk::sync(paths.folder())?;
-    }
-    Ok(file)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

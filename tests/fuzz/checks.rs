@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use keyform::audit::Chain;
 use keyform::config::{self, Source, Sources};
@@ -20,7 +21,8 @@ use keyform::render::saved::{PlanHash, SavedPlan};
 use keyform::render::{
     github, gitlab, plan_human, plan_json, plan_markdown, problems, sarif, terraform,
 };
-use keyform::state::{Paths, Store};
+use keyform::state::Store;
+use keyform::storage::local::{Local, Paths};
 
 /// Between the files of a project in one text: what follows is the next file.
 const NEXT_FILE: &str = "#---\n";
@@ -136,19 +138,25 @@ pub fn state(bytes: &[u8]) {
     if !journal.is_empty() {
         std::fs::write(&paths.journal, journal).expect("written");
     }
-    let Ok(read) = keyform::state::read(&paths, &project) else {
+    let local = Local::new(paths.clone());
+    let Ok(read) = wait(keyform::state::read(&local, &project)) else {
         assert!(
             state.is_empty() || std::fs::read(&paths.state).expect("it is there") == state,
             "what cannot be read is left alone"
         );
         return;
     };
-    let (store, opened) =
-        Store::open(&paths, &project, "fuzz").expect("what can be read can be opened");
+    let (store, opened) = wait(Store::open(Arc::new(local.clone()), &project, "fuzz"))
+        .expect("what can be read can be opened");
     assert_eq!(read.recorded, opened.recorded);
     drop(store);
-    let again = keyform::state::read(&paths, &project).expect("what was written can be read");
+    let again = wait(keyform::state::read(&local, &project)).expect("what was written can be read");
     assert_eq!((again.recorded, again.open.len()), (opened.recorded, opened.open.len()));
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(work)
 }
 
 /// Answers of whoever answers in the API's place.

@@ -81,11 +81,12 @@ impl Server {
 
 /// A log that nobody reads.
 struct Unread;
+#[async_trait::async_trait]
 impl Notes for Unread {
-    fn request(&self, _: &str, _: &str, _: Option<&Body>) -> Result<u64, LedgerError> {
+    async fn request(&self, _: &str, _: &str, _: Option<&Body>) -> Result<u64, LedgerError> {
         Ok(0)
     }
-    fn answer(&self, _: u64, _: Ended, _: Option<String>) {}
+    async fn answer(&self, _: u64, _: Ended, _: Option<String>) {}
 }
 
 fn client(endpoint: &str, timeout: Duration) -> Client {

@@ -2,6 +2,7 @@
 //! nothing that is wrong is overwritten.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use keyform::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
 use keyform::keyset::wire::observed_of;
@@ -9,10 +10,19 @@ use keyform::keyset::{
     AppId, FieldId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys, Value,
 };
 use keyform::ports::{Creation, Entry, Intent, Ledger, Open};
-use keyform::state::{Paths, Snapshot, StateError, Store, read};
+use keyform::state::{Snapshot, StateError, Store, read};
+use keyform::storage::local::{Local, Paths};
 use proptest::prelude::*;
 
 use crate::support::read_tree;
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("one")
+});
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(work)
+}
 
 struct Place(tempfile::TempDir);
 
@@ -27,10 +37,10 @@ impl Place {
         self.try_open().unwrap_or_else(|error| panic!("{error}"))
     }
     fn try_open(&self) -> Result<(Store, Snapshot), StateError> {
-        Store::open(&self.paths(), &project(), "test")
+        wait(Store::open(Arc::new(Local::new(self.paths())), &project(), "test"))
     }
     fn read(&self) -> Snapshot {
-        read(&self.paths(), &project()).unwrap_or_else(|error| panic!("{error}"))
+        wait(read(&Local::new(self.paths()), &project())).unwrap_or_else(|error| panic!("{error}"))
     }
     fn state(&self) -> String {
         std::fs::read_to_string(self.paths().state).expect("there is a state")
@@ -46,7 +56,7 @@ impl Place {
         let place = Place::new();
         let (store, _) = place.open();
         append(&store, vec![app(), keyset("a", 1), keyset("b", 2)]);
-        store.fold().expect("folded");
+        wait(store.fold()).expect("folded");
         place
     }
 }
@@ -118,9 +128,8 @@ fn open(n: u128) -> Open {
 }
 
 fn append(store: &Store, entries: Vec<Entry>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     for entry in entries {
-        runtime.block_on(store.append(entry)).unwrap_or_else(|error| panic!("{error}"));
+        wait(store.append(entry)).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
@@ -132,7 +141,7 @@ fn what_is_appended_is_there_before_and_after_it_is_folded() {
     append(&store, vec![app(), keyset("a", 1)]);
     let before = place.read();
     assert!(!place.paths().state.exists());
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     let after = place.read();
     assert_eq!(before.recorded, after.recorded);
     assert_eq!((after.serial, after.lineage), (1, before.lineage));
@@ -142,7 +151,7 @@ fn what_is_appended_is_there_before_and_after_it_is_folded() {
     drop(store);
     let (store, _) = place.open();
     append(&store, vec![keyset("b", 2)]);
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     assert_eq!((place.read().serial, place.read().lineage), (2, before.lineage));
     assert_eq!(std::fs::read_to_string(place.paths().backup).expect("a backup"), first);
 }
@@ -167,13 +176,30 @@ fn a_run_that_did_not_fold_is_folded_by_the_next() {
     assert_eq!(snapshot.open, [open(1)]);
     assert_eq!(snapshot.serial, 1);
     // An open intent stays in the journal through every fold until it ends.
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     drop(store);
     let (store, snapshot) = place.open();
     assert_eq!((snapshot.open, snapshot.serial), (vec![open(1)], 1));
     append(&store, vec![Entry::Void { intent: uuid::Uuid::from_u128(1) }]);
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     assert!(place.read().open.is_empty() && !place.paths().journal.exists());
+}
+
+/// A checkout in the middle of a run: the lock does not keep version control out.
+#[test]
+fn a_state_that_was_replaced_meanwhile_is_not_overwritten() {
+    let place = Place::with_two();
+    let (store, _) = place.open();
+    append(&store, vec![keyset("c", 3)]);
+    let theirs = place.state() + "\n";
+    std::fs::write(place.paths().state, &theirs).expect("checked out");
+    let error = wait(store.fold()).expect_err("it is another").to_string();
+    assert!(error.contains("was changed by somebody else"), "{error}");
+    assert_eq!(place.state(), theirs);
+    drop(store);
+    // Nothing is lost: the next run brings the two together.
+    let (_, snapshot) = place.open();
+    assert_eq!((snapshot.recorded.keysets.len(), snapshot.serial), (3, 2));
 }
 
 #[test]
@@ -181,7 +207,7 @@ fn nothing_new_writes_nothing() {
     let place = Place::with_two();
     let before = place.files();
     let (store, _) = place.open();
-    store.fold().expect("nothing to fold");
+    wait(store.fold()).expect("nothing to fold");
     drop(store);
     assert_eq!(place.files(), before);
 }
@@ -239,7 +265,7 @@ fn a_fold_that_ended_between_its_two_files_is_harmless() {
     let (store, _) = place.open();
     append(&store, vec![Entry::Intend(intent(5)), keyset("c", 3)]);
     let journal = std::fs::read(place.paths().journal).expect("a journal");
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     drop(store);
     std::fs::write(place.paths().journal, journal).expect("as before the second rename");
     let (_, snapshot) = place.open();
@@ -319,7 +345,7 @@ fn a_state_that_went_on_elsewhere_is_merged() {
                         keyset(&format!("t{n}"), 50 + n),
                     ],
                 );
-                store.fold().expect("folded");
+                wait(store.fold()).expect("folded");
             }
             other.state()
         };
@@ -410,7 +436,7 @@ fn two_keysets_of_one_label_are_for_a_person() {
         std::fs::copy(place.paths().state, other.paths().state).expect("cloned");
         let (store, _) = other.open();
         append(&store, vec![keyset("c", 30)]);
-        store.fold().expect("folded");
+        wait(store.fold()).expect("folded");
         let folder = Place::with_two();
         std::fs::write(folder.paths().state, other.state()).expect("pulled");
         std::fs::write(folder.paths().journal, journal).expect("left behind");
@@ -454,7 +480,10 @@ fn what_is_wrong_is_told_and_never_overwritten() {
         let before = place.files();
         let error = place.try_open().map(|_| ()).expect_err(says).to_string();
         assert!(error.contains(says) && error.contains("keyform.json"), "{error}");
-        let error = read(&place.paths(), &project()).map(|_| ()).expect_err(says).to_string();
+        let error = wait(read(&Local::new(place.paths()), &project()))
+            .map(|_| ())
+            .expect_err(says)
+            .to_string();
         assert!(error.contains(says), "{error}");
         assert_eq!(place.files(), before, "{says}");
     }
@@ -510,7 +539,7 @@ fn files_are_for_their_owner_only() {
     let place = Place::with_two();
     let (store, _) = place.open();
     append(&store, vec![keyset("c", 3)]);
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     append(&store, vec![keyset("d", 4)]);
     let Paths { state, backup, journal, lock, log } = place.paths();
     for file in [state, backup, journal, lock, log] {
@@ -549,7 +578,7 @@ fn a_journal_that_cannot_be_written_fails_and_what_exists_is_still_saved() {
     runtime
         .block_on(store.append(keyset("c", 3)))
         .expect_err("stays failed: what stood behind the damage would be lost");
-    store.fold().expect("the state can be written");
+    wait(store.fold()).expect("the state can be written");
     assert_eq!(place.read().recorded.keysets.len(), 3);
     assert!(place.read().open.is_empty(), "an intent that was not written was not begun");
 }
@@ -620,7 +649,7 @@ fn what_the_server_nests_deeply_can_be_read_again() {
             vec![Entry::Keyset { label: label("c"), keyset: Box::new(keyset), intent: None }],
         );
         assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
-        store.fold().expect("folded");
+        wait(store.fold()).expect("folded");
         assert_eq!(place.read().recorded.keysets.len(), 3, "depth {depth}");
     }
 }
@@ -664,7 +693,7 @@ proptest! {
         }
         append(&store, entries);
         let before = place.read().recorded;
-        store.fold().expect("folded");
+        wait(store.fold()).expect("folded");
         prop_assert_eq!(place.read().recorded, before);
     }
 }
@@ -713,7 +742,7 @@ fn a_power_cut_between_the_two_files_may_come_twice() {
     let (store, _) = place.open();
     append(&store, vec![Entry::Intend(intent(5)), keyset("c", 3)]);
     let journal = std::fs::read(place.paths().journal).expect("a journal");
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     drop(store);
     for _ in 0..2 {
         std::fs::write(place.paths().journal, &journal).expect("as before the second rename");
@@ -726,15 +755,14 @@ fn a_power_cut_between_the_two_files_may_come_twice() {
 fn an_append_that_nobody_waits_for_survives_a_fold() {
     let place = Place::with_two();
     let (store, _) = place.open();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
+    wait(async {
         let mut given_up = Box::pin(store.append(Entry::Intend(intent(7))));
         assert!(futures_util::poll!(&mut given_up).is_pending());
         drop(given_up);
         store.append(keyset("c", 3)).await.expect("written");
     });
     assert!(place.read().open == [open(7)], "it is in the journal");
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     assert!(place.read().open == [open(7)], "it is lost by the fold");
 }
 
@@ -746,7 +774,7 @@ fn what_is_appended_during_folds_stays() {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for _ in 0..60 {
-                store.fold().expect("folded");
+                wait(store.fold()).expect("folded");
             }
         });
         for n in 1..=300 {
@@ -791,7 +819,7 @@ fn a_refused_create_writes_no_state() {
         &store,
         vec![Entry::Intend(intent(1)), Entry::Void { intent: uuid::Uuid::from_u128(1) }],
     );
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     assert!(!place.paths().journal.exists());
     assert!(place.state() == before, "serial went up though nothing changed");
 }
@@ -805,7 +833,7 @@ fn the_backup_of_a_checked_out_state_is_for_its_owner_only() {
         .expect("set");
     let (store, _) = place.open();
     append(&store, vec![keyset("c", 3)]);
-    store.fold().expect("folded");
+    wait(store.fold()).expect("folded");
     assert_eq!(
         std::fs::metadata(place.paths().backup).expect("there").permissions().mode() & 0o777,
         0o600

@@ -33,7 +33,7 @@ pub struct Args {
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     session.prepare_state_folder()?;
     let target = sinks::named(session, &args.to)?;
-    let (store, snapshot) = args.lock.open(session, "secrets copy", output)?;
+    let (store, snapshot) = args.lock.open(session, "secrets copy", output).await?;
     let wanted: Vec<(&Label, &RecordedKeyset)> = if args.labels.is_empty() {
         snapshot.recorded.keysets.iter().collect()
     } else {
@@ -43,7 +43,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
             .collect::<anyhow::Result<_>>()?
     };
     let result = copy(session, &store, &snapshot, &target, args.overwrite, &wanted).await;
-    store.fold()?;
+    store.fold().await?;
     let done = result?;
     let failed = done.iter().filter(|(_, end)| end.is_err()).count();
     let exit = if failed == 0 { Exit::Done } else { Exit::Partial };

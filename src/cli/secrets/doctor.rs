@@ -69,7 +69,7 @@ enum Finding {
 
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     session.prepare_state_folder()?;
-    let (store, mut snapshot) = args.lock.open(session, "secrets doctor", output)?;
+    let (store, mut snapshot) = args.lock.open(session, "secrets doctor", output).await?;
     let sinks = sinks::all(session)?;
     let mut findings: BTreeMap<Label, Finding> = BTreeMap::new();
     if snapshot.open.iter().any(|open| open.sealed.is_some()) {
@@ -101,7 +101,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
                         .insert(step.label, Finding::Lost { why, then: help.unwrap_or_default() });
                 }
             }
-            store.fold()?;
+            store.fold().await?;
             snapshot = store.snapshot();
         }
     }

@@ -40,9 +40,9 @@ pub struct Args {
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let secret = read()?;
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets import", output)?;
+    let (store, snapshot) = args.lock.open(session, "secrets import", output).await?;
     let result = import(session, args, &store, &snapshot, &secret).await;
-    store.fold()?;
+    store.fold().await?;
     let sink = result?;
     output.result(&format!(
         "{GOOD}✓{GOOD:#} the secret key of keyset {} is the current one, and is in {sink} now\n",

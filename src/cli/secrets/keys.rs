@@ -47,7 +47,7 @@ pub struct ExpireArgs {
 
 /// Lists the keys that work. Whole keys are never asked for, shown or kept.
 pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow::Result<Exit> {
-    let snapshot = state::read(&session.state_paths(), &session.project.desired.project)?;
+    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
     let connection = session.connect(&args.connect).await?;
     let keys = connection.client.secret_keys(&keyset.id).await;
@@ -125,12 +125,12 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
         .into());
     };
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets expire", output)?;
+    let (store, snapshot) = args.lock.open(session, "secrets expire", output).await?;
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
     let connection = session.connect_to_change(&args.connect, &store).await?;
     let done = end(&connection.client, label, keyset, &prefix, args.within).await;
     connection.close().await?;
-    store.fold()?;
+    store.fold().await?;
     let until = done?;
     if output.is_json() {
         let json = serde_json::json!({

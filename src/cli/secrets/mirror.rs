@@ -24,7 +24,7 @@ pub struct Args {
 
 pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets mirror", output)?;
+    let (store, snapshot) = args.lock.open(session, "secrets mirror", output).await?;
     let labels: Vec<&Label> = if args.labels.is_empty() {
         snapshot.recorded.keysets.keys().collect()
     } else {
@@ -49,7 +49,7 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let sender =
         Sender { store: &store, custody: &custody, again: true, stop: &stop, on_event: &|_| {} };
     let (steps, ended) = sender.send(&github, &copies).await;
-    store.fold()?;
+    store.fold().await?;
     let interrupted =
         stop() && steps.iter().any(|(_, outcome)| matches!(outcome, Outcome::Skipped { .. }));
     let report =

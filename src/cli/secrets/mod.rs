@@ -65,11 +65,12 @@ enum Verb {
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let session = Session::open(global, output)?;
-    let snapshot = || state::read(&session.state_paths(), &session.project.desired.project);
+    let snapshot =
+        async || state::read(&*session.storage(), &session.project.desired.project).await;
     match &args.command {
-        Verb::List => show::list(&snapshot()?.recorded, output),
+        Verb::List => show::list(&snapshot().await?.recorded, output),
         Verb::Get { label, no_newline } => {
-            show::get(&session, &snapshot()?, label, *no_newline, output).await
+            show::get(&session, &snapshot().await?, label, *no_newline, output).await
         }
         Verb::Doctor(args) => doctor::run(&session, args, output).await,
         Verb::Recover(lock) => recover::run(&session, lock, output).await,

@@ -16,14 +16,14 @@ use crate::state::{Snapshot, Store};
 
 pub async fn run(session: &Session, lock: &LockArgs, output: &Output) -> anyhow::Result<Exit> {
     session.prepare_state_folder()?;
-    let (store, snapshot) = lock.open(session, "secrets recover", output)?;
+    let (store, snapshot) = lock.open(session, "secrets recover", output).await?;
     let sealed = snapshot.open.iter().any(|open| open.sealed.is_some());
     let recovered = if sealed {
         recover(session, &store, &snapshot, &sinks::all(session)?, None, Duration::ZERO).await
     } else {
         Ok(Recovered::default())
     };
-    let folded = store.fold();
+    let folded = store.fold().await;
     let report = Report { steps: recovered?.steps, ..Report::default() };
     folded?;
     let exit = if report.all_good() { Exit::Done } else { Exit::Partial };

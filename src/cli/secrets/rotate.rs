@@ -63,10 +63,10 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
     }
     session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets rotate", output)?;
+    let (store, snapshot) = args.lock.open(session, "secrets rotate", output).await?;
     let connection = session.connect_to_change(&args.connect, &store).await?;
     let result = rotate(session, args, output, &connection, &store, &snapshot).await;
-    let folded = store.fold();
+    let folded = store.fold().await;
     let closed = connection.close().await;
     let exit = result?;
     folded?;
