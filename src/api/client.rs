@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
 use super::gate::Gate;
 use crate::audit::Ended;
+use crate::keyset::address::{has_extras, is_loopback, is_secure};
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
@@ -466,17 +467,6 @@ fn wait_of(kind: &ApiErrorKind) -> Option<Duration> {
 
 fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
     let url = Url::parse(text).map_err(|_| BadEndpoint::NotAllowed)?;
-    let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    let bare = url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if scheme && bare && url.has_host() { Ok(url) } else { Err(BadEndpoint::NotAllowed) }
-}
-
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let bare = url.path() == "/" && !has_extras(&url);
+    if is_secure(&url) && bare { Ok(url) } else { Err(BadEndpoint::NotAllowed) }
 }

@@ -6,8 +6,8 @@ use backon::{ExponentialBuilder, Retryable};
 use reqwest::Url;
 
 use super::answer::plain;
-use super::client::is_loopback;
 use crate::keyset::Secret;
+use crate::keyset::address::{is_loopback, is_secure};
 
 /// For one try.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,10 +20,7 @@ const TRIES: usize = 3;
 /// # Errors
 /// Why it was not taken, in words that hold nothing of the address: who knows that can post.
 pub async fn post(address: &Secret, body: &serde_json::Value) -> Result<(), String> {
-    let url = Url::parse(address.expose_secret()).ok().filter(|url| {
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
-        secure && url.has_host()
-    });
+    let url = Url::parse(address.expose_secret()).ok().filter(is_secure);
     let url = url.ok_or("it is not an address (https, or http on this machine)")?;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("keyform/", env!("CARGO_PKG_VERSION")))

@@ -18,10 +18,7 @@ pub struct LockArgs {
 
 /// `7d`, `5m`, `90s`, `1h 30m`; without a unit it would not be known what is meant.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed =
-        || text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     crate::keyset::duration::parse(text)
-        .or_else(parsed)
         .ok_or_else(|| "expected a duration such as 90s, 5m or 24h".to_owned())
 }
 

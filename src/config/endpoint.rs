@@ -1,7 +1,11 @@
 //! Which endpoints an API key may be sent to.
 
-// Addresses as values; nothing here opens a socket.
-use core::net::{Ipv4Addr, Ipv6Addr};
+use url::{Host, ParseError, Url};
+
+use crate::keyset::address::is_secure;
+
+const NO_HOST: &str = "has no valid host";
+const NO_PORT: &str = "has no valid port";
 
 /// The endpoint as `scheme://host[:port]`, without a trailing slash. `https`, or `http` on
 /// loopback: an API key never crosses a network in the clear.
@@ -10,12 +14,12 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// Why the text is no such URL.
 pub fn check_endpoint(text: &str) -> Result<String, &'static str> {
     let (scheme, rest) = text.split_once("://").ok_or("is not a URL such as `https://host`")?;
-    let secure = match scheme {
-        "https" => true,
-        "http" => false,
-        _ => return Err("is neither https nor http"),
-    };
+    if !["https", "http"].contains(&scheme) {
+        return Err("is neither https nor http");
+    }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
+    // Asked of the text and not of the parsed URL: the parser takes `\` for `/`, skips slashes
+    // before the host, and leaves out tabs and line breaks.
     if authority.contains('@') {
         return Err("holds a user name or password");
     }
@@ -25,18 +29,18 @@ pub fn check_endpoint(text: &str) -> Result<String, &'static str> {
     if authority.contains(['/', '\\']) {
         return Err("holds a path");
     }
-    let (host, port) = split_port(authority).ok_or("has no valid host")?;
-    if !is_host(host) {
-        return Err("has no valid host");
+    if !authority.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(NO_HOST);
     }
-    if port.is_some_and(|port| {
-        !port.bytes().all(|b| b.is_ascii_digit())
-            || port.parse::<u16>().is_ok_and(|p| p == 0)
-            || port.parse::<u16>().is_err()
-    }) {
-        return Err("has no valid port");
+    let url = Url::parse(text).map_err(|error| match error {
+        ParseError::InvalidPort => NO_PORT,
+        _ => NO_HOST,
+    })?;
+    let port = after_host(&url, authority).ok_or(NO_HOST)?;
+    if port == ":" || url.port() == Some(0) {
+        return Err(NO_PORT);
     }
-    if !secure && !is_loopback(host) {
+    if !is_secure(&url) {
         return Err(
             "is http and not on this machine: the API key would cross the network in the clear",
         );
@@ -44,37 +48,22 @@ pub fn check_endpoint(text: &str) -> Result<String, &'static str> {
     Ok(format!("{scheme}://{authority}"))
 }
 
-fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
-    if authority.starts_with('[') {
-        let end = authority.find(']')? + 1;
-        let (host, rest) = authority.split_at(end);
-        return match rest {
-            "" => Some((host, None)),
-            _ => Some((host, Some(rest.strip_prefix(':')?))),
-        };
-    }
-    match authority.split_once(':') {
-        Some((host, port)) => Some((host, Some(port))),
-        None => Some((authority, None)),
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            host.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+/// What follows the host: nothing, or a colon and the port. `None` if the host is read as another
+/// one than is written, as `127.1` and `%68` are, or holds what no name of a host does.
+fn after_host<'a>(url: &Url, authority: &'a str) -> Option<&'a str> {
+    let host = match url.host()? {
+        Host::Ipv6(_) => authority.split_inclusive(']').next()?.len(),
+        Host::Ipv4(address) => address.to_string().len(),
+        Host::Domain(name) => {
+            let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+            plain.then_some(name.len())?
         }
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).is_some_and(|h| {
-            h.parse::<Ipv6Addr>().is_ok_and(|address| address == Ipv6Addr::LOCALHOST)
-        })
+    };
+    let (written, port) = authority.split_at_checked(host)?;
+    let same = matches!(url.host(), Some(Host::Ipv6(_)))
+        || url.host_str().is_some_and(|read| read.eq_ignore_ascii_case(written));
+    (same && (port.is_empty() || port.starts_with(':'))).then_some(port)
 }
 
 #[cfg(test)]
@@ -86,10 +75,14 @@ mod tests {
         for good in [
             "https://admin-api.pubnub.com",
             "https://h:8443",
+            "https://H:443",
+            "https://10.0.0.1",
             "http://127.0.0.1:8080",
             "http://127.9.9.9",
             "http://[::1]:1",
+            "http://[0:0:0:0:0:0:0:1]",
             "http://localhost",
+            "http://LocalHost:80",
         ] {
             assert_eq!(check_endpoint(good).as_deref(), Ok(good));
         }
@@ -119,6 +112,47 @@ mod tests {
             "http://127.0.0.1\\@example.com",
             "http://[::2]",
             "https://h\n",
+        ] {
+            assert!(check_endpoint(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// What the parser would mend, or reads otherwise than a person does.
+    #[test]
+    fn hostile_addresses_are_refused() {
+        for bad in [
+            "https:h",
+            "https:/h",
+            "https:///h",
+            "https:\\\\h",
+            "HTTPS://h",
+            " https://h",
+            "https://a@b",
+            "https://@h",
+            "https://h//",
+            "https://h\\",
+            "https://h\\.evil",
+            "https://h\t.evil",
+            "https://ex%61mple.com",
+            "https://h%2f.evil",
+            "https://bücher.example",
+            "https://ex\u{ad}ample.com",
+            "https://\u{ff45}xample.com",
+            "https://xn--a",
+            "https://a_b",
+            "https://-a",
+            "https://1.2.3.4.5",
+            "http://127.0.0.1.evil",
+            "http://127.0.0.1.",
+            "http://localhost.",
+            "http://localhost:1/x",
+            "http://0x7f.0.0.1",
+            "http://2130706433",
+            "http://0177.0.0.1",
+            "http://[::ffff:127.0.0.1]",
+            "http://[::1%25lo]",
+            "http://0.0.0.0",
+            "http://localhost:8080:80",
         ] {
             assert!(check_endpoint(bad).is_err(), "{bad:?}");
         }

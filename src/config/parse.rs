@@ -714,8 +714,7 @@ impl FileReader<'_> {
                     "not a duration",
                 );
                 self.report(problem.help(
-                    "a whole number of days, hours, minutes or \
-                                          seconds: \"90d\", \"24h\", \"15m\", \"60s\"",
+                    "days, hours, minutes or seconds: \"90d\", \"24h\", \"15m\", \"1h 30m\"",
                 ));
                 return None;
             };

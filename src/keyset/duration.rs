@@ -1,6 +1,8 @@
-//! Durations as people write them: `90d`, `24h`, `15m`, `60s`.
+//! Durations as people write them: `90d`, `24h`, `15m`, `1h 30m`.
 
 use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
 
 /// How long a key may go on working beside the one that took its place (Admin API: rotate secret
 /// key; documented).
@@ -14,21 +16,16 @@ pub const EXPIRING_MAX: usize = 5;
 
 const DAY: u64 = 24 * 3600;
 
-/// A whole number and a unit. `None`: it is something else, or longer than a hundred years.
+/// Longer than anything that is waited for; what is longer is a slip.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * DAY);
+
+/// The one grammar of durations, in TOML and in flags: jiff's, in which a day has 24 hours. `None`:
+/// it is something else, below zero, longer than a hundred years, or has months or years, which
+/// differ in length.
 pub fn parse(text: &str) -> Option<Duration> {
-    const LONGEST: u64 = 100 * 366 * DAY;
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => DAY,
-        _ => return None,
-    };
-    let seconds =
-        number.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds <= LONGEST)?;
-    Some(Duration::from_secs(seconds))
+    let span: Span = text.parse().ok()?;
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(signed).ok().filter(|duration| *duration <= LONGEST)
 }
 
 /// In the largest unit that leaves nothing over.
@@ -52,8 +49,12 @@ mod tests {
             [of("90d"), of("24h"), of("15m"), of("60s")],
             [7_776_000, 86_400, 900, 60].map(Some)
         );
+        assert_eq!(
+            [of("7d"), of("5m"), of("1h 30m"), of("90 days"), of("1.5h"), of("1w"), of("0s")],
+            [604_800, 300, 5400, 7_776_000, 5400, 604_800, 0].map(Some)
+        );
         for bad in
-            ["", "d", "60", "1.5h", "-1d", "1 d", "1w", "99999999999999999999d", "40000d", "1ä"]
+            ["", "d", "60", "-1d", "1d ago", "1mo", "1y", "99999999999999999999d", "40000d", "1ä"]
         {
             assert_eq!(of(bad), None, "{bad}");
         }

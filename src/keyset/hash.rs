@@ -13,13 +13,8 @@ impl Sha256Hash {
     }
     /// `None`: not 64 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Sha256Hash> {
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
         let mut bytes = [0; 32];
-        for (n, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
-        }
+        hex::decode_to_slice(text, &mut bytes).ok()?;
         Some(Sha256Hash(bytes))
     }
 }
@@ -31,7 +26,7 @@ impl From<Sha256> for Sha256Hash {
 }
 impl fmt::Display for Sha256Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 impl fmt::Debug for Sha256Hash {

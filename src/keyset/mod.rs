@@ -3,6 +3,7 @@
 //! It holds only what at least three other rooms need. Whatever names a section or field of the
 //! Admin API lives in [`table`]; everything else iterates over it.
 
+pub mod address;
 pub mod budget;
 pub mod describe;
 pub mod duration;

@@ -33,7 +33,7 @@ impl Secret {
             .chain_update(b"keyform fingerprint 1\0")
             .chain_update(self.0.as_bytes())
             .finalize();
-        let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
+        let hex = hex::encode(&digest[..16]);
         Fingerprint::parse(&format!("sha256:{hex}")).expect("16 bytes are 32 hex digits")
     }
 

@@ -31,7 +31,7 @@ pub fn problems(problems: &[Problem], sources: &Sources) -> Json {
         json!({
             "description": format!("{code}: {title}: {label}"),
             "check_name": code,
-            "fingerprint": fingerprint.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "fingerprint": hex::encode(&fingerprint[..16]),
             "severity": match severity { Severity::Error => "major", Severity::Warning => "minor" },
             "location": { "path": path, "lines": { "begin": line } },
         })

@@ -19,6 +19,7 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use zeroize::Zeroizing;
 
+use crate::keyset::address::{has_extras, is_loopback, is_secure};
 use crate::keyset::settings::{bad_text, is_format};
 use crate::keyset::{MirrorTarget, Secret};
 use crate::ports::{CopyFailed, Mirror};
@@ -149,12 +150,7 @@ impl Github {
     /// `base_url`: `https://api.github.com`, or with a path; http on loopback only.
     pub fn new(base_url: &str, token: Secret) -> Result<Github, MirrorError> {
         let base = Url::parse(base_url).map_err(|_| MirrorError::BadAddress)?;
-        let secure = base.scheme() == "https" || (base.scheme() == "http" && is_loopback(&base));
-        let bare = base.query().is_none()
-            && base.fragment().is_none()
-            && base.username().is_empty()
-            && base.password().is_none();
-        if !secure || !bare || !base.has_host() {
+        if !is_secure(&base) || has_extras(&base) {
             return Err(MirrorError::BadAddress);
         }
         let bearer = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
@@ -482,12 +478,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The innermost cause, without the URL.

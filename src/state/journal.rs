@@ -137,5 +137,5 @@ fn intact(line: &[u8]) -> Option<&[u8]> {
 
 /// 64 bits of SHA-256: against tears and bit rot, not against people.
 fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes)[..8])
 }
