@@ -1,5 +1,6 @@
 use super::error::Exit;
 use super::output::Output;
+use crate::config;
 use crate::keyset::describe;
 use crate::render::schema::{self, Document};
 
@@ -29,7 +30,7 @@ pub fn run(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     match args.of {
         Some(of) => output.raw(&format!("{:#}\n", schema::of(of.document()))),
         None if args.reference => output.raw(&describe::reference_markdown()),
-        None => output.raw(&format!("{:#}\n", describe::json_schema())),
+        None => output.raw(&format!("{:#}\n", config::json_schema())),
     }
     Ok(Exit::Done)
 }

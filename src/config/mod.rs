@@ -10,6 +10,7 @@ mod codes;
 pub mod edit;
 mod endpoint;
 mod files;
+mod grammar;
 mod mirrors;
 mod nearest;
 mod notify;
@@ -20,6 +21,7 @@ mod problem;
 mod recipients;
 mod resolve;
 mod rules;
+mod schema;
 mod secrets;
 mod source;
 
@@ -34,6 +36,7 @@ pub use endpoint::check_endpoint;
 pub use files::{MAIN_FILE, load};
 pub use notify::{Form, Notify, Occasion};
 pub use problem::{Fix, Problem, Severity};
+pub use schema::{grammar_markdown, json_schema};
 pub use secrets::{AgeSettings, ExecSettings, Secrets, SinkKind};
 pub use source::{Place, Source, Sources};
 

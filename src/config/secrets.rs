@@ -70,7 +70,7 @@ impl SinkKind {
     pub const ALL: [SinkKind; 3] = [SinkKind::Keyring, SinkKind::Age, SinkKind::Exec];
 
     /// As `[secrets] sinks` names it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             SinkKind::Keyring => "keyring",
             SinkKind::Age => "age",
@@ -117,12 +117,12 @@ pub(super) struct MirrorTable {
     pub keysets: Given<Vec<Word>>,
 }
 
-const DIR: &str = "secrets";
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const DIR: &str = "secrets";
 /// Seconds.
-const TIMEOUT_MAX: u64 = 600;
+pub(super) const TIMEOUT: u64 = 30;
+pub(super) const TIMEOUT_MAX: u64 = 600;
 /// Most characters of the name of an environment (GitHub's documentation of environments).
-const ENVIRONMENT_MAX: usize = 255;
+pub(super) const ENVIRONMENT_MAX: usize = 255;
 
 impl SecretsTable {
     /// Only for a project without errors.
@@ -387,7 +387,7 @@ impl FileReader<'_> {
             );
         }
         let timeout = match timeout {
-            Given::Absent => TIMEOUT,
+            Given::Absent => Duration::from_secs(TIMEOUT),
             Given::Is(timeout) => timeout,
             Given::Rejected => return None,
         };

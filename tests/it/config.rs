@@ -153,7 +153,7 @@ fn secrets_are_read_with_their_defaults() {
         (Path::new("secrets"), 30)
     );
 
-    let schema = keyform::keyset::describe::json_schema();
+    let schema = keyform::config::json_schema();
     let names: Vec<&str> = SinkKind::ALL.into_iter().map(SinkKind::name).collect();
     assert_eq!(
         schema["properties"]["secrets"]["properties"]["sinks"]["items"]["enum"],

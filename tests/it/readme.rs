@@ -18,6 +18,7 @@ fn readme() -> String {
 fn blocks() -> Vec<(&'static str, String)> {
     vec![
         ("fields", keyform::keyset::describe::reference_markdown()),
+        ("grammar", keyform::config::grammar_markdown()),
         ("codes", codes()),
         ("steps", steps()),
         ("exits", crate::exits::table()),
