@@ -10,9 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use super::parse::{Parsed, Word};
 use super::problem::{Problem, Quoted};
 use super::source::{Source, Sources};
+use super::tables::{Parsed, Word};
 use super::{Loaded, codes, resolve};
 use crate::keyset::Origin;
 

@@ -491,6 +491,17 @@ impl Row {
     }
 }
 
+impl Kind {
+    /// The words that it, or an item of its list, is one of.
+    pub(super) fn words(&self) -> Option<Vec<&'static str>> {
+        match self {
+            Kind::Word(words) => Some(words()),
+            Kind::List(list) => list.of.words(),
+            _ => None,
+        }
+    }
+}
+
 /// The keys of a table; of the file itself: `""`.
 pub(super) fn keys(table: &str) -> impl Iterator<Item = &'static Row> {
     let (table, in_profile) = match table {

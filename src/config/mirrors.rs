@@ -4,9 +4,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
-use super::parse::Given;
+use super::github::MirrorTable;
 use super::problem::{Problem, Quoted};
-use super::secrets::MirrorTable;
+use super::tables::Given;
 use crate::keyset::{Label, Origin};
 
 /// Stands for the keyset's label.

@@ -1,29 +1,47 @@
 //! TOML text -> Desired and problems. Pure but for `files`, which reads.
 //!
-//! `files` finds and reads, `parse` (and `secrets` for `[secrets]`, `parity` for `[[parity]]`)
-//! turns each file's tree into small tables and drops the tree, `resolve` merges the tables into
-//! [`Project`], `rules` and `mirrors` judge what only the merged picture shows. To add a rule: a
-//! code in `codes`, a function in `rules`, a sample named after the code in
-//! `tests/samples/invalid/`.
+//! `files` finds and reads, `parse` turns each file's tree into small tables and drops the tree,
+//! `resolve` merges the tables into [`Project`], `rules` and `mirrors` judge what only the merged
+//! picture shows. Which keys there are says `grammar`; `reader` has what all tables are read with,
+//! and each table has a file that gives its keys their meaning.
+//!
+//! To add a key: a row in `grammar`, an arm in the file of its table. To add a rule: a code in
+//! `codes`, a function in `rules`, a sample named after the code in `tests/samples/invalid/`.
 
+mod age;
+mod api;
+mod app;
 mod codes;
 pub mod edit;
 mod endpoint;
+mod exec;
+mod fields;
 mod files;
+mod github;
 mod grammar;
+mod ignore;
+mod keyset;
+mod limits;
 mod mirrors;
+mod moved;
 mod nearest;
 mod notify;
 mod parity;
 mod parse;
 mod private;
 mod problem;
+mod project;
+mod push;
+mod reader;
 mod recipients;
 mod resolve;
+mod rotate;
 mod rules;
 mod schema;
 mod secrets;
 mod source;
+mod syntax;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -77,7 +95,7 @@ pub struct Loaded {
 /// The same as [`load`] from texts that were read already; the first is `keyform.toml`. `include`
 /// is not followed.
 pub fn read(sources: Sources) -> Loaded {
-    let mut parsed = parse::Parsed::default();
+    let mut parsed = tables::Parsed::default();
     for (file, source) in sources.files.iter().enumerate() {
         parsed.read_file(file, &source.text);
     }

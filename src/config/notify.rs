@@ -3,8 +3,9 @@
 use toml::de::DeTable;
 
 use super::codes;
-use super::parse::{FileReader, Item};
+use super::grammar::NO_WEBHOOK;
 use super::problem::{Problem, Quoted};
+use super::reader::{FileReader, Item};
 use crate::keyset::Origin;
 
 /// Where a notification goes, in which form, and when.
@@ -37,11 +38,20 @@ pub enum Occasion {
 
 impl Form {
     pub const ALL: [(&'static str, Form); 2] = [("json", Form::Json), ("slack", Form::Slack)];
+
+    fn find(text: &str) -> Option<Form> {
+        Form::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, form)| form)
+    }
 }
 
 impl Occasion {
     pub const ALL: [(&'static str, Occasion); 2] =
         [("drift", Occasion::Drift), ("apply", Occasion::Apply)];
+
+    fn find(text: &str) -> Option<Occasion> {
+        Occasion::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, occasion)| occasion)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Occasion::Drift => "drift",
@@ -50,49 +60,27 @@ impl Occasion {
     }
 }
 
-const HELP: &str = "put the address into a variable of the environment and name that: `url \
-                    = \"env:KEYFORM_WEBHOOK\"`";
-
 impl FileReader<'_> {
-    pub(super) fn notify(&mut self, origin: Origin, table: &DeTable<'_>) {
-        let (mut variable, mut form, mut on, mut slip) =
-            (None, Form::default(), Occasion::ALL.map(|(_, on)| on).to_vec(), false);
-        for (key, item) in table {
-            match key.get_ref().as_ref() {
+    pub(super) fn notify(&mut self, at: Origin, table: &DeTable<'_>) {
+        let (mut variable, mut form) = (None, Form::default());
+        let mut on = Occasion::ALL.map(|(_, on)| on).to_vec();
+        for (row, _, item) in self.entries("notify", at, table).known {
+            match row.name() {
                 "url" => variable = self.variable(item),
                 "form" => {
-                    let Some((text, at)) = self.string("notify.form", item) else { continue };
-                    match Form::ALL.iter().find(|(name, _)| *name == text) {
-                        Some((_, found)) => form = *found,
-                        None => self.not_in_list(
-                            "notify.form",
-                            text,
-                            &Form::ALL.map(|(name, _)| name),
-                            at,
-                        ),
-                    }
+                    let named = self.word(row, item).and_then(|(text, _)| Form::find(text));
+                    form = named.unwrap_or(form);
                 }
-                "on" => {
-                    let Some(words) = self.strings("notify.on", item) else { continue };
+                _ => {
+                    let Some(words) = self.words(row, item) else { continue };
                     on.clear();
-                    for word in words {
-                        match Occasion::ALL.iter().find(|(name, _)| *name == &*word.text) {
-                            Some((_, found)) if !on.contains(found) => on.push(*found),
-                            Some(_) => {}
-                            None => self.not_in_list(
-                                "notify.on",
-                                &word.text,
-                                &Occasion::ALL.map(|(name, _)| name),
-                                word.origin,
-                            ),
+                    for occasion in words.iter().filter_map(|word| Occasion::find(&word.text)) {
+                        if !on.contains(&occasion) {
+                            on.push(occasion);
                         }
                     }
                 }
-                _ => slip |= self.unknown_key(key, "key in `[notify]`", ["url", "form", "on"]),
             }
-        }
-        if table.get("url").is_none() && !slip {
-            self.missing(codes::MISSING_KEY, origin, "notify", "url", HELP);
         }
         if let Some(variable) = variable {
             self.out.head.notify = Some(Notify { variable, form, on });
@@ -125,7 +113,7 @@ impl FileReader<'_> {
                 "whoever can read this file could post with it",
             ),
         };
-        self.report(problem.help(HELP));
+        self.report(problem.help(NO_WEBHOOK));
         None
     }
 }

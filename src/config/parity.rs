@@ -6,8 +6,9 @@ use toml::de::DeTable;
 
 use super::codes;
 use super::nearest::Nearest;
-use super::parse::{FileReader, Item, Word};
 use super::problem::{Problem, Quoted};
+use super::reader::{FileReader, Item};
+use super::tables::Word;
 use crate::keyset::parity::{Between, ParityRule, RULES_MAX, Side};
 use crate::keyset::views::{DesiredKeyset, Ignored};
 use crate::keyset::{Label, Origin};
@@ -46,17 +47,12 @@ impl FileReader<'_> {
     }
 
     fn parity_table(&mut self, origin: Origin, table: &DeTable<'_>) {
-        let (mut between, mut ignored, mut slip) = (None, Vec::new(), false);
-        for (key, item) in table {
-            match key.get_ref().as_ref() {
+        let (mut between, mut ignored) = (None, Vec::new());
+        for (row, _, item) in self.entries("parity", origin, table).known {
+            match row.name() {
                 "between" => between = self.between(item),
-                "ignore" => ignored = self.ignored(item),
-                _ => slip |= self.unknown_key(key, "key in `[[parity]]`", ["between", "ignore"]),
+                _ => ignored = self.ignored(item),
             }
-        }
-        if table.get("between").is_none() && !slip {
-            let help = "what is compared: `between = [\"*-staging\", \"*-prod\"]`";
-            self.missing(codes::MISSING_KEY, origin, "[parity]", "between", help);
         }
         // The reason that was given first is the one that counts.
         ignored.sort_by_key(|ignored| ignored.field);

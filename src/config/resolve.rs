@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
+use super::fields::kind_of_keyset;
 use super::mirrors;
 use super::nearest::Nearest;
 use super::parity::{self, ParityTable};
-use super::parse::{
-    AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word, kind_of_keyset,
-};
 use super::problem::{Problem, Quoted, Severity};
 use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
+use super::tables::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word};
 use super::{Loaded, Project};
 use crate::keyset::views::{
     AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, is_protected_type,

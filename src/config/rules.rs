@@ -1,13 +1,13 @@
-//! Checks of what only the merged picture shows. Checks of single values are in `parse`, where the
-//! table asks for them.
+//! Checks of what only the merged picture shows. Checks of single values are in the files
+//! of their tables, where the grammar asks for them.
 
 use std::collections::BTreeMap;
 
 use super::codes;
-use super::parse::{Given, Head};
 use super::problem::{Problem, Severity};
 use super::resolve::Apps;
 use super::secrets::{SecretsTable, SinkKind};
+use super::tables::{Given, Head};
 use crate::keyset::field::{Certainty, Need, Section, Tier};
 use crate::keyset::table::SECTIONS;
 use crate::keyset::views::{AppSource, DesiredKeyset, Rotate};

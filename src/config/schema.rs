@@ -89,7 +89,7 @@ fn closed(description: &str, members: Map<String, Json>, required: &[&str]) -> J
 
 /// Whether a field of a keyset's own may stand in a profile.
 fn may_be_shared(id: FieldId) -> bool {
-    id.section().call != Call::Keyset || Some(id) == super::parse::kind_of_keyset()
+    id.section().call != Call::Keyset || Some(id) == super::fields::kind_of_keyset()
 }
 
 fn schema_of(row: &Row) -> Json {
