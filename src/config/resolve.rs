@@ -1,10 +1,11 @@
 //! Small tables -> [`Project`]: labels, references, profiles and defaults; an origin for every
 //! value.
 
+mod keyset;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
-use super::fields::kind_of_keyset;
 use super::mirrors;
 use super::nearest::Nearest;
 use super::parity::{self, ParityTable};
@@ -12,12 +13,10 @@ use super::problem::{Problem, Quoted, Severity};
 use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
-use super::tables::{AppTable, Body, Given, Head, KeysetTable, Parsed, ProfileTable, Word};
+use super::tables::{AppTable, Body, Given, Head, Parsed, ProfileTable, Word};
 use super::{Loaded, Project};
-use crate::keyset::views::{
-    AppSource, Desired, DesiredApp, DesiredKeyset, Freeze, is_protected_type,
-};
-use crate::keyset::{Declared, FieldId, Label, Origin, Value};
+use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, Freeze};
+use crate::keyset::{Label, Origin};
 
 pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } =
@@ -161,160 +160,6 @@ impl Resolver<'_> {
         profiles
     }
 
-    fn keysets(
-        &mut self,
-        mut tables: Vec<KeysetTable>,
-        apps: &Apps,
-        profiles: &Profiles,
-        head: &Head,
-    ) -> BTreeMap<Label, DesiredKeyset> {
-        // Stable, so that the first declaration stays first; and a map is built fastest from sorted
-        // pairs.
-        tables.sort_by(|a, b| a.label.cmp(&b.label));
-        let mut keysets = Vec::with_capacity(tables.len());
-        // Most projects have none of them, and some have very many labels.
-        let declared: BTreeSet<Label> = match tables.iter().any(|table| !table.moved.is_empty()) {
-            true => tables.iter().map(|table| table.label.clone()).collect(),
-            false => BTreeSet::new(),
-        };
-        let mut given = BTreeMap::new();
-        let mut last: Option<(Label, Origin)> = None;
-        for table in tables {
-            let moved_from =
-                self.moved("keyset", &table.moved, |label| declared.contains(label), &mut given);
-            match &last {
-                Some((label, first)) if *label == table.label => {
-                    self.duplicate("keyset", label, table.origin, *first)
-                }
-                _ => {
-                    last = Some((table.label.clone(), table.origin));
-                    let read = self.keyset(table, apps, profiles, head);
-                    keysets.extend(
-                        read.map(|(label, keyset)| (label, DesiredKeyset { moved_from, ..keyset })),
-                    );
-                }
-            }
-        }
-        keysets.into_iter().collect()
-    }
-
-    fn keyset(
-        &mut self,
-        table: KeysetTable,
-        apps: &Apps,
-        profiles: &Profiles,
-        head: &Head,
-    ) -> Option<(Label, DesiredKeyset)> {
-        let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } =
-            table;
-        let Body {
-            settings: own,
-            ignored: mut own_ignored,
-            rotate: own_rotate,
-            push: own_push,
-            mut rejected,
-            mut torn,
-        } = body;
-        torn |= self.broken.contains(&origin.file);
-        let (mut settings, mut ignored, mut rotate) = (Declared::default(), Vec::new(), None);
-        let mut push = BTreeMap::new();
-        for word in named {
-            match find(profiles, &word.text) {
-                Some((body, declared_at)) => {
-                    merge(&mut settings, &body.settings);
-                    ignored.extend_from_slice(&body.ignored);
-                    rotate = body.rotate.or(rotate);
-                    push.extend(body.push.iter().map(|declared| (declared.push, declared.clone())));
-                    rejected.extend_from_slice(&body.rejected);
-                    torn |= body.torn || self.broken.contains(&declared_at.file);
-                }
-                None => {
-                    torn = true;
-                    self.unknown(codes::UNKNOWN_PROFILE, "profile", &word, profiles.keys());
-                }
-            }
-            self.used.insert(word.text);
-        }
-        if settings.is_empty() {
-            settings = own;
-        } else {
-            merge(&mut settings, &own);
-        }
-        self.default_name(&mut settings, &label, origin, &rejected);
-        // The keyset's own reason is the one that counts.
-        own_ignored.append(&mut ignored);
-        own_ignored.sort_by_key(|ignored| ignored.field);
-        own_ignored.dedup_by_key(|ignored| ignored.field);
-        let rotate = own_rotate.or(rotate).flatten();
-        push.extend(own_push.into_iter().map(|declared| (declared.push, declared)));
-        rules::rotation_tier(rotate.as_ref(), head.api.tier, &mut self.problems);
-
-        let given = |id: FieldId| settings.get(id).is_some() || rejected.contains(&id);
-        if !torn {
-            if let Some(id) = kind_of_keyset()
-                && !given(id)
-            {
-                self.problems.push(
-                    Problem::new(
-                        codes::NO_TYPE,
-                        origin,
-                        format!("keyset `{label}` has no `{id}`"),
-                        "the API asks for it at creation",
-                    )
-                    .help(format!(
-                        "add `{id} = ...`: {}; or a profile that has it",
-                        id.field().legal()
-                    )),
-                );
-            }
-            rules::companions(&label, &settings, given, &mut self.problems);
-            rules::needs(&label, &settings, given, &mut self.problems);
-        }
-        rules::tier(&settings, head.api.tier, &mut self.problems);
-        settings.shrink_to_fit();
-
-        let protect = protect.unwrap_or_else(|| {
-            let kind = kind_of_keyset().and_then(|id| settings.get(id));
-            kind.is_some_and(|setting| is_protected_type(&setting.value))
-        });
-        let word = match app {
-            Given::Is(word) => word,
-            Given::Rejected => return None,
-            Given::Absent => {
-                if !self.broken.contains(&origin.file) {
-                    self.problems.push(
-                        Problem::new(
-                            codes::NO_APP,
-                            origin,
-                            format!("keyset `{label}` has no app"),
-                            "belongs to which app?",
-                        )
-                        .help("add `app = \"LABEL\"`, the label of an `[app.LABEL]` table"),
-                    );
-                }
-                return None;
-            }
-        };
-        let Some(app) = Label::parse(&word.text).ok().filter(|app| apps.contains_key(app)) else {
-            self.unknown(codes::UNKNOWN_APP, "app", &word, apps.keys());
-            return None;
-        };
-        let keyset = DesiredKeyset {
-            app,
-            app_origin: word.origin,
-            settings,
-            protect,
-            freeze,
-            mirrors: Box::default(),
-            moved_from: Box::default(),
-            ignored: own_ignored.into(),
-            rotate,
-            push: push.into_values().collect(),
-            origin,
-        };
-        Some((label, keyset))
-    }
-
     /// Old labels: each is of one table, and is declared no more. `given`: those that were seen
     /// before.
     fn moved(
@@ -353,31 +198,6 @@ impl Resolver<'_> {
             }
         }
         labels.into()
-    }
-
-    /// A keyset is called by its label unless it says otherwise.
-    fn default_name(
-        &mut self,
-        settings: &mut Declared,
-        label: &Label,
-        origin: Origin,
-        rejected: &[FieldId],
-    ) {
-        let Some(id) = FieldId::find("keyset", "name") else { return };
-        if settings.get(id).is_none()
-            && !rejected.contains(&id)
-            && settings.set(id, Value::Text(label.as_str().into()), origin).is_err()
-        {
-            self.problems.push(
-                Problem::new(
-                    codes::BAD_TEXT,
-                    origin,
-                    format!("bad text for `{id}`"),
-                    "the label is no name",
-                )
-                .help("add a name"),
-            );
-        }
     }
 
     fn project_level(
@@ -501,18 +321,6 @@ impl Resolver<'_> {
             });
         }
         self.problems.push(problem);
-    }
-}
-
-fn find<'m, T>(map: &'m BTreeMap<Label, T>, text: &str) -> Option<&'m T> {
-    map.get(&Label::parse(text).ok()?)
-}
-
-/// Later settings win. They were accepted once and are again.
-fn merge(into: &mut Declared, from: &Declared) {
-    for setting in from.iter() {
-        let accepted = into.set(setting.field, setting.value.clone(), setting.origin);
-        debug_assert!(accepted.is_ok(), "accepted values stay acceptable");
     }
 }
 

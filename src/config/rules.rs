@@ -165,7 +165,8 @@ pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
         // A sink that is misspelt may be any of them.
         Given::Rejected => return,
     };
-    for kind in [SinkKind::Age, SinkKind::Exec] {
+    for kind in SinkKind::ALL {
+        let Some(line) = kind.table_needs() else { continue };
         let name = kind.name();
         let used = sinks.iter().find(|(used, _)| *used == kind);
         match (used, secrets.tables.get(name)) {
@@ -176,13 +177,7 @@ pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
                     format!("sink `{name}` without its table"),
                     format!("needs `[secrets.{name}]`"),
                 )
-                .help(match kind {
-                    SinkKind::Age => "add `[secrets.age]` with `recipients = [\"age1...\"]`",
-                    SinkKind::Keyring | SinkKind::Exec => {
-                        "add `[secrets.exec]` with `command \
-                                                               = [\"./sinks/vault\"]`"
-                    }
-                }),
+                .help(format!("add `[secrets.{name}]` with `{line}`")),
             ),
             (None, Some(at)) => problems.push(
                 Problem::new(

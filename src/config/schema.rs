@@ -301,50 +301,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_told() {
-        let schema = json_schema();
-        let (keysets, page) = (
-            &schema["properties"]["keyset"]["patternProperties"][label_pattern()]["properties"],
-            reference_markdown(),
-        );
-        for id in FieldId::all() {
-            let (section, field) = (id.section(), id.field());
-            let place = match section.call {
-                Call::Keyset => &keysets[field.name],
-                Call::Config => &keysets[section.name]["properties"][field.name],
-            };
-            assert_eq!(
-                place.is_object(),
-                is_written(field),
-                "{id} in the schema: what can be written, and nothing else"
-            );
-            if is_written(field) {
-                let description = place["description"].as_str().unwrap_or_default();
-                for fact in [field.doc, field.source, field.certainty.name()]
-                    .into_iter()
-                    .chain(field.unit)
-                    .chain(field.note)
-                {
-                    assert!(
-                        description.contains(fact),
-                        "{id}: {fact:?} is missing in {description:?}"
-                    );
-                }
-            }
-            let section = page
-                .split("### ")
-                .find(|part| part.starts_with(&format!("`{}`\n", section.name)))
-                .unwrap_or_default();
-            let row =
-                section.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name)));
-            assert!(
-                row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source)),
-                "{id} in the reference: {row:?}"
-            );
-        }
-    }
-
-    #[test]
     fn the_schema_is_closed_everywhere() {
         fn closed(at: &str, schema: &Json) {
             if schema["type"] == "object" {

@@ -56,13 +56,23 @@ pub struct ExecSettings {
 impl SinkKind {
     pub const ALL: [SinkKind; 3] = [SinkKind::Keyring, SinkKind::Age, SinkKind::Exec];
 
-    /// As `[secrets] sinks` names it.
-    pub const fn name(self) -> &'static str {
+    /// As `[secrets] sinks` names it, and what its table needs if it has one.
+    const fn row(self) -> (&'static str, Option<&'static str>) {
         match self {
-            SinkKind::Keyring => "keyring",
-            SinkKind::Age => "age",
-            SinkKind::Exec => "exec",
+            SinkKind::Keyring => ("keyring", None),
+            SinkKind::Age => ("age", Some("recipients = [\"age1...\"]")),
+            SinkKind::Exec => ("exec", Some("command = [\"./sinks/vault\"]")),
         }
+    }
+
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The line that `[secrets.NAME]` cannot do without, as an example; `None`: there is no such
+    /// table.
+    pub(super) const fn table_needs(self) -> Option<&'static str> {
+        self.row().1
     }
 }
 
