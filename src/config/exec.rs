@@ -5,7 +5,6 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::codes;
-use super::grammar::NO_COMMAND;
 use super::problem::Problem;
 use super::reader::{FileReader, Item};
 use super::secrets::{ExecSettings, TIMEOUT};
@@ -44,7 +43,10 @@ impl FileReader<'_> {
         };
         self.report(
             Problem::new(codes::BAD_COMMAND, at, "wrong value for `secrets.exec.command`", why)
-                .help(NO_COMMAND),
+                .help(
+                    "the program, then its arguments: `command = [\"./sinks/vault\", \"--mount\", \
+                 \"kv\"]`",
+                ),
         );
         None
     }

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use super::codes::Code;
 
-pub(super) use rows::{GRAMMAR, NO_COMMAND, NO_WEBHOOK};
+pub(super) use rows::{GRAMMAR, NO_WEBHOOK};
 
 /// One key.
 #[derive(Debug)]

@@ -11,9 +11,6 @@ use crate::keyset::{ApiVersion, Tier};
 /// The help of a missing `url`, and of a bad one.
 pub(in crate::config) const NO_WEBHOOK: &str = "put the address into a variable of the environment and name \
                                      that: `url = \"env:KEYFORM_WEBHOOK\"`";
-/// The same of `command`.
-pub(in crate::config) const NO_COMMAND: &str =
-    "the program and its arguments: `command = [\"./sinks/vault\", \"--mount\", \"kv\"]`";
 
 pub(in crate::config) static GRAMMAR: &[Row] = &[
     row("project", Kind::Table, "The project, which keyform.toml must have.").main_file(),
@@ -99,7 +96,10 @@ pub(in crate::config) static GRAMMAR: &[Row] = &[
         Kind::List(List { of: &ANY_TEXT, each: "", min: 1, max: None, unique: false }),
         "The program, then its arguments. Started in the project's folder, without a shell.",
     )
-    .required_or(codes::BAD_COMMAND, NO_COMMAND),
+    .required_or(
+        codes::BAD_COMMAND,
+        "the program and its arguments: `command = [\"./sinks/vault\", \"--mount\", \"kv\"]`",
+    ),
     row(
         "secrets.exec.timeout",
         Kind::Int { min: 1, max: TIMEOUT_MAX, unit: "seconds" },
