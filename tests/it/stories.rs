@@ -118,6 +118,7 @@ stories!(
     limits,
     log,
     targets,
+    documents,
     json_output,
     saved_plan,
     no_api_key,
