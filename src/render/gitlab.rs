@@ -2,20 +2,47 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value as Json, json};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::terraform::Tally;
 use crate::config::{MAIN_FILE, Problem, Severity, Sources};
 
 /// `artifacts:reports:terraform`
-pub fn plan(tally: Tally) -> Json {
-    let Tally { create, update, delete } = tally;
-    json!({ "create": create, "update": update, "delete": delete })
+#[derive(Debug, Serialize)]
+pub struct TerraformReport {
+    create: usize,
+    update: usize,
+    delete: usize,
+}
+
+pub fn plan(Tally { create, update, delete }: Tally) -> TerraformReport {
+    TerraformReport { create, update, delete }
+}
+
+/// An entry of `artifacts:reports:codequality`.
+#[derive(Debug, Serialize)]
+pub struct CodeQuality {
+    description: String,
+    check_name: &'static str,
+    fingerprint: String,
+    severity: &'static str,
+    location: Location,
+}
+
+#[derive(Debug, Serialize)]
+struct Location {
+    path: String,
+    lines: Lines,
+}
+
+#[derive(Debug, Serialize)]
+struct Lines {
+    begin: usize,
 }
 
 /// `artifacts:reports:codequality`
-pub fn problems(problems: &[Problem], sources: &Sources) -> Json {
+pub fn problems(problems: &[Problem], sources: &Sources) -> Vec<CodeQuality> {
     let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
     let one = |problem: &Problem| {
         let Problem { code, severity, title, origin, label, help: _, fix: _ } = problem;
@@ -28,13 +55,16 @@ pub fn problems(problems: &[Problem], sources: &Sources) -> Json {
         let same: [u8; 32] = Sha256::digest([code, path, title, label].join("\0")).into();
         let nth = seen.entry(same).and_modify(|n| *n += 1).or_insert(0);
         let fingerprint: [u8; 32] = Sha256::digest([&same[..], &nth.to_be_bytes()].concat()).into();
-        json!({
-            "description": format!("{code}: {title}: {label}"),
-            "check_name": code,
-            "fingerprint": hex::encode(&fingerprint[..16]),
-            "severity": match severity { Severity::Error => "major", Severity::Warning => "minor" },
-            "location": { "path": path, "lines": { "begin": line } },
-        })
+        CodeQuality {
+            description: format!("{code}: {title}: {label}"),
+            check_name: code,
+            fingerprint: hex::encode(&fingerprint[..16]),
+            severity: match severity {
+                Severity::Error => "major",
+                Severity::Warning => "minor",
+            },
+            location: Location { path: path.to_owned(), lines: Lines { begin: line } },
+        }
     };
     problems.iter().map(one).collect()
 }

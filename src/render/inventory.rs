@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use serde_json::{Value as Json, json};
 
 use super::comment::Comment;
 use super::style::{BAD, BOLD, DIM};
 use super::text::{count, markdown, terminal};
+use crate::documents::inventory::{self as documents, SecretSince};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::{FieldId, Value};
 use crate::plan::{AppItem, Inventory, KeysetItem};
@@ -202,36 +202,41 @@ fn cell(text: &str) -> String {
     if text.is_empty() { String::new() } else { markdown(text) }
 }
 
-/// `{"format_version":1,"kind":"inventory",...}`. Holds no secret.
-///
-/// ```text
-/// apps[]      {label, id, name, managed, declared}
-/// keysets[]   {label, id, app, name, type, publishKey, subscribeKey, secret, protected, createdAt, lastApply, declared}
-///   secret    {status: "stored", sink, since (or null)} | {status: "missing", why} | {status: "unknown"}
-///   name, type, createdAt and lastApply are null where they are not known
-/// ```
-pub fn json(inventory: &Inventory<'_>) -> Json {
-    let apps = inventory.apps.iter().map(|AppItem { label, app, declared }| {
-        json!({ "label": label, "id": app.id, "name": app.name, "managed": app.managed, "declared": declared })
+/// The document of `--format json`.
+pub fn document(inventory: &Inventory<'_>) -> documents::Inventory {
+    let apps = inventory.apps.iter().map(|AppItem { label, app, declared }| documents::App {
+        label: (*label).clone(),
+        id: app.id.clone(),
+        name: app.name.to_string(),
+        managed: app.managed,
+        declared: *declared,
     });
-    json!({
-        "format_version": 1, "kind": "inventory", "exit_code": 0,
-        "apps": apps.collect::<Vec<_>>(), "keysets": inventory.keysets.iter().map(keyset_json).collect::<Vec<_>>(),
-    })
+    documents::Inventory {
+        apps: apps.collect(),
+        keysets: inventory.keysets.iter().map(keyset).collect(),
+    }
 }
 
-fn keyset_json(KeysetItem { label, keyset, declared }: &KeysetItem<'_>) -> Json {
+fn keyset(KeysetItem { label, keyset, declared }: &KeysetItem<'_>) -> documents::Keyset {
     let secret = match &keyset.secret {
         SecretRecord::Stored { sink, .. } => {
-            json!({ "status": "stored", "sink": sink, "since": keyset.secret_since.map(|at| at.to_string()) })
+            SecretSince::Stored { sink: sink.to_string(), since: keyset.secret_since }
         }
-        SecretRecord::Missing { why, .. } => json!({ "status": "missing", "why": why }),
-        SecretRecord::Unknown => json!({ "status": "unknown" }),
+        SecretRecord::Missing { why, .. } => SecretSince::Missing { why: why.to_string() },
+        SecretRecord::Unknown => SecretSince::Unknown,
     };
-    json!({
-        "label": label, "id": keyset.id, "app": keyset.app, "name": own(keyset, "name"), "type": own(keyset, "type"),
-        "publishKey": keyset.keys.publish_key, "subscribeKey": keyset.keys.subscribe_key, "secret": secret,
-        "protected": keyset.is_protected(), "createdAt": keyset.created_at.map(|at| at.to_string()),
-        "lastApply": keyset.applied_at.map(|at| at.to_string()), "declared": declared,
-    })
+    documents::Keyset {
+        label: (*label).clone(),
+        id: keyset.id.clone(),
+        app: keyset.app.clone(),
+        name: own(keyset, "name").map(str::to_owned),
+        kind: own(keyset, "type").map(str::to_owned),
+        publish_key: keyset.keys.publish_key.to_string(),
+        subscribe_key: keyset.keys.subscribe_key.to_string(),
+        secret,
+        protected: keyset.is_protected(),
+        created_at: keyset.created_at,
+        last_apply: keyset.applied_at,
+        declared: *declared,
+    }
 }

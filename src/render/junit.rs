@@ -41,7 +41,7 @@ fn case(about: &str, findings: &[&Finding], desired: &Desired, sources: &Sources
             String::new()
         };
         status
-            .set_type(drift::tag(first))
+            .set_type(drift::kind(first).tag())
             .set_message(format!("{}{more}", terminal(&drift::sentence(first))));
         status.set_description(
             findings.iter().map(|finding| line(finding, sources)).collect::<String>(),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::json;
-
 use super::style::{BAD, BOLD, DIM, GOOD, WARN};
 use super::text::{count, terminal};
 use crate::audit::{Chain, Ended, Line, Record, What};
+use crate::documents::log::{Log, Recorded};
+use crate::documents::to_json;
 
 /// Flaws that are told one by one.
 const MOST_FLAWS: usize = 20;
@@ -158,7 +158,7 @@ fn line(record: &Record, answers: &BTreeMap<u64, (Ended, Option<&str>)>) -> Opti
         What::Request { request, method, path, body } => {
             let body = body
                 .as_ref()
-                .map(|body| format!(" {}", terminal(&json!(body).to_string())))
+                .map(|body| format!(" {}", terminal(&to_json(body).to_string())))
                 .unwrap_or_default();
             let ended = match answers.get(request) {
                 Some((Ended::Done, _)) => format!("{GOOD}done{GOOD:#}"),
@@ -213,20 +213,17 @@ pub fn flaws(chain: &Chain, path: &Path) -> String {
     text
 }
 
-pub fn json(chain: &Chain, runs: &Runs, exit_code: u8) -> serde_json::Value {
-    let records: Vec<_> = runs
+/// The document of `--format json`.
+pub fn document(chain: &Chain, runs: &Runs) -> Log {
+    let records = runs
         .0
         .iter()
         .flatten()
-        .map(|(line, record)| {
-            let mut json = json!(record);
-            json["record"] = json!(line.hash);
-            json
-        })
-        .collect();
-    let flaws: Vec<_> = chain.flaws.iter().map(ToString::to_string).collect();
-    json!({
-        "format_version": 1, "kind": "log", "exit_code": exit_code, "whole": chain.flaws.is_empty(), "heads": chain.heads,
-        "flaws": flaws, "records": records,
-    })
+        .map(|(line, record)| Recorded { record: line.hash, content: (*record).clone() });
+    Log {
+        whole: chain.flaws.is_empty(),
+        heads: chain.heads.clone(),
+        flaws: chain.flaws.iter().map(ToString::to_string).collect(),
+        records: records.collect(),
+    }
 }

@@ -1,10 +1,14 @@
 //! What a webhook is told. No secret: counts, labels, and the messages that stdout has too.
 
-use serde_json::{Value as Json, json};
+use serde::Serialize;
 
+use super::drift;
 use super::text::{count, terminal};
 use crate::audit::Origin;
 use crate::config::Occasion;
+use crate::documents::Envelope;
+use crate::documents::notification::Notification;
+use crate::plan::Drift;
 
 /// Entries that are told one by one.
 const MOST: usize = 20;
@@ -26,19 +30,32 @@ pub struct Notice<'a> {
     pub entries: Vec<String>,
 }
 
+/// What Slack, and what is compatible with it, takes.
+#[derive(Debug, Serialize)]
+pub struct SlackMessage {
+    pub text: String,
+}
+
 impl Notice<'_> {
-    /// `{"format_version":1,"kind":"notification",...}`
-    pub fn json(&self) -> Json {
-        json!({
-            "format_version": 1, "kind": "notification", "event": self.occasion.name(), "project": self.project,
-            "at": format!("{:.0}", self.at), "exit_code": self.exit_code, "actor": self.origin.actor, "host": self.origin.host,
-            "commit": self.origin.commit, "run": self.run, "summary": self.summary,
-            "entries": self.entries().collect::<Vec<_>>(), "left_out": self.left_out(),
-        })
+    /// The body of a webhook that takes keyform's own.
+    pub fn document(&self) -> Envelope<Notification> {
+        let notification = Notification {
+            event: self.occasion.name(),
+            project: self.project.to_owned(),
+            at: format!("{:.0}", self.at),
+            actor: self.origin.actor.to_string(),
+            host: self.origin.host.to_string(),
+            commit: self.origin.commit.as_deref().map(str::to_owned),
+            run: self.run.map(str::to_owned),
+            summary: self.summary.clone(),
+            entries: self.entries().collect(),
+            left_out: self.left_out(),
+        };
+        Envelope::new(notification, self.exit_code)
     }
 
     /// `{"text": "..."}`: in names and values of others nothing is a link, a mention or a format.
-    pub fn slack(&self) -> Json {
+    pub fn slack(&self) -> SlackMessage {
         let mut text = format!(
             "*keyform {}* of {}: {}\n",
             self.occasion.name(),
@@ -58,7 +75,7 @@ impl Notice<'_> {
         if let Some(run) = self.run.filter(|run| is_link(run)) {
             text.push_str(&format!(" - <{run}|the run>"));
         }
-        json!({ "text": text })
+        SlackMessage { text }
     }
 
     fn entries(&self) -> impl Iterator<Item = String> + '_ {
@@ -92,15 +109,8 @@ fn is_link(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '`'))
 }
 
-/// One line, and a line for each finding, of what `drift` prints as JSON.
-pub fn drift(document: &Json) -> (String, Vec<String>) {
-    let findings = document["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let entries = findings
-        .iter()
-        .map(|finding| format!("{} ({})", text(finding, "message"), text(finding, "who")));
-    (format!("{}.", count(findings.len(), "difference")), entries.collect())
-}
-
-fn text<'a>(json: &'a Json, member: &str) -> &'a str {
-    json[member].as_str().unwrap_or_default()
+/// One line, and a line for each finding.
+pub fn drift(found: &Drift) -> (String, Vec<String>) {
+    let entries = found.findings.iter().map(drift::sentence).collect();
+    (format!("{}.", count(found.findings.len(), "difference")), entries)
 }

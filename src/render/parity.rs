@@ -3,16 +3,15 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value as Json, json};
-
 use super::comment::Comment;
 use super::github::{Level, annotation, bounded};
 use super::plan_words::{quoted, value};
 use super::style::{BOLD, DIM, GOOD, WARN};
 use super::text::{count, markdown, terminal};
 use crate::config::Sources;
+use crate::documents::parity::{self as documents, DisparityKind, NotLiveKind};
+use crate::documents::{FieldName, Place};
 use crate::keyset::parity::Side;
-use crate::keyset::wire::to_json;
 use crate::keyset::{Label, Origin, Value};
 use crate::plan::{Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity};
 
@@ -174,83 +173,62 @@ pub fn for_github(parity: &Parity, sources: &Sources) -> String {
     bounded(all.into_iter()) + &annotation(Level::Notice, None, "parity", &[&summary(parity)])
 }
 
-/// `{"format_version":1,"kind":"parity",...}`. Holds no secret.
-///
-/// ```text
-/// live             whether the account was looked at
-/// comparisons[]    {between: [a, b], pairs: [[a, b]], alike, findings, ignored, notes}
-///   findings[]     {what, message, places: [{path, line, column}]} and, by `what`:
-///     "field"      pair: [a, b], field, declared: [a, b] | null, live: [a, b] | null
-///                  `declared`: null in it, that one does not declare it; null: declared alike, or not at all
-///                  `live`: null where both are alike, or not shown, or not looked at
-///     "only_on"    label, side (as in `between`), key: the part of the label, or the name, that the other side does not have
-///   ignored[]      {pair, field, declared, live, reason (or null)}: what `ignore` allows; no finding
-///   notes[]        {what: "not_created" | "gone", label, message}: only what is declared was compared
-/// ```
-pub fn json(parity: &Parity, sources: &Sources, exit_code: u8) -> Json {
-    let comparisons: Vec<Json> =
-        parity.comparisons.iter().map(|comparison| one(comparison, sources)).collect();
-    json!({ "format_version": 1, "kind": "parity", "exit_code": exit_code, "live": parity.live, "comparisons": comparisons })
+/// The document of `--format json`.
+pub fn document(parity: &Parity, sources: &Sources) -> documents::Parity {
+    let comparisons = parity.comparisons.iter().map(|comparison| one(comparison, sources));
+    documents::Parity { live: parity.live, comparisons: comparisons.collect() }
 }
 
-fn one(comparison: &Comparison, sources: &Sources) -> Json {
+fn one(comparison: &Comparison, sources: &Sources) -> documents::Comparison {
     let sides = comparison.between.sides().each_ref().map(ToString::to_string);
-    let findings: Vec<Json> = comparison
-        .findings
-        .iter()
-        .map(|finding| finding_json(comparison, finding, &sides, sources))
-        .collect();
+    let findings = comparison.findings.iter().map(|finding| {
+        let Words { about, what } = words(comparison, finding);
+        let (origins, kind) = match finding {
+            Disparity::Field(differs) => (
+                differs.origins.into_iter().flatten().collect(),
+                DisparityKind::Field(field(differs)),
+            ),
+            Disparity::OnlyOn { label, side, key, origin } => {
+                let side = sides.get(*side).cloned().unwrap_or_default();
+                let (label, key) = (label.clone(), key.to_string());
+                (vec![*origin], DisparityKind::OnlyOn { label, side, key })
+            }
+        };
+        documents::Disparity {
+            message: format!("{about}: {what}"),
+            places: origins.into_iter().filter_map(|at| Place::of(at, sources)).collect(),
+            what: kind,
+        }
+    });
     let ignored = comparison.ignored.iter().map(|IgnoredDisparity { differs, reason }| {
-        let mut json = field_json(differs);
-        json["reason"] = json!(reason);
-        json
+        let reason = reason.as_deref().map(str::to_owned);
+        documents::IgnoredDisparity { differs: field(differs), reason }
     });
     let notes = comparison.notes.iter().map(|not_live| {
         let (what, label) = match not_live {
-            NotLive::NotCreated { label } => ("not_created", label),
-            NotLive::Gone { label } => ("gone", label),
+            NotLive::NotCreated { label } => (NotLiveKind::NotCreated, label),
+            NotLive::Gone { label } => (NotLiveKind::Gone, label),
         };
-        json!({ "what": what, "label": label, "message": note(not_live) })
+        documents::NotLive { what, label: label.clone(), message: note(not_live) }
     });
-    json!({
-        "between": sides, "pairs": comparison.pairs, "alike": comparison.alike(), "findings": findings,
-        "ignored": ignored.collect::<Vec<_>>(), "notes": notes.collect::<Vec<_>>(),
-    })
+    documents::Comparison {
+        pairs: comparison.pairs.clone(),
+        alike: comparison.alike(),
+        findings: findings.collect(),
+        ignored: ignored.collect(),
+        notes: notes.collect(),
+        between: sides,
+    }
 }
 
-fn finding_json(
-    comparison: &Comparison,
-    finding: &Disparity,
-    sides: &[String; 2],
-    sources: &Sources,
-) -> Json {
-    let (mut json, what, origins) = match finding {
-        Disparity::Field(differs) => (
-            field_json(differs),
-            "field",
-            differs.origins.into_iter().flatten().collect::<Vec<_>>(),
-        ),
-        Disparity::OnlyOn { label, side, key, origin } => (
-            json!({ "label": label, "side": sides.get(*side), "key": key }),
-            "only_on",
-            vec![*origin],
-        ),
-    };
-    let places = origins.into_iter().filter_map(|origin| sources.place(origin));
-    let places: Vec<Json> =
-        places.map(|at| json!({ "path": at.path, "line": at.line, "column": at.column })).collect();
-    let Words { about, what: message } = words(comparison, finding);
-    json["what"] = what.into();
-    json["message"] = format!("{about}: {message}").into();
-    json["places"] = places.into();
-    json
-}
-
-fn field_json(differs: &FieldDisparity) -> Json {
-    let declared = differs
-        .declared
-        .as_ref()
-        .map(|sides| sides.each_ref().map(|value| value.as_ref().map(to_json)));
-    let live = differs.live.as_ref().map(|sides| sides.each_ref().map(to_json));
-    json!({ "pair": differs.pair, "field": differs.field.to_string(), "declared": declared, "live": live })
+fn field(differs: &FieldDisparity) -> documents::FieldDisparity {
+    let FieldDisparity { pair, field, declared, live, origins: _ } = differs;
+    documents::FieldDisparity {
+        pair: pair.clone(),
+        field: FieldName(*field),
+        declared: declared
+            .as_ref()
+            .map(|[a, b]| [a, b].map(|value| value.as_ref().map(Into::into))),
+        live: live.as_ref().map(|sides| sides.each_ref().map(Into::into)),
+    }
 }

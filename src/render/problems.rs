@@ -1,4 +1,4 @@
-//! Problems of a project: for people, with the line they stand in, and as JSON.
+//! Problems of a project for people, with the line they stand in.
 
 use std::ops::Range;
 
@@ -28,38 +28,6 @@ pub fn human(problems: &[Problem], sources: &Sources, color: bool) -> String {
         out.push_str(&format!("{} more not shown\n", count(more, "problem")));
     }
     out
-}
-
-/// An array with one object a problem, all of them. `line` and `column` count from 1, in
-/// characters.
-pub fn json(problems: &[Problem], sources: &Sources) -> serde_json::Value {
-    problems.iter().map(|problem| one(problem, sources)).collect()
-}
-
-fn one(problem: &Problem, sources: &Sources) -> serde_json::Value {
-    let Problem { code, severity, title, origin, label, help, fix } = problem;
-    let place = origin.and_then(|origin| sources.place(origin));
-    let fix = fix.as_ref().and_then(|Fix { at, with }| {
-        let end = sources.place(Origin { start: at.end, ..*at })?;
-        let start = sources.place(*at)?;
-        Some(serde_json::json!({
-            "path": start.path, "line": start.line, "column": start.column, "end_line": end.line, "end_column": end.column, "with": with,
-        }))
-    });
-    let mut json = serde_json::json!({
-        "code": code,
-        "severity": match severity { Severity::Error => "error", Severity::Warning => "warning" },
-        "message": title,
-        "path": place.as_ref().map(|p| p.path),
-        "line": place.as_ref().map(|p| p.line),
-        "column": place.as_ref().map(|p| p.column),
-        "label": label,
-        "help": help,
-    });
-    if let (Some(fix), Some(object)) = (fix, json.as_object_mut()) {
-        object.insert("fix".to_owned(), fix);
-    }
-    json
 }
 
 /// For a comment: where, which, and what to do. Everything foreign is in code spans.
