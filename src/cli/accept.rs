@@ -8,8 +8,8 @@ use super::session::Session;
 use crate::config::edit::{self, Target};
 use crate::config::{self, Severity, Source, Sources};
 use crate::disk;
+use crate::documents::adopt::{Accept, Accepted, AcceptedKind};
 use crate::keyset::views::Desired;
-use crate::keyset::wire::to_json;
 use crate::keyset::{FieldId, Label, Origin, Value};
 use crate::plan::{Drift, Finding, Who};
 use crate::render::problems;
@@ -265,20 +265,22 @@ fn tell(session: &Session, edits: &[Edit], notes: &[String], output: &Output) {
         session.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path)
     };
     if output.is_json() {
-        let accepted: Vec<_> = edits
-            .iter()
-            .map(|edit| {
-                let (label, field) = match &edit.target {
-                    Target::Field(label, field) => (label, field.to_string()),
-                    Target::AppName(label) => (label, "name".to_owned()),
-                };
-                let kind = if matches!(edit.target, Target::AppName(_)) { "app" } else { "keyset" };
-                serde_json::json!({
-                    "kind": kind, "label": label, "field": field, "from": to_json(&edit.from), "to": to_json(&edit.to), "path": path(edit),
-                })
-            })
-            .collect();
-        output.json(&serde_json::json!({"format_version": 1, "kind": "accept", "exit_code": 0, "accepted": accepted, "notes": notes}));
+        let accepted = edits.iter().map(|edit| {
+            let (kind, label, field) = match &edit.target {
+                Target::Field(label, field) => (AcceptedKind::Keyset, label, field.to_string()),
+                Target::AppName(label) => (AcceptedKind::App, label, "name".to_owned()),
+            };
+            Accepted {
+                kind,
+                label: label.clone(),
+                field,
+                from: (&edit.from).into(),
+                to: (&edit.to).into(),
+                path: path(edit).to_owned(),
+            }
+        });
+        let (accepted, notes) = (accepted.collect(), notes.to_vec());
+        output.document(Accept { accepted, notes }, Exit::Done);
         return;
     }
     let mut text = String::new();

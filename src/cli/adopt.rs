@@ -14,6 +14,7 @@ use crate::apply::adopt::{self, Adoption};
 use crate::apply::refresh;
 use crate::config::{self, Project, Severity, Source, Sources};
 use crate::disk;
+use crate::documents::adopt::{Adopt, Adopted};
 use crate::keyset::views::{AppSource, Desired, Live, LiveKeyset, Recorded};
 use crate::keyset::{AppId, FieldId, KeysetId, Label};
 use crate::ports::Api;
@@ -155,14 +156,9 @@ async fn adopt(
         text.push_str(&format!("{WARN}*{WARN:#} {}\n", terminal(note)));
     }
     if output.is_json() {
-        let keysets: Vec<_> = adopted
-            .iter()
-            .map(|(label, id)| serde_json::json!({"label": label, "id": id}))
-            .collect();
-        output.json(&serde_json::json!({
-            "format_version": 1, "kind": "adopt", "exit_code": 0, "keysets": keysets,
-            "declared": declaration.keysets.len(), "notes": declaration.notes,
-        }));
+        let keysets = adopted.into_iter().map(|(label, id)| Adopted { label, id }).collect();
+        let (declared, notes) = (declaration.keysets.len(), declaration.notes.clone());
+        output.document(Adopt { keysets, declared, notes }, Exit::Done);
         return Ok(Exit::Done);
     }
     let new = declaration.keysets.len();

@@ -231,7 +231,7 @@ async fn apply(
                 output,
                 &report::for_github(&done),
                 &report::for_markdown(&done),
-                &github::outputs(&counts.into(), changed, exit),
+                &github::outputs(&counts, changed, exit),
             );
         }
         _ => output.result(&report::human(&done)),

@@ -1,6 +1,6 @@
 //! `drift`: what is not as declared, applied or known, and who changed it.
 
-use serde_json::json;
+use std::collections::BTreeMap;
 
 use super::Global;
 use super::accept;
@@ -47,10 +47,14 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let sources = &session.sources;
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
-        Format::Json => output.json(&render::json(&drift, sources, exit as u8)),
+        Format::Json => output.document(render::document(&drift, sources), exit),
         Format::Markdown => output.raw(&render::for_markdown(&drift, sources)),
         Format::Github => {
-            let counts = json!({ "differences": drift.findings.len(), "in_order": drift.in_order, "ignored": drift.ignored.len() });
+            let counts = BTreeMap::from([
+                ("differences", drift.findings.len()),
+                ("ignored", drift.ignored.len()),
+                ("in_order", drift.in_order),
+            ]);
             let outputs = github::outputs(&counts, !drift.is_empty(), exit);
             github::tell(
                 output,
@@ -64,10 +68,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         _ => output.result(&render::human(&drift, sources)),
     }
     if exit == Exit::Differences {
-        notify(&session, Occasion::Drift, exit, output, || {
-            notify_words(&render::json(&drift, sources, exit as u8))
-        })
-        .await;
+        notify(&session, Occasion::Drift, exit, output, || notify_words(&drift)).await;
     }
     Ok(exit)
 }

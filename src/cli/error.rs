@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use crate::apply::Report;
+use crate::documents::error as documents;
+use crate::documents::{Envelope, problems::Problem};
 use crate::ports::{ApiError, Clock as _, SinkError};
 use crate::render::style::{BAD, BOLD};
 use crate::render::text::terminal;
@@ -51,18 +53,18 @@ pub struct Failure {
     pub exit: Exit,
     pub message: String,
     pub help: Vec<String>,
-    /// For programs: a field of the JSON error, by name.
-    details: Option<(&'static str, serde_json::Value)>,
+    /// Where the configuration is wrong, for programs.
+    problems: Option<Vec<Problem>>,
     /// For a comment: says it better than the message.
     markdown: Option<String>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), help: Vec::new(), details: None, markdown: None }
+        Failure { exit, message: message.into(), help: Vec::new(), problems: None, markdown: None }
     }
-    pub fn details(mut self, name: &'static str, json: serde_json::Value) -> Failure {
-        self.details = Some((name, json));
+    pub fn problems(mut self, problems: Vec<Problem>) -> Failure {
+        self.problems = Some(problems);
         self
     }
     pub fn markdown(mut self, text: String) -> Failure {
@@ -88,11 +90,9 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     };
     match output.format_of_errors() {
         Format::Json => {
-            let mut json = errors::json(exit as u8, &whole, &help);
-            if let Some((name, details)) = failure.and_then(|f| f.details.as_ref()) {
-                json[*name] = details.clone();
-            }
-            output.json(&json);
+            let problems = failure.and_then(|failure| failure.problems.clone());
+            let (message, help) = (whole.clone(), help.clone());
+            output.document(documents::Error { message, help, problems }, exit);
         }
         Format::Jsonl => output.event(|| events::error(&whole, &help)),
         Format::Markdown => output.raw(&markdown()),
@@ -125,7 +125,11 @@ pub fn usage(error: &clap::Error, format: Option<Format>) {
     let text = text.trim_start_matches("error: ").trim_end();
     // The one place without a printer: there are no arguments to make one of.
     let text = match format {
-        Some(Format::Json) => format!("{:#}\n", errors::json(Exit::Error as u8, text, &[])),
+        Some(Format::Json) => {
+            let (message, help) = (text.to_owned(), Vec::new());
+            let error = documents::Error { message, help, problems: None };
+            format!("{:#}\n", Envelope::new(error, Exit::Error as u8).to_json())
+        }
         Some(Format::Jsonl) => {
             let lines = [events::error(text, &[]), events::end(Exit::Error as u8)];
             lines.map(|event| format!("{}\n", events::line(event, SystemClock.now()))).concat()

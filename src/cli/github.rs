@@ -4,17 +4,20 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
+use serde::Serialize;
+
 use super::error::Exit;
 use super::output::{self, Output};
 use super::variables::variable;
+use crate::documents::to_json;
 use crate::render::github;
 
 /// Values that the next steps can ask for, by name.
 pub type Outputs = Vec<(String, String)>;
 
 /// The members of an object of counts, and how the command ends.
-pub fn outputs(counts: &serde_json::Value, changed: bool, exit: Exit) -> Outputs {
-    let mut outputs: Outputs = counts
+pub fn outputs(counts: &impl Serialize, changed: bool, exit: Exit) -> Outputs {
+    let mut outputs: Outputs = to_json(counts)
         .as_object()
         .into_iter()
         .flatten()

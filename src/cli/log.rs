@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     }
     let exit = if chain.flaws.is_empty() { Exit::Done } else { Exit::Error };
     match global.format {
-        Format::Json => output.json(&render::json(&chain, &runs, exit as u8)),
+        Format::Json => output.document(render::document(&chain, &runs), exit),
         _ => {
             output.result(&render::human(&chain, &runs));
             if exit != Exit::Done {

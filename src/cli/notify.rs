@@ -11,6 +11,7 @@ use super::session::Session;
 use super::variables::variable;
 use crate::api::webhook;
 use crate::config::{Form, Occasion};
+use crate::documents::to_json;
 use crate::keyset::Secret;
 use crate::ports::Clock as _;
 use crate::render::notify::Notice;
@@ -56,8 +57,8 @@ pub async fn notify(
                 entries,
             };
             let body = match notify.form {
-                Form::Json => notice.json(),
-                Form::Slack => notice.slack(),
+                Form::Json => to_json(&notice.document()),
+                Form::Slack => to_json(&notice.slack()),
             };
             webhook::post(&address, &body).await
         }

@@ -3,9 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::Serialize;
+
 use super::clock::SystemClock;
+use super::error::Exit;
 use super::format::Format;
 use super::{Color, Global};
+use crate::documents::{Document, Envelope, to_json};
 use crate::ports::Clock as _;
 use crate::render::{events, text};
 
@@ -80,12 +84,18 @@ impl Output {
     pub fn raw(&self, text: &str) {
         written(&mut std::io::stdout().lock(), text);
     }
-    /// A result for programs: one JSON document and a newline.
-    pub fn json(&self, json: &serde_json::Value) {
+    /// A result for programs: one of keyform's own documents.
+    pub fn document<D: Document>(&self, document: D, exit: Exit) {
+        self.json(&Envelope::new(document, exit as u8));
+    }
+    /// A result for programs: JSON of any kind and a newline.
+    pub fn json(&self, json: &impl Serialize) {
+        let json = to_json(json);
         written(&mut std::io::stdout().lock(), &(text::json(&format!("{json:#}")) + "\n"));
     }
     /// The same on one line, for those who ask for that.
-    pub fn json_line(&self, json: &serde_json::Value) {
+    pub fn json_line(&self, json: &impl Serialize) {
+        let json = to_json(json);
         written(&mut std::io::stdout().lock(), &(text::json(&json.to_string()) + "\n"));
     }
     /// A line for programs that follow; nothing when the format is another. It is written at once.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use std::collections::BTreeMap;
 
 use super::Global;
 use super::error::{Exit, Failure};
@@ -46,13 +46,16 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let parity = parity(&*rules, &session.project.desired, &snapshot.recorded, live.as_ref());
     let exit = if parity.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
-        Format::Json => output.json(&render::json(&parity, &session.sources, exit as u8)),
+        Format::Json => output.document(render::document(&parity, &session.sources), exit),
         Format::Markdown => output.raw(&render::for_markdown(&parity, &session.sources)),
         Format::Github => {
             let differences: usize =
                 parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
-            let outputs =
-                github::outputs(&json!({ "differences": differences }), !parity.is_empty(), exit);
+            let outputs = github::outputs(
+                &BTreeMap::from([("differences", differences)]),
+                !parity.is_empty(),
+                exit,
+            );
             let summary = render::for_markdown(&parity, &session.sources);
             github::tell(
                 output,

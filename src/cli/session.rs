@@ -13,6 +13,7 @@ use super::variables::variable;
 use super::{Global, key};
 use crate::api::{Client, Options as ApiOptions};
 use crate::config::{self, Project, Severity, Sources};
+use crate::documents::problems::Problem;
 use crate::keyset::{ApiVersion, Secret, Tier};
 use crate::ports::{Namespace, Notes};
 use crate::render::{github, problems};
@@ -85,7 +86,7 @@ impl Session {
                     &format!("The configuration has {found}; nothing was done."),
                 );
                 Err(failure
-                    .details("problems", problems::json(&loaded.problems, &loaded.sources))
+                    .problems(Problem::all(&loaded.problems, &loaded.sources))
                     .markdown(comment)
                     .into())
             }

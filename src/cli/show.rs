@@ -37,7 +37,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let mut inventory = inventory(&session.project.desired, &recorded);
     inventory.limit(&labels, app.map(|(label, _)| label));
     match global.format {
-        Format::Json => output.json(&render::json(&inventory)),
+        Format::Json => output.document(render::document(&inventory), Exit::Done),
         Format::Markdown => output.raw(&render::for_markdown(&inventory)),
         _ => output.result(&render::human(&inventory)),
     }

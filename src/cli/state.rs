@@ -15,6 +15,8 @@ use super::sinks;
 use crate::apply::custody::{ReadError, Refusal};
 use crate::apply::relabel;
 use crate::disk;
+use crate::documents::Document;
+use crate::documents::state::{StateList, StateMerged, StateMoved, StateRemoved, StateShow};
 use crate::keyset::Label;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::ports::{self, Entry, Ledger};
@@ -79,7 +81,9 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     if let Verb::Merge { base, ours, theirs } = &args.command {
         // While branches are merged the TOML may be full of marks: it is not looked at.
         return match merge(base, ours, theirs) {
-            Ok(()) => said(output, "merge", "the two states are one"),
+            Ok(()) => {
+                said(output, "the two states are one".to_owned(), |message| StateMerged { message })
+            }
             Err(error) => Err(Failure::new(
                 Exit::Error,
                 format!(
@@ -110,13 +114,13 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
                 move_keyset(&session, &store, &snapshot, from, &to).await
             };
             store.fold().await?;
-            said(output, "mv", &moved?)
+            said(output, moved?, |message| StateMoved { message })
         }
         Verb::Rm { label, app, force, lock } => {
             let (store, snapshot) = open(&session, lock, "state rm", output).await?;
             let removed = remove(&store, &snapshot, label, *app, *force).await;
             store.fold().await?;
-            said(output, "rm", &removed?)
+            said(output, removed?, |message| StateRemoved { message })
         }
     }
 }
@@ -149,25 +153,22 @@ async fn open(
     lock.open(session, command, output).await
 }
 
-fn said(output: &Output, verb: &str, text: &str) -> anyhow::Result<Exit> {
-    output.result(&format!("{GOOD}✓{GOOD:#} {text}\n"));
+/// `document`: what a program is told instead of `message`.
+fn said<D: Document>(
+    output: &Output,
+    message: String,
+    document: fn(String) -> D,
+) -> anyhow::Result<Exit> {
+    output.result(&format!("{GOOD}✓{GOOD:#} {message}\n"));
     if output.is_json() {
-        output.json(&serde_json::json!({"format_version": 1, "kind": format!("state_{verb}"), "exit_code": 0, "message": text}));
+        output.document(document(message), Exit::Done);
     }
     Ok(Exit::Done)
 }
 
 fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
-        let apps: Vec<_> =
-            recorded.apps.iter().map(|(label, app)| serde_json::json!({"label": label, "id": app.id, "managed": app.managed})).collect();
-        let keysets: Vec<_> = recorded
-            .keysets
-            .iter()
-            .map(|(label, keyset)| serde_json::json!({"label": label, "id": keyset.id, "app": keyset.app}))
-            .collect();
-        let json = serde_json::json!({"format_version": 1, "kind": "state", "exit_code": 0, "apps": apps, "keysets": keysets});
-        output.json(&json);
+        output.document(StateList::of(recorded), Exit::Done);
         return Ok(Exit::Done);
     }
     let labels = recorded.apps.keys().chain(recorded.keysets.keys());
@@ -190,9 +191,7 @@ fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
 
 fn show(recorded: &Recorded, label: &str, output: &Output) -> anyhow::Result<Exit> {
     let (label, keyset) = find(recorded, label)?;
-    let mut json = state::stanza(keyset);
-    json["label"] = label.as_str().into();
-    output.json(&json);
+    output.json(&StateShow::of(label, keyset));
     Ok(Exit::Done)
 }
 

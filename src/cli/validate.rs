@@ -1,11 +1,13 @@
+use std::collections::BTreeMap;
+
 use super::error::Exit;
 use super::format::Format;
 use super::output::Output;
 use super::repository::folder_in;
 use super::{Global, github as step};
 use crate::config::{self, Severity};
+use crate::documents::problems::{Problem, Validate};
 use crate::render::github::{self, Level, annotation};
-use crate::render::plan_json::FORMAT_VERSION;
 use crate::render::text::count;
 use crate::render::{gitlab, problems, sarif, style::GOOD};
 
@@ -21,14 +23,11 @@ pub fn run(global: &Global, _args: &Args, output: &Output) -> anyhow::Result<Exi
     let warnings = loaded.problems.len() - errors;
     let exit = if errors > 0 { Exit::Error } else { Exit::Done };
     let config::Loaded { sources, problems: all, .. } = &loaded;
-    let counts = serde_json::json!({ "errors": errors, "warnings": warnings });
+    let counts = BTreeMap::from([("errors", errors), ("warnings", warnings)]);
     match output.format() {
         Format::Json => {
-            let mut json = serde_json::json!({ "format_version": FORMAT_VERSION, "kind": "validate", "exit_code": exit as u8 });
-            json["errors"] = errors.into();
-            json["warnings"] = warnings.into();
-            json["problems"] = problems::json(all, sources);
-            output.json(&json);
+            let problems = Problem::all(all, sources);
+            output.document(Validate { errors, warnings, problems }, exit);
         }
         Format::Markdown => {
             output.raw(&problems::for_markdown(all, sources, &told(&loaded, errors, warnings)))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use keyform::config;
+use keyform::documents::to_json;
 use keyform::render::{gitlab, sarif};
 use serde_json::{Value as Json, json};
 
@@ -275,7 +276,7 @@ fn sarif_is_sarif_and_code_quality_is_code_quality() {
         let loaded = config::read(config::Sources {
             files: vec![config::Source::new("a folder/keyform.toml", text)],
         });
-        let json = sarif::problems(&loaded.problems, &loaded.sources, "1.2.3");
+        let json = to_json(&sarif::problems(&loaded.problems, &loaded.sources, "1.2.3"));
         fits(&schema, &json, &path.display().to_string());
         let results = json["runs"][0]["results"].as_array().expect("a list");
         assert_eq!(results.len(), loaded.problems.len());
@@ -294,7 +295,7 @@ fn sarif_is_sarif_and_code_quality_is_code_quality() {
             with_fix += usize::from(result.get("fixes").is_some());
         }
 
-        let report = gitlab::problems(&loaded.problems, &loaded.sources);
+        let report = to_json(&gitlab::problems(&loaded.problems, &loaded.sources));
         let report = report.as_array().expect("a list");
         let fingerprints: BTreeSet<&str> =
             report.iter().map(|problem| problem["fingerprint"].as_str().unwrap()).collect();
@@ -321,7 +322,7 @@ fn sarif_is_sarif_and_code_quality_is_code_quality() {
         files: vec![config::Source::new("keyform.toml", "x = 1\n")],
     });
     let many: Vec<_> = one.problems.iter().cycle().take(25_003).cloned().collect();
-    let mut json = sarif::problems(&many, &one.sources, "1.2.3");
+    let mut json = to_json(&sarif::problems(&many, &one.sources, "1.2.3"));
     assert_eq!(json["runs"][0]["results"].as_array().map(Vec::len), Some(25_000));
     let said =
         &json["runs"][0]["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];

@@ -8,6 +8,7 @@ use super::super::sinks;
 use super::{ADOPTED, find};
 use crate::apply::Custody;
 use crate::apply::custody::{Purpose, ReadError, Refusal, Request};
+use crate::documents::secrets::{Copied, CopyOutcome, SecretsCopy};
 use crate::keyset::Label;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::ports::{Entry, Ledger, Probed, Sink};
@@ -48,15 +49,16 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
     let failed = done.iter().filter(|(_, end)| end.is_err()).count();
     let exit = if failed == 0 { Exit::Done } else { Exit::Partial };
     if output.is_json() {
-        let keysets: Vec<_> = done
-            .iter()
-            .map(|(label, end)| match end {
-                Ok(copied) => serde_json::json!({"label": label, "outcome": if *copied { "copied" } else { "there_already" }}),
-                Err(why) => serde_json::json!({"label": label, "outcome": "failed", "message": why}),
-            })
-            .collect();
-        let sink = target.name();
-        output.json(&serde_json::json!({"format_version": 1, "kind": "copy", "exit_code": exit as u8, "to": sink, "keysets": keysets}));
+        let keysets = done.into_iter().map(|(label, end)| Copied {
+            label: label.clone(),
+            outcome: match end {
+                Ok(true) => CopyOutcome::Copied,
+                Ok(false) => CopyOutcome::ThereAlready,
+                Err(message) => CopyOutcome::Failed { message },
+            },
+        });
+        let to = target.name().to_owned();
+        output.document(SecretsCopy { to, keysets: keysets.collect() }, exit);
         return Ok(exit);
     }
     let mut text = String::new();

@@ -12,6 +12,7 @@ use super::ADOPTED;
 use super::recover::recover;
 use crate::apply::custody::{Purpose, ReadError, Request};
 use crate::apply::{Custody, Outcome, rotate};
+use crate::documents::secrets::{Examined, Health, SecretsDoctor};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{Fingerprint, Label, Secret};
@@ -236,14 +237,11 @@ async fn elsewhere(
 
 fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &Output) {
     if output.is_json() {
-        let keysets: Vec<_> = findings
-            .iter()
-            .map(|(label, finding)| {
-                let (status, message) = told(finding);
-                serde_json::json!({"label": label, "status": status, "message": message})
-            })
-            .collect();
-        output.json(&serde_json::json!({"format_version": 1, "kind": "doctor", "exit_code": exit as u8, "keysets": keysets}));
+        let keysets = findings.iter().map(|(label, finding)| {
+            let (status, message) = told(finding);
+            Examined { label: label.clone(), status, message }
+        });
+        output.document(SecretsDoctor { keysets: keysets.collect() }, exit);
         return;
     }
     let width = findings.keys().map(|label| label.as_str().len()).max().unwrap_or(0);
@@ -257,8 +255,9 @@ fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &O
             Finding::Lost { .. } | Finding::Conflict { .. } | Finding::Stale => BAD,
         };
         text.push_str(&format!(
-            "{:width$}  {style}{status}{style:#}  {}\n",
+            "{:width$}  {style}{}{style:#}  {}\n",
             label.as_str(),
+            status.name(),
             terminal(&message)
         ));
     }
@@ -269,29 +268,29 @@ fn print(findings: &BTreeMap<Label, Finding>, exit: Exit, bad: usize, output: &O
     output.result(&text);
 }
 
-fn told(finding: &Finding) -> (&'static str, String) {
+fn told(finding: &Finding) -> (Health, String) {
     match finding {
-        Finding::Sound { sink } => ("sound", format!("in {sink}")),
-        Finding::Repaired { how } => ("repaired", how.clone()),
-        Finding::Repairable { how } => ("repairable", how.clone()),
+        Finding::Sound { sink } => (Health::Sound, format!("in {sink}")),
+        Finding::Repaired { how } => (Health::Repaired, how.clone()),
+        Finding::Repairable { how } => (Health::Repairable, how.clone()),
         Finding::Stale => (
-            "stale",
+            Health::Stale,
             "the account has another current key: somebody rotated it; `keyform secrets rotate` \
              makes one that is stored"
                 .to_owned(),
         ),
-        Finding::Elsewhere => ("unknown", format!("the keyset was adopted, and {ADOPTED}")),
+        Finding::Elsewhere => (Health::Unknown, format!("the keyset was adopted, and {ADOPTED}")),
         Finding::NotAsked => {
-            ("not asked", "the account did not tell which key is the current one".to_owned())
+            (Health::NotAsked, "the account did not tell which key is the current one".to_owned())
         }
         Finding::Conflict { why } => (
-            "conflict",
+            Health::Conflict,
             format!(
                 "{why}, and nothing was changed: it may be the newer one; pull the newest \
                      state, or restore the entry from a backup"
             ),
         ),
-        Finding::Unreadable { why } => ("unreadable", why.clone()),
-        Finding::Lost { why, then } => ("lost", format!("{why}; {then}")),
+        Finding::Unreadable { why } => (Health::Unreadable, why.clone()),
+        Finding::Lost { why, then } => (Health::Lost, format!("{why}; {then}")),
     }
 }

@@ -14,6 +14,7 @@ use super::super::sinks;
 use super::find;
 use crate::apply::custody::{Purpose, Refusal, Request};
 use crate::apply::rotate::permanent;
+use crate::documents::secrets::SecretImport;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, Secret};
 use crate::ports::{Clock, Entry, Ledger};
@@ -49,7 +50,8 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         args.label
     ));
     if output.is_json() {
-        output.json(&serde_json::json!({"format_version": 1, "kind": "import", "exit_code": 0, "label": args.label, "sink": sink}));
+        let (label, sink) = (args.label.clone(), sink.to_string());
+        output.document(SecretImport { label, sink }, Exit::Done);
     }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use super::super::output::Output;
 use super::super::session::{ConnectOptions, Session};
 use super::super::sinks;
 use super::find;
+use crate::documents::secrets::{SecretExpire, SecretKey, SecretKeys};
 use crate::keyset::Label;
 use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::RecordedKeyset;
@@ -59,11 +60,13 @@ pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow
     let rows: Vec<Row> =
         in_order(keys?).into_iter().map(|key| Row::of(key, stored.as_ref())).collect();
     if output.is_json() {
-        let keys: Vec<_> = rows
-            .iter()
-            .map(|row| serde_json::json!({"prefix": row.key.prefix, "expires_at": row.key.expires_at, "stored": row.stored}))
-            .collect();
-        output.json(&serde_json::json!({"format_version": 1, "kind": "keys", "exit_code": 0, "label": label, "keys": keys}));
+        let keys = rows.into_iter().map(|Row { key, stored }| SecretKey {
+            prefix: key.prefix,
+            expires_at: key.expires_at,
+            stored,
+        });
+        let document = SecretKeys { label: label.clone(), keys: keys.collect() };
+        output.document(document, Exit::Done);
         return Ok(Exit::Done);
     }
     let mut text = format!("{BOLD}{:13}{:27}{BOLD:#}\n", "KEY", "WORKS");
@@ -133,10 +136,8 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
     store.fold().await?;
     let until = done?;
     if output.is_json() {
-        let json = serde_json::json!({
-            "format_version": 1, "kind": "expire", "exit_code": 0, "label": label, "prefix": prefix, "expires_at": until,
-        });
-        output.json(&json);
+        let label = label.clone();
+        output.document(SecretExpire { label, prefix, expires_at: until }, Exit::Done);
         return Ok(Exit::Done);
     }
     let when =

@@ -7,6 +7,7 @@ use super::super::sinks;
 use super::{ADOPTED, find};
 use crate::apply::Custody;
 use crate::apply::custody::ReadError;
+use crate::documents::secrets::SecretsList;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, Secret};
 use crate::render::style::{BAD, BOLD};
@@ -16,9 +17,7 @@ use crate::state::Snapshot;
 
 pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     if output.is_json() {
-        let keysets: Vec<_> =
-            recorded.keysets.iter().map(|(label, keyset)| entry(label, keyset)).collect();
-        output.json(&serde_json::json!({"format_version": 1, "kind": "secrets", "exit_code": 0, "keysets": keysets}));
+        output.document(SecretsList::of(recorded), Exit::Done);
         return Ok(Exit::Done);
     }
     if recorded.keysets.is_empty() {
@@ -44,17 +43,6 @@ pub fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
     }
     output.result(&text);
     Ok(Exit::Done)
-}
-
-fn entry(label: &Label, keyset: &RecordedKeyset) -> serde_json::Value {
-    let secret = match &keyset.secret {
-        SecretRecord::Stored { sink, fingerprint } => {
-            serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
-        }
-        SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
-        SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
-    };
-    serde_json::json!({"label": label, "id": keyset.id, "secret": secret})
 }
 
 pub async fn get(
