@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use keyform::audit::Chain;
 use keyform::config::{self, Source, Sources};
+use keyform::documents::problems::Problem;
+use keyform::documents::to_json;
 use keyform::keyset::views::Recorded;
 use keyform::keyset::wire::{self, AppPage, KeysetPage};
 use keyform::keyset::{Observed, ProjectName, RawAnswer};
@@ -58,7 +60,7 @@ pub fn config(bytes: &[u8]) {
     let _ = (
         sarif::problems(found, sources, "0"),
         gitlab::problems(found, sources),
-        problems::json(found, sources),
+        to_json(&Problem::all(found, sources)),
     );
 
     let Some(project) = loaded.project else { return };

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyform::config::{self, CODES, Loaded, Severity, Source, Sources};
-use keyform::render::problems::{human, json};
+use keyform::documents::problems::Problem;
+use keyform::documents::to_json;
+use keyform::render::problems::human;
 use proptest::prelude::*;
 
 /// Samples are `CODE-what.toml` or folders `CODE-what/` with a keyform.toml; `.stderr` beside is
@@ -100,7 +102,7 @@ fn a_private_key_is_never_shown() {
             let loaded = read(&format!("{MINIMAL}{}\n", place.replace("KEY", key)));
             assert!(!loaded.problems.is_empty(), "{place}");
             let shown = human(&loaded.problems, &loaded.sources, false)
-                + &json(&loaded.problems, &loaded.sources).to_string();
+                + &to_json(&Problem::all(&loaded.problems, &loaded.sources)).to_string();
             assert!(!shown.to_lowercase().contains("gq9778vq"), "{place}:\n{shown}");
         }
     }
@@ -149,13 +151,16 @@ fn fifty_mistakes_among_a_thousand_keysets_are_all_shown() {
     assert!(
         human(&loaded.problems, &loaded.sources, false).ends_with("900 problems more not shown\n")
     );
-    assert_eq!(json(&loaded.problems, &loaded.sources).as_array().unwrap().len(), 1000);
+    assert_eq!(
+        to_json(&Problem::all(&loaded.problems, &loaded.sources)).as_array().unwrap().len(),
+        1000
+    );
 }
 
 #[test]
 fn json_names_the_place_and_the_edit() {
     let loaded = read(&format!("{MINIMAL}presence = {{ intervall = 10 }}\n"));
-    insta::assert_json_snapshot!(json(&loaded.problems, &loaded.sources), @r#"
+    insta::assert_json_snapshot!(to_json(&Problem::all(&loaded.problems, &loaded.sources)), @r#"
     [
       {
         "code": "KF011",
@@ -283,7 +288,7 @@ proptest! {
     ], 0..60)) {
         let loaded = read(&pieces.concat());
         human(&loaded.problems, &loaded.sources, false);
-        json(&loaded.problems, &loaded.sources);
+        to_json(&Problem::all(&loaded.problems, &loaded.sources));
     }
 }
 
