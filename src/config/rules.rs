@@ -118,7 +118,7 @@ pub(super) fn tier(settings: &Declared, tier: Option<Tier>, problems: &mut Vec<P
                 format!("needs the {} tier", lowest.name()),
             )
             .help("choose another value, or set `[api] tier` to the tier of your account")
-            .severity(severity(id.field().certainty)),
+            .severity(severity(id.field().source.certainty)),
         );
     }
 }

@@ -26,7 +26,7 @@ pub fn reference_markdown() -> String {
                 life(field.life).to_owned(),
                 since_and_plan(field),
                 field.doc.to_owned(),
-                format!("{} ({})", field.source, field.certainty.name()),
+                field.source.to_string(),
             ];
             let _ =
                 writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
@@ -88,7 +88,7 @@ fn schema_of(field: &Field) -> Json {
     if !since_and_plan.is_empty() {
         said.push(format!("Since, plan: {since_and_plan}."));
     }
-    said.push(format!("Source: {} ({}).", field.source, field.certainty.name()));
+    said.push(format!("Source: {}.", field.source));
     schema["description"] = said.join(" ").into();
     schema
 }
@@ -172,7 +172,7 @@ mod tests {
             );
             if is_written(field) {
                 let description = place["description"].as_str().unwrap_or_default();
-                for fact in [field.doc, field.source, field.certainty.name()]
+                for fact in [field.doc, field.source.place, field.source.certainty.name()]
                     .into_iter()
                     .chain(field.unit)
                     .chain(field.note)
@@ -190,7 +190,7 @@ mod tests {
             let row =
                 section.lines().find(|line| line.starts_with(&format!("| `{}` |", field.name)));
             assert!(
-                row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source)),
+                row.is_some_and(|row| row.contains(field.doc) && row.contains(field.source.place)),
                 "{id} in the reference: {row:?}"
             );
         }

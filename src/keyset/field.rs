@@ -2,6 +2,8 @@
 //!
 //! Rows are built with `const fn`s so that [`super::table`] is checked at compile time.
 
+use std::fmt;
+
 /// The values a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -109,13 +111,43 @@ pub struct Field {
     pub since: Option<&'static str>,
     pub tiers: &'static [TierRule],
     pub doc: &'static str,
+    /// Where the row comes from, and how sure it is.
+    pub source: Source,
+}
+
+/// Where a fact comes from, and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
     pub certainty: Certainty,
-    /// Where the fact comes from.
-    pub source: &'static str,
+    /// The page, or the files of the vendor's client.
+    pub place: &'static str,
+}
+
+impl Source {
+    /// A page of the vendor's documentation says so.
+    pub const fn documented(page: &'static str) -> Source {
+        Source { certainty: Certainty::Documented, place: page }
+    }
+    /// The vendor's own client has it, and no page says it.
+    pub const fn vendor_client(files: &'static str) -> Source {
+        Source { certainty: Certainty::VendorClient, place: files }
+    }
+    /// Nothing says it; it is concluded from `place`.
+    pub const fn inferred(place: &'static str) -> Source {
+        Source { certainty: Certainty::Inferred, place }
+    }
+}
+
+impl fmt::Display for Source {
+    /// `Admin API: create a new keyset (documented)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.place, self.certainty.name())
+    }
 }
 
 impl Field {
-    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+    /// A row cannot be written without saying where it comes from.
+    const fn new(name: &'static str, source: Source, kind: Kind, doc: &'static str) -> Field {
         Field {
             name,
             kind,
@@ -126,8 +158,7 @@ impl Field {
             since: None,
             tiers: &[],
             doc,
-            certainty: Certainty::Documented,
-            source: "Admin API: update keyset configuration",
+            source,
         }
     }
     pub const fn nullable(mut self) -> Field {
@@ -164,35 +195,48 @@ impl Field {
         self.tiers = rules;
         self
     }
-    pub const fn source(mut self, certainty: Certainty, source: &'static str) -> Field {
-        self.certainty = certainty;
-        self.source = source;
-        self
-    }
-    /// Shorthand for a row known from the vendor's client only.
-    pub const fn vendor_client(self) -> Field {
-        self.source(Certainty::VendorClient, "pubnub-mcp-server, src/lib/portal")
-    }
 }
 
-pub const fn flag(name: &'static str, doc: &'static str) -> Field {
-    Field::new(name, Kind::Flag, doc)
+/// Every row says where it comes from:
+///
+/// ```compile_fail
+/// keyform::keyset::field::flag("enabled", "Turns it on.");
+/// ```
+/// ```
+/// use keyform::keyset::field::{Source, flag};
+/// let field = flag("enabled", Source::inferred("an example of the page"), "Turns it on.");
+/// assert_eq!(field.source.to_string(), "an example of the page (inferred)");
+/// ```
+pub const fn flag(name: &'static str, source: Source, doc: &'static str) -> Field {
+    Field::new(name, source, Kind::Flag, doc)
 }
-pub const fn int(name: &'static str, min: i64, max: Option<i64>, doc: &'static str) -> Field {
-    Field::new(name, Kind::Int { min, max }, doc)
+pub const fn int(
+    name: &'static str,
+    source: Source,
+    min: i64,
+    max: Option<i64>,
+    doc: &'static str,
+) -> Field {
+    Field::new(name, source, Kind::Int { min, max }, doc)
 }
-pub const fn one_of(name: &'static str, values: &'static [i64], doc: &'static str) -> Field {
-    Field::new(name, Kind::OneOf(values), doc)
+pub const fn one_of(
+    name: &'static str,
+    source: Source,
+    values: &'static [i64],
+    doc: &'static str,
+) -> Field {
+    Field::new(name, source, Kind::OneOf(values), doc)
 }
 pub const fn choice(
     name: &'static str,
+    source: Source,
     words: &'static [&'static str],
     doc: &'static str,
 ) -> Field {
-    Field::new(name, Kind::Choice(words), doc)
+    Field::new(name, source, Kind::Choice(words), doc)
 }
-pub const fn text(name: &'static str, max: usize, doc: &'static str) -> Field {
-    Field::new(name, Kind::Text { max }, doc)
+pub const fn text(name: &'static str, source: Source, max: usize, doc: &'static str) -> Field {
+    Field::new(name, source, Kind::Text { max }, doc)
 }
 
 /// A rule between sections: while this section is enabled, another section's flag has to be on.

@@ -5,7 +5,9 @@
 //! what the vendor ships, add rows here and a fixture under `tests/contract/`; if you have to edit
 //! a third file by hand, ask what the table lacks.
 
-use super::field::{Certainty, Need, Section, TierRule, check, choice, flag, int, one_of, text};
+use super::field::{
+    Certainty, Need, Section, Source, TierRule, check, choice, flag, int, one_of, text,
+};
 use super::field::{Certainty::VendorClient, Tier};
 
 /// Longest name, in characters. The API documents no limit; keyform refuses what no person would
@@ -17,6 +19,11 @@ const RETENTION_DAYS: &[i64] = &[0, 1, 7, 30, 90, 180, 365];
 /// Sections in the order in which people read them.
 pub static SECTIONS: &[Section] = TABLE;
 
+const CREATE: Source = Source::documented("Admin API: create a new keyset");
+const FIXED: Source = Source::documented("Admin API: create a new keyset; no update call has it");
+const CONFIG: Source = Source::documented("Admin API: update keyset configuration");
+const CLIENT: Source = Source::vendor_client("pubnub-mcp-server, src/lib/portal");
+
 const TABLE: &[Section] = &[
     Section::identity(
         "keyset",
@@ -24,42 +31,42 @@ const TABLE: &[Section] = &[
         &[
             text(
                 "name",
+                CREATE,
                 NAME_MAX,
                 "Name shown in the portal. Need not be unique for the API; \
                                     keyform asks that it is within one app.",
-            )
-            .source(Certainty::Documented, "Admin API: create a new keyset"),
+            ),
             choice(
                 "type",
+                CREATE,
                 &["testing", "production"],
                 "`testing` keysets may be rate limited \
                                                         harder; `production` needs a paid plan.",
             )
-            .tiers(&[TierRule::Words(&["production"], Tier::Starter)])
-            .source(Certainty::Documented, "Admin API: create a new keyset"),
-            text("appId", NAME_MAX, "The app that holds the keyset. In TOML: `app = \"LABEL\"`.")
-                .fixed()
-                .source(
-                    Certainty::Documented,
-                    "Admin API: create a new keyset; no update call has \
-                                                it",
-                ),
+            .tiers(&[TierRule::Words(&["production"], Tier::Starter)]),
+            text(
+                "appId",
+                FIXED,
+                NAME_MAX,
+                "The app that holds the keyset. In TOML: `app = \"LABEL\"`.",
+            )
+            .fixed(),
         ],
     ),
     Section::config(
         "accessManager",
         "Access control by tokens that your server grants.",
         &[
-            flag("enabled", "Turns Access Manager on: clients need a token from then on."),
-            flag("tokenRevoke", "Allows tokens to be revoked; may add latency.").nullable(),
+            flag("enabled", CONFIG, "Turns Access Manager on: clients need a token from then on."),
+            flag("tokenRevoke", CONFIG, "Allows tokens to be revoked; may add latency.").nullable(),
         ],
     ),
     Section::config(
         "files",
         "File sharing.",
         &[
-            flag("enabled", "Turns file sharing on."),
-            one_of("retention", RETENTION_DAYS, "How long files are kept.")
+            flag("enabled", CONFIG, "Turns file sharing on."),
+            one_of("retention", CONFIG, RETENTION_DAYS, "How long files are kept.")
                 .nullable()
                 .unit("days")
                 .note("0 = unlimited")
@@ -69,6 +76,7 @@ const TABLE: &[Section] = &[
                 ]),
             choice(
                 "region",
+                CONFIG,
                 &["us-east-1", "us-west-1", "eu-central-1", "ap-south-1", "ap-northeast-1"],
                 "Where files are stored.",
             )
@@ -80,9 +88,9 @@ const TABLE: &[Section] = &[
         "streamController",
         "Channel groups and wildcard subscribe.",
         &[
-            flag("enabled", "Turns Stream Controller on."),
-            flag("wildcardSubscribe", "Allows subscribing to `channel.*`."),
-            int("channelGroupLimit", 1, Some(2000), "Channels in one channel group.")
+            flag("enabled", CONFIG, "Turns Stream Controller on."),
+            flag("wildcardSubscribe", CONFIG, "Allows subscribing to `channel.*`."),
+            int("channelGroupLimit", CONFIG, 1, Some(2000), "Channels in one channel group.")
                 .nullable()
                 .unit("channels")
                 .tiers(&[TierRule::Above(100, Tier::Starter)]),
@@ -92,27 +100,30 @@ const TABLE: &[Section] = &[
         "appContext",
         "Stored metadata of users, channels and memberships.",
         &[
-            flag("enabled", "Turns App Context on."),
+            flag("enabled", CONFIG, "Turns App Context on."),
             choice(
                 "region",
+                CONFIG,
                 &["aws-iad-1", "aws-pdx-1", "aws-fra-1", "aws-bom-1", "aws-hnd-1"],
                 "Where metadata is stored.",
             )
             .once_set(),
-            flag("userMetadataEvents", "Sends events when user metadata changes."),
-            flag("channelMetadataEvents", "Sends events when channel metadata changes."),
-            flag("membershipEvents", "Sends events when memberships change."),
+            flag("userMetadataEvents", CONFIG, "Sends events when user metadata changes."),
+            flag("channelMetadataEvents", CONFIG, "Sends events when channel metadata changes."),
+            flag("membershipEvents", CONFIG, "Sends events when memberships change."),
             flag(
                 "disallowGetAllChannelMetadata",
+                CONFIG,
                 "Refuses listing the metadata of all channels \
                                                    without a token that allows it.",
             ),
             flag(
                 "disallowGetAllUserMetadata",
+                CONFIG,
                 "Refuses listing the metadata of all users without \
                                                 a token that allows it.",
             ),
-            flag("referentialIntegrity", "Memberships need an existing user and channel."),
+            flag("referentialIntegrity", CONFIG, "Memberships need an existing user and channel."),
         ],
     )
     .when_enabled(&["region"], VendorClient),
@@ -121,10 +132,15 @@ const TABLE: &[Section] = &[
         "Stored objects that clients keep in step. For new accounts and accounts that do not use \
          App Context.",
         &[
-            flag("enabled", "Turns DataSync on.").since("2026-09-03"),
-            text("region", 64, "Where objects are stored. The list of regions is not documented.")
-                .once_set()
-                .since("2026-09-03"),
+            flag("enabled", CONFIG, "Turns DataSync on.").since("2026-09-03"),
+            text(
+                "region",
+                CONFIG,
+                64,
+                "Where objects are stored. The list of regions is not documented.",
+            )
+            .once_set()
+            .since("2026-09-03"),
         ],
     )
     .when_enabled(&["region"], Certainty::Documented)
@@ -138,18 +154,17 @@ const TABLE: &[Section] = &[
         "messagePersistence",
         "Message history.",
         &[
-            flag("enabled", "Turns message history on."),
-            one_of("retention", RETENTION_DAYS, "How long messages are kept.")
+            flag("enabled", CONFIG, "Turns message history on."),
+            one_of("retention", CLIENT, RETENTION_DAYS, "How long messages are kept.")
                 .nullable()
                 .unit("days")
                 .note("0 = unlimited")
                 .tiers(&[
                     TierRule::Ints(&[30, 90, 180], Tier::Starter),
                     TierRule::Ints(&[365, 0], Tier::Pro),
-                ])
-                .vendor_client(),
-            flag("includePresenceEvents", "Stores presence events too."),
-            flag("deleteFromHistory", "Allows deleting stored messages."),
+                ]),
+            flag("includePresenceEvents", CONFIG, "Stores presence events too."),
+            flag("deleteFromHistory", CONFIG, "Allows deleting stored messages."),
         ],
     )
     .when_enabled(&["retention"], VendorClient),
@@ -159,42 +174,42 @@ const TABLE: &[Section] = &[
         &[
             flag(
                 "enabled",
+                CONFIG,
                 "Turns presence on. In the page examples; the vendor's client does not \
                              know it.",
             ),
             int(
                 "announceMax",
+                CLIENT,
                 0,
                 Some(100),
                 "Above this occupancy, joins and leaves are sent as \
                                               intervals.",
             )
             .nullable()
-            .unit("clients")
-            .vendor_client(),
-            int("interval", 10, None, "Time between interval events.")
+            .unit("clients"),
+            int("interval", CLIENT, 10, None, "Time between interval events.")
                 .nullable()
-                .unit("seconds")
-                .vendor_client(),
-            int("debounce", 0, None, "Quiet time before a change is sent.")
+                .unit("seconds"),
+            int("debounce", CLIENT, 0, None, "Quiet time before a change is sent.")
                 .nullable()
-                .unit("seconds")
-                .vendor_client(),
-            flag("deltas", "Interval events list who joined and left.").nullable().vendor_client(),
-            flag("generateLeaveOnDisconnect", "Sends a leave as soon as a client disconnects.")
-                .nullable()
-                .vendor_client(),
-            flag("streamFiltering", "Presence events obey stream filters.")
-                .nullable()
-                .vendor_client(),
+                .unit("seconds"),
+            flag("deltas", CLIENT, "Interval events list who joined and left.").nullable(),
+            flag(
+                "generateLeaveOnDisconnect",
+                CLIENT,
+                "Sends a leave as soon as a client disconnects.",
+            )
+            .nullable(),
+            flag("streamFiltering", CLIENT, "Presence events obey stream filters.").nullable(),
             text(
                 "activeNoticeChannel",
+                CLIENT,
                 92,
                 "Channel that hears when other channels become active \
                                              or empty.",
             )
-            .nullable()
-            .vendor_client(),
+            .nullable(),
         ],
     ),
     Section::config(
@@ -202,16 +217,24 @@ const TABLE: &[Section] = &[
         "Apple push notifications. The three texts describe the uploaded token and are set by the \
          upload call only.",
         &[
-            flag("enabled", "Turns APNs on."),
-            text("teamId", NAME_MAX, "Apple team of the uploaded token.").nullable().read_only(),
-            text("authKeyId", NAME_MAX, "Key id of the uploaded token.").nullable().read_only(),
-            text("filename", NAME_MAX, "File name of the uploaded token.").nullable().read_only(),
+            flag("enabled", CONFIG, "Turns APNs on."),
+            text("teamId", CONFIG, NAME_MAX, "Apple team of the uploaded token.")
+                .nullable()
+                .read_only(),
+            text("authKeyId", CONFIG, NAME_MAX, "Key id of the uploaded token.")
+                .nullable()
+                .read_only(),
+            text("filename", CONFIG, NAME_MAX, "File name of the uploaded token.")
+                .nullable()
+                .read_only(),
         ],
     ),
     Section::config(
         "fcm",
         "Firebase push notifications. There is no `enabled`; the upload call sets this.",
-        &[text("filename", NAME_MAX, "File name of the uploaded key.").nullable().read_only()],
+        &[text("filename", CONFIG, NAME_MAX, "File name of the uploaded key.")
+            .nullable()
+            .read_only()],
     ),
 ];
 
@@ -268,7 +291,7 @@ mod tests {
                     "{at} is not camelCase"
                 );
                 assert!(
-                    !field.doc.is_empty() && !field.source.is_empty(),
+                    !field.doc.is_empty() && !field.source.place.is_empty(),
                     "{at} has no doc or source"
                 );
                 if field.life == Life::OnceSet {

@@ -32,13 +32,13 @@ pub(super) fn refused(why: &Refused) -> Words {
             why: match field.field().life {
                 Life::Fixed => format!(
                     "`{field}` is given at creation and never changes. ({})",
-                    field.field().source
+                    field.field().source.place
                 ),
                 Life::OnceSet | Life::Mutable | Life::ReadOnly => {
                     format!(
                         "Once set, `{field}` never changes. ({}: {})",
-                        field.field().certainty.name(),
-                        field.field().source
+                        field.field().source.certainty.name(),
+                        field.field().source.place
                     )
                 }
             },
