@@ -1,6 +1,9 @@
+use clap::builder::PossibleValuesParser;
+
 use super::error::Exit;
 use super::output::Output;
 use crate::config;
+use crate::documents::schema::{Described, SCHEMAS};
 use crate::keyset::describe;
 use crate::render::schema::{self, Document};
 
@@ -11,40 +14,22 @@ pub struct Args {
     reference: bool,
     /// The schema of what this command prints with --format json instead; `events`: of a line of
     /// apply --format jsonl
-    #[arg(long, value_enum, value_name = "COMMAND")]
-    of: Option<Of>,
+    #[arg(long, value_name = "COMMAND", value_parser = names())]
+    of: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Of {
-    Plan,
-    Apply,
-    Drift,
-    Parity,
-    Show,
-    Validate,
-    Events,
+fn names() -> PossibleValuesParser {
+    let derived = SCHEMAS.iter().map(|described| described.name);
+    PossibleValuesParser::new(Document::ALL.map(Document::name).into_iter().chain(derived))
 }
 
 pub fn run(args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    match args.of {
-        Some(of) => output.raw(&format!("{:#}\n", schema::of(of.document()))),
+    let written = args.of.as_deref().and_then(Document::find).map(schema::of);
+    let derived = || args.of.as_deref().and_then(Described::find).map(Described::schema);
+    match written.or_else(derived) {
+        Some(schema) => output.raw(&format!("{schema:#}\n")),
         None if args.reference => output.raw(&describe::reference_markdown()),
         None => output.raw(&format!("{:#}\n", config::json_schema())),
     }
     Ok(Exit::Done)
-}
-
-impl Of {
-    fn document(self) -> Document {
-        match self {
-            Of::Plan => Document::Plan,
-            Of::Apply => Document::Apply,
-            Of::Drift => Document::Drift,
-            Of::Parity => Document::Parity,
-            Of::Show => Document::Show,
-            Of::Validate => Document::Validate,
-            Of::Events => Document::Events,
-        }
-    }
 }

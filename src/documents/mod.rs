@@ -18,6 +18,7 @@ pub mod log;
 pub mod notification;
 pub mod parity;
 pub mod problems;
+pub mod schema;
 pub mod secrets;
 mod shared;
 pub mod state;

@@ -6,17 +6,28 @@
 
 use serde_json::{Map, Value as Json, json};
 
-/// What `keyform schema --of` knows.
+/// What is described here by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
     Plan,
     Apply,
-    Drift,
-    Parity,
-    Show,
-    Validate,
     /// Of a line, not of all of them.
     Events,
+}
+
+impl Document {
+    pub const ALL: [Document; 3] = [Document::Plan, Document::Apply, Document::Events];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Document::Plan => "plan",
+            Document::Apply => "apply",
+            Document::Events => "events",
+        }
+    }
+    pub fn find(name: &str) -> Option<Document> {
+        Document::ALL.into_iter().find(|document| document.name() == name)
+    }
 }
 
 pub fn of(document: Document) -> Json {
@@ -24,10 +35,6 @@ pub fn of(document: Document) -> Json {
         Document::Plan => ("keyform plan --format json", &["plan", "error"]),
         // A plan: there is nothing to do, or it is refused.
         Document::Apply => ("keyform apply --format json", &["apply", "plan", "error"]),
-        Document::Drift => ("keyform drift --format json", &["drift", "error"]),
-        Document::Parity => ("keyform parity --format json", &["parity", "error"]),
-        Document::Show => ("keyform show --format json", &["inventory", "error"]),
-        Document::Validate => ("keyform validate --format json", &["validate", "error"]),
         Document::Events => ("a line of keyform apply --format jsonl", &["event"]),
     };
     let any: Vec<Json> = kinds.iter().map(|kind| reference(kind)).collect();
@@ -38,10 +45,6 @@ fn definitions() -> Map<String, Json> {
     let all = [
         ("plan", plan()),
         ("apply", apply()),
-        ("drift", drift()),
-        ("parity", parity()),
-        ("inventory", inventory()),
-        ("validate", validate()),
         ("error", error()),
         ("event", event()),
         ("summary", summary()),
@@ -325,123 +328,6 @@ fn event() -> Json {
     ];
     all.extend(outcomes(&finished));
     json!({ "oneOf": all })
-}
-
-fn drift() -> Json {
-    let is = |what: &str, members: &[(&str, Json)]| {
-        let common = [
-            ("what", one(what)),
-            ("message", text()),
-            ("who", text()),
-            ("place", nullable(&reference("place"))),
-        ];
-        object(&[&common, members].concat(), &[])
-    };
-    let (label, id) = (|| ("label", text()), || ("id", text()));
-    let by = || ("by", any_of(&["toml", "account", "both", "server"]));
-    let values = [
-        ("declared", reference("value")),
-        ("applied", reference("value")),
-        ("live", reference("value")),
-    ];
-    let texts = [("declared", text()), ("applied", text()), ("live", text())];
-    let finding = json!({ "oneOf": [
-        is("field", &[&[label(), id(), ("field", text()), by()], &values[..]].concat()),
-        is("push", &[label(), id(), ("push", text()), by()]),
-        is("app_name", &[&[label(), id(), by()], &texts[..]].concat()),
-        is("gone", &[label(), id()]),
-        is("app_gone", &[label(), id()]),
-        is("not_declared", &[label(), id()]),
-        is("app_not_declared", &[label(), id()]),
-        is("moved", &[label(), id(), ("from", text()), ("to", text())]),
-        is("not_applied", &[label()]),
-        is("app_not_applied", &[label()]),
-        is("unmanaged", &[id(), ("name", nullable(&text())), ("app", text())]),
-        is("app_unmanaged", &[id(), ("name", text())]),
-    ] });
-    let ignored = [
-        label(),
-        ("field", text()),
-        ("declared", reference("value")),
-        ("live", reference("value")),
-        ("reason", nullable(&text())),
-    ];
-    document(
-        "drift",
-        &[
-            ("in_order", int()),
-            ("findings", list(&finding)),
-            ("ignored", list(&object(&ignored, &[]))),
-        ],
-    )
-}
-
-fn parity() -> Json {
-    let both = |of: &Json| json!({ "type": "array", "items": of, "minItems": 2, "maxItems": 2 });
-    let pair = both(&text());
-    let values = nullable(&both(&reference("value")));
-    let field =
-        [("pair", pair.clone()), ("field", text()), ("declared", values.clone()), ("live", values)];
-    let about =
-        |what| [("what", one(what)), ("message", text()), ("places", list(&reference("place")))];
-    let finding = json!({ "oneOf": [
-        object(&[&about("field")[..], &field].concat(), &[]),
-        object(&[&about("only_on")[..], &[("label", text()), ("side", text()), ("key", text())]].concat(), &[]),
-    ] });
-    let ignored = object(&[&field[..], &[("reason", nullable(&text()))]].concat(), &[]);
-    let note = object(
-        &[("what", any_of(&["not_created", "gone"])), ("label", text()), ("message", text())],
-        &[],
-    );
-    let comparison = [
-        ("between", pair.clone()),
-        ("pairs", list(&pair)),
-        ("alike", int()),
-        ("findings", list(&finding)),
-        ("ignored", list(&ignored)),
-        ("notes", list(&note)),
-    ];
-    document("parity", &[("live", flag()), ("comparisons", list(&object(&comparison, &[])))])
-}
-
-fn inventory() -> Json {
-    let app = [
-        ("label", text()),
-        ("id", text()),
-        ("name", text()),
-        ("managed", flag()),
-        ("declared", flag()),
-    ];
-    let secret = json!({ "oneOf": [
-        object(&[("status", one("stored")), ("sink", text()), ("since", nullable(&text()))], &[]),
-        object(&[("status", one("missing")), ("why", text())], &[]),
-        object(&[("status", one("unknown"))], &[]),
-    ] });
-    let keyset = [
-        ("label", text()),
-        ("id", text()),
-        ("app", text()),
-        ("name", nullable(&text())),
-        ("type", nullable(&text())),
-        ("publishKey", text()),
-        ("subscribeKey", text()),
-        ("secret", secret),
-        ("protected", flag()),
-        ("createdAt", nullable(&text())),
-        ("lastApply", nullable(&text())),
-        ("declared", flag()),
-    ];
-    document(
-        "inventory",
-        &[("apps", list(&object(&app, &[]))), ("keysets", list(&object(&keyset, &[])))],
-    )
-}
-
-fn validate() -> Json {
-    document(
-        "validate",
-        &[("errors", int()), ("warnings", int()), ("problems", list(&reference("problem")))],
-    )
 }
 
 fn problem() -> Json {

@@ -6,22 +6,54 @@ use std::path::{Path, PathBuf};
 
 use keyform::config;
 use keyform::documents::to_json;
+use keyform::render::notify::Notice;
 use keyform::render::{gitlab, sarif};
 use serde_json::{Value as Json, json};
 
 use crate::support::{Place, keyform as program};
 
-/// Of keyform's own schemas: what they do not name must not be there.
-fn strict(schema: &mut Json) {
-    match schema {
-        Json::Object(members) => {
-            if members.get("type") == Some(&json!("object")) {
-                members.insert("additionalProperties".to_owned(), json!(false));
+/// Of keyform's own schemas: what they do not name must not be there. `part`: of an object whose
+/// other members stand around it.
+fn strict(schema: &mut Json, part: bool) {
+    let Json::Object(members) = schema else { return };
+    let object = members.get("type") == Some(&json!("object"));
+    if object && !part && !members.contains_key("additionalProperties") {
+        members.insert("unevaluatedProperties".to_owned(), json!(false));
+    }
+    for (keyword, value) in members.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("oneOf" | "anyOf" | "allOf", Json::Array(parts)) => {
+                parts.iter_mut().for_each(|one| strict(one, object));
             }
-            members.values_mut().for_each(strict);
+            ("properties" | "$defs", Json::Object(named)) => {
+                named.values_mut().for_each(|one| strict(one, false));
+            }
+            (_, value) => strict(value, false),
         }
-        Json::Array(items) => items.iter_mut().for_each(strict),
-        _ => {}
+    }
+}
+
+/// The places in a document that its schema leaves to others: values of sections that keyform may
+/// not know, and what was sent.
+const OPEN: &[&str] = &["applied", "seen", "body"];
+
+/// A member of another type than today's fails: the schema says something of every one.
+#[track_caller]
+fn says_something_of_every_member(schema: &jsonschema::Validator, json: &Json, what: &str) {
+    let mut pointers = vec![String::new()];
+    while let Some(pointer) = pointers.pop() {
+        let inside: Vec<String> = match json.pointer(&pointer).expect("it is there") {
+            Json::Object(members) => members.keys().cloned().collect(),
+            Json::Array(items) => (0..items.len()).map(|n| n.to_string()).collect(),
+            _ => Vec::new(),
+        };
+        for name in inside.into_iter().filter(|name| !OPEN.contains(&name.as_str())) {
+            let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let mut wrong = json.clone();
+            *wrong.pointer_mut(&pointer).expect("it is there") = json!({ "wrong": [[]] });
+            assert!(!schema.is_valid(&wrong), "{what}: anything goes at {pointer}");
+            pointers.push(pointer);
+        }
     }
 }
 
@@ -32,7 +64,7 @@ fn schema(of: &str) -> jsonschema::Validator {
     let mut schema: Json = serde_json::from_slice(&output.stdout).expect("JSON");
     jsonschema::draft202012::meta::validate(&schema)
         .unwrap_or_else(|error| panic!("{of}: no schema: {error}"));
-    strict(&mut schema);
+    strict(&mut schema, false);
     jsonschema::validator_for(&schema).expect("a schema")
 }
 
@@ -111,6 +143,15 @@ fn every_plan_is_as_its_schema_says() {
     assert_eq!(seen, described.map(str::to_owned).collect(), "every action is in a golden plan");
 }
 
+/// `secrets list` and its like have a name of their own.
+fn name_of(args: &[&str]) -> String {
+    match args {
+        [group @ ("state" | "secrets"), verb, ..] => format!("{group}-{verb}"),
+        [command, ..] => (*command).to_owned(),
+        [] => unreachable!("no command"),
+    }
+}
+
 const APP: &str = "[app.chat]\nname = \"Chat\"\n[keyset.dev]\napp = \"chat\"\ntype = \"testing\"\n";
 
 /// However a command ends, JSON was asked for and JSON comes, with the exit code in it.
@@ -118,9 +159,10 @@ const APP: &str = "[app.chat]\nname = \"Chat\"\n[keyset.dev]\napp = \"chat\"\nty
 fn every_way_to_end_is_as_its_schema_says() {
     let mut place = Place::new();
     let run = |place: &Place, args: &[&str], code: i32| {
-        let of = if args.contains(&"--nonsense") { "plan" } else { args[0] };
         let json = place.json(args, code);
-        fits(&schema(of), &json, &args.join(" "));
+        let schema = schema(&name_of(args));
+        fits(&schema, &json, &args.join(" "));
+        says_something_of_every_member(&schema, &json, &args.join(" "));
         assert_eq!(json["exit_code"], code, "{args:?}: {json}");
         json
     };
@@ -163,6 +205,24 @@ fn every_way_to_end_is_as_its_schema_says() {
     );
     run(&place, &["parity", "dev", "new"], 2);
 
+    // What is recorded.
+    run(&place, &["state", "list"], 0);
+    run(&place, &["secrets", "list"], 0);
+    run(&place, &["secrets", "doctor"], 0);
+    assert_eq!(run(&place, &["log"], 0)["whole"], true);
+    assert_eq!(run(&place, &["state", "show", "nobody"], 1)["kind"], "error");
+    run(&place, &["state", "show", "dev"], 0);
+    let theirs = place.sandbox().get("/v2/keysets")["keysets"]
+        .as_array()
+        .and_then(|all| all.iter().find(|keyset| keyset["name"] == "theirs").cloned())
+        .expect("it is there");
+    let id = theirs["id"].as_str().expect("an id").to_owned();
+    run(&place, &["adopt", "theirs", "--id", &id], 1);
+    run(&place, &["adopt", "--all"], 0);
+    run(&place, &["secrets", "list"], 0);
+    run(&place, &["drift", "--accept", "dev"], 0);
+    fits(&schema("error"), &place.json(&["drift", "--accept", "nobody"], 1), "an error");
+
     // Held by another process, as an apply holds it.
     let lock = std::fs::OpenOptions::new()
         .write(true)
@@ -186,6 +246,65 @@ fn every_way_to_end_is_as_its_schema_says() {
     place.restart(&["--fault", "GET /v2/=status:401"]);
     for command in ["plan", "apply", "drift"] {
         assert_eq!(run(&place, &[command], 1)["kind"], "error");
+    }
+}
+
+#[test]
+fn a_notification_is_as_its_schema_says() {
+    let origin = keyform::audit::Origin { actor: "ada".into(), ..Default::default() };
+    let notice = |run| Notice {
+        occasion: config::Occasion::Drift,
+        project: "acme",
+        at: jiff::Timestamp::UNIX_EPOCH,
+        origin: &origin,
+        run,
+        exit_code: 2,
+        summary: "1 difference.".to_owned(),
+        entries: vec!["keyset dev: gone".to_owned()],
+    };
+    let schema = schema("notification");
+    for run in [None, Some("https://ci.example/1")] {
+        let json = to_json(&notice(run).document());
+        fits(&schema, &json, "a notification");
+        says_something_of_every_member(&schema, &json, "a notification");
+    }
+    // Byte for byte.
+    assert_eq!(
+        to_json(&notice(None).document()).to_string(),
+        r#"{"actor":"ada","at":"1970-01-01T00:00:00Z","commit":null,"entries":["keyset dev: gone"],"event":"drift","exit_code":2,"format_version":1,"host":"","kind":"notification","left_out":0,"project":"acme","run":null,"summary":"1 difference."}"#
+    );
+    assert_eq!(to_json(&notice(None).slack())["text"].as_str().map(str::len), Some(92));
+}
+
+/// Every name that `schema --of` offers has a schema, which takes no document of another kind.
+#[test]
+fn every_name_has_a_schema() {
+    let help = program::command(&["schema", "--help"], Path::new("."), None).output();
+    let help = String::from_utf8(help.expect("keyform runs").stdout).expect("UTF-8");
+    let names = help.split("[possible values: ").nth(1).and_then(|rest| rest.split(']').next());
+    let names: Vec<&str> = names.expect("a list").split(',').map(str::trim).collect();
+    for name in [
+        "plan",
+        "apply",
+        "events",
+        "drift",
+        "parity",
+        "show",
+        "validate",
+        "state-list",
+        "state-show",
+        "secrets-list",
+        "secrets-doctor",
+        "adopt",
+        "log",
+        "error",
+        "notification",
+    ] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    for name in names {
+        let schema = schema(name);
+        assert!(!schema.is_valid(&json!({"format_version": 1, "kind": "x", "exit_code": 0})));
     }
 }
 
