@@ -191,7 +191,7 @@ fn list(recorded: &Recorded, output: &Output) -> anyhow::Result<Exit> {
 
 fn show(recorded: &Recorded, label: &str, output: &Output) -> anyhow::Result<Exit> {
     let (label, keyset) = find(recorded, label)?;
-    output.json(&StateShow::of(label, keyset));
+    output.document(StateShow::of(label, keyset), Exit::Done);
     Ok(Exit::Done)
 }
 
