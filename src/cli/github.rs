@@ -4,9 +4,9 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
+use super::environment::variable;
 use super::error::Exit;
 use super::output::{self, Output};
-use super::variables::variable;
 use crate::render::github;
 
 /// Values that the next steps can ask for, by name.

@@ -3,9 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::clock::SystemClock;
 use super::format::Format;
 use super::{Color, Global};
+use crate::ops::SystemClock;
 use crate::ports::Clock as _;
 use crate::render::{events, text};
 
