@@ -17,7 +17,8 @@
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
 //! | [`documents`] | what is printed as JSON, as types; their schemas | `keyset`, `config`, `plan`, `apply`, `audit` |
 //! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit`, `documents` |
-//! | [`cli`] | arguments, one file per command, errors to exit codes, wiring | all |
+//! | [`ops`] | one file per use case: values and ports in, a typed result out | all but `cli` |
+//! | [`cli`] | arguments, prompts, progress, views, errors to exit codes | all |
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod config;
 pub mod disk;
 pub mod documents;
 pub mod keyset;
+pub mod ops;
 pub mod plan;
 pub mod ports;
 pub mod protocol;

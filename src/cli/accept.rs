@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::session::Session;
 use crate::config::edit::{self, Target};
 use crate::config::{self, Severity, Source, Sources};
 use crate::disk;
 use crate::documents::adopt::{Accept, Accepted, AcceptedKind};
 use crate::keyset::views::Desired;
 use crate::keyset::{FieldId, Label, Origin, Value};
+use crate::ops::Workspace;
 use crate::plan::{Drift, Finding, Who};
 use crate::render::problems;
 use crate::render::style::{DIM, GOOD, WARN};
@@ -29,12 +29,12 @@ struct Edit {
 /// `LABEL.SECTION` or `app:LABEL`. All of it or nothing, once it is proved that the project then
 /// says exactly this more.
 pub fn run(
-    session: &Session,
+    workspace: &Workspace,
     drift: &Drift,
     wanted: &[String],
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let desired = &session.project.desired;
+    let desired = &workspace.project.desired;
     let mut edits: Vec<Edit> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     for text in wanted {
@@ -80,10 +80,10 @@ pub fn run(
     }
     edits.sort_by(|a, b| (&a.table, name_of(&a.target)).cmp(&(&b.table, name_of(&b.target))));
     edits.dedup_by(|a, b| a.target == b.target);
-    let files = edited(session, &edits)?;
-    prove(session, &edits, &files)?;
-    write(session, &files)?;
-    tell(session, &edits, &notes, output);
+    let files = edited(workspace, &edits)?;
+    prove(workspace, &edits, &files)?;
+    write(workspace, &files)?;
+    tell(workspace, &edits, &notes, output);
     Ok(Exit::Done)
 }
 
@@ -119,7 +119,7 @@ impl<'a> Wanted<'a> {
             .collect();
         if fields.is_empty() {
             let failure = Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!("there is no field {}: nothing was accepted", terminal(name)),
             );
             let names: Vec<String> = FieldId::all().map(|id| id.to_string()).collect();
@@ -134,7 +134,7 @@ impl<'a> Wanted<'a> {
 
 fn unknown<'l>(what: &str, text: &str, labels: impl Iterator<Item = &'l Label>) -> anyhow::Error {
     let failure = Failure::new(
-        Exit::Error,
+        Cause::Error,
         format!("no {what} `{}` is declared: nothing was accepted", terminal(text)),
     );
     match nearest(text, labels.map(Label::as_str)) {
@@ -156,14 +156,14 @@ fn app_name(desired: &Desired, finding: &Finding, wanted: &Label) -> Option<Edit
 }
 
 /// New texts by the number of their file.
-fn edited(session: &Session, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, String>> {
+fn edited(workspace: &Workspace, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, String>> {
     let mut files: BTreeMap<usize, String> = BTreeMap::new();
     for Edit { target, table, to, .. } in edits {
         let file = table.file as usize;
-        let Some(source) = session.sources.files.get(file) else { continue };
+        let Some(source) = workspace.sources.files.get(file) else { continue };
         let text = files.entry(file).or_insert_with(|| source.text.clone());
         let refused = |why: String| {
-            Failure::new(Exit::Refused, format!("{}: {why}: nothing was written", name_of(target)))
+            Failure::new(Cause::Refused, format!("{}: {why}: nothing was written", name_of(target)))
         };
         if let Target::Field(_, field) = target
             && field.field().accept(to.clone()).is_err()
@@ -183,12 +183,16 @@ fn edited(session: &Session, edits: &[Edit]) -> anyhow::Result<BTreeMap<usize, S
 }
 
 /// The project as it will be is one, and differs from the one of now in nothing else.
-fn prove(session: &Session, edits: &[Edit], files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
+fn prove(
+    workspace: &Workspace,
+    edits: &[Edit],
+    files: &BTreeMap<usize, String>,
+) -> anyhow::Result<()> {
     let source = |(n, source): (usize, &Source)| {
         Source::new(source.path.clone(), files.get(&n).unwrap_or(&source.text).clone())
     };
     let loaded = config::read(Sources {
-        files: session.sources.files.iter().enumerate().map(source).collect(),
+        files: workspace.sources.files.iter().enumerate().map(source).collect(),
     });
     let errors: Vec<_> = loaded
         .problems
@@ -199,18 +203,18 @@ fn prove(session: &Session, edits: &[Edit], files: &BTreeMap<usize, String>) -> 
     let Some(project) = loaded.project.filter(|_| errors.is_empty()) else {
         let told = "with what the account has the project would not be valid: nothing was written";
         return Err(Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()),
         )
         .help("accept what belongs together at once: `keyform drift --accept LABEL`")
         .into());
     };
-    let mut expected = values(&session.project.desired);
+    let mut expected = values(&workspace.project.desired);
     expected.extend(edits.iter().map(|edit| (name_of(&edit.target), edit.to.clone())));
     if values(&project.desired) != expected {
         let told = "editing the TOML would change something else too, which is a bug in keyform: \
                     nothing was written";
-        return Err(Failure::new(Exit::Error, told)
+        return Err(Failure::new(Cause::Error, told)
             .help("please report it with the TOML; change the values by hand meanwhile")
             .into());
     }
@@ -240,14 +244,16 @@ fn name_of(target: &Target) -> String {
     }
 }
 
-fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
-    let sources: Vec<(&Source, &String)> =
-        files.iter().filter_map(|(n, text)| Some((session.sources.files.get(*n)?, text))).collect();
+fn write(workspace: &Workspace, files: &BTreeMap<usize, String>) -> anyhow::Result<()> {
+    let sources: Vec<(&Source, &String)> = files
+        .iter()
+        .filter_map(|(n, text)| Some((workspace.sources.files.get(*n)?, text)))
+        .collect();
     for (source, _) in &sources {
-        let path = session.dir.join(&source.path);
+        let path = workspace.dir.join(&source.path);
         if disk::read(&path)?.unwrap_or_default() != source.text.as_bytes() {
             return Err(Failure::new(
-                Exit::Refused,
+                Cause::Refused,
                 format!("{} was changed meanwhile: nothing was written", path.display()),
             )
             .help("run again")
@@ -255,14 +261,14 @@ fn write(session: &Session, files: &BTreeMap<usize, String>) -> anyhow::Result<(
         }
     }
     for (source, text) in sources {
-        disk::replace(&session.dir.join(&source.path), text.as_bytes())?;
+        disk::replace(&workspace.dir.join(&source.path), text.as_bytes())?;
     }
     Ok(())
 }
 
-fn tell(session: &Session, edits: &[Edit], notes: &[String], output: &Output) {
+fn tell(workspace: &Workspace, edits: &[Edit], notes: &[String], output: &Output) {
     let path = |edit: &Edit| {
-        session.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path)
+        workspace.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path)
     };
     if output.is_json() {
         let accepted = edits.iter().map(|edit| {

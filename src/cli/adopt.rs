@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Global;
-use super::clock::SystemClock;
-use super::error::{Exit, Failure};
-use super::lock::LockArgs;
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::session::{ConnectOptions, Session};
+use super::project::LockArgs;
+use super::project::{self, ConnectArgs};
 use crate::apply::adopt::{self, Adoption};
 use crate::apply::refresh;
 use crate::config::{self, Project, Severity, Source, Sources};
@@ -17,6 +16,8 @@ use crate::disk;
 use crate::documents::adopt::{Adopt, Adopted};
 use crate::keyset::views::{AppSource, Desired, Live, LiveKeyset, Recorded};
 use crate::keyset::{AppId, FieldId, KeysetId, Label};
+use crate::ops::SystemClock;
+use crate::ops::{Workspace, Writer};
 use crate::ports::Api;
 use crate::render::adopt::{Declaration, Found, declare};
 use crate::render::problems;
@@ -40,45 +41,42 @@ pub struct Args {
     #[arg(long, value_name = "APP")]
     app: Vec<String>,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(&session, "adopt", output).await?;
-    if !snapshot.open.is_empty() {
-        return Err(Failure::new(
-            Exit::Refused,
-            "an earlier run began something whose end is not \
+    let workspace = project::open(global, output)?;
+    let writing = args.lock.writing("adopt", output);
+    let finished = Writer::run(&workspace, writing, async |writer, snapshot| {
+        if !snapshot.open.is_empty() {
+            return Err(Failure::new(
+                Cause::Refused,
+                "an earlier run began something whose end is not \
                                                 known: nothing was adopted",
-        )
-        .help(
-            "`keyform apply` finds out what became of it, and may find the keyset that you \
+            )
+            .help(
+                "`keyform apply` finds out what became of it, and may find the keyset that you \
                    want to adopt",
-        )
-        .into());
-    }
-    let connection = session.connect(&args.connect).await?;
-    let result = adopt(&session, args, output, &connection.client, &store, &snapshot).await;
-    let folded = store.fold().await;
-    connection.close().await?;
-    let exit = result?;
-    folded?;
-    Ok(exit)
+            )
+            .into());
+        }
+        let client = writer.account(&args.connect.options()).await?;
+        adopt(&workspace, args, output, client, writer.store(), &snapshot).await
+    });
+    finished.await?.whole()
 }
 
 async fn adopt(
-    session: &Session,
+    workspace: &Workspace,
     args: &Args,
     output: &Output,
     api: &impl Api,
     store: &Store,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Exit> {
-    let (recorded, parallelism) = (&snapshot.recorded, usize::from(args.connect.parallelism));
+    let (recorded, parallelism) = (&snapshot.recorded, args.connect.options().parallelism);
     let account = refresh::listed(api, &SystemClock, recorded, parallelism).await?;
     let chosen = chosen(args, &account, recorded)?;
     let mut chosen: Vec<LiveKeyset> = stream::iter(chosen)
@@ -90,7 +88,7 @@ async fn adopt(
 
     // What is declared and waits for a create takes its keyset by name; the rest gets a
     // declaration.
-    let desired = &session.project.desired;
+    let desired = &workspace.project.desired;
     let mut declared: Vec<(Label, LiveKeyset)> = Vec::new();
     let mut others: Vec<LiveKeyset> = Vec::new();
     let apps = app_labels(desired, recorded, &account);
@@ -110,7 +108,7 @@ async fn adopt(
                             "say which one it is: keyform adopt {label} --id ID; and declare the \
                              other one under a name of its own"
                         );
-                        return Err(Failure::new(Exit::Refused, told).help(help).into());
+                        return Err(Failure::new(Cause::Refused, told).help(help).into());
                     }
                     declared.push((label, live));
                 }
@@ -121,7 +119,7 @@ async fn adopt(
     let (project, declaration) = if others.is_empty() {
         (None, Declaration::default())
     } else {
-        declaration(session, recorded, &account, &apps, &others)?
+        declaration(workspace, recorded, &account, &apps, &others)?
     };
     let desired = project.as_ref().map_or(desired, |project| &project.desired);
 
@@ -190,7 +188,7 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
     for text in &args.id {
         let Some((id, live)) = account.keysets.iter().find(|(id, _)| id.as_str() == text) else {
             let failure = Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!(
                     "the account does not show a keyset {}: nothing was adopted",
                     terminal(text)
@@ -204,7 +202,7 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
         };
         if let Some(label) = known.get(id) {
             let failure = Failure::new(
-                Exit::Refused,
+                Cause::Refused,
                 format!("keyset {id} is managed already, as `{label}`: nothing was adopted"),
             );
             return Err(failure
@@ -215,7 +213,7 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
     }
     if args.label.is_some() && chosen.len() != 1 {
         return Err(
-            Failure::new(Exit::Error, "a label stands for one keyset: name one --id").into()
+            Failure::new(Cause::Error, "a label stands for one keyset: name one --id").into()
         );
     }
     let mut wanted: BTreeSet<&AppId> = BTreeSet::new();
@@ -230,7 +228,7 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
             [id] => _ = wanted.insert(id),
             [] => {
                 let failure = Failure::new(
-                    Exit::Error,
+                    Cause::Error,
                     format!(
                         "the account does not show an app {}: nothing was adopted",
                         terminal(text)
@@ -245,7 +243,7 @@ fn chosen(args: &Args, account: &Live, recorded: &Recorded) -> anyhow::Result<Ve
             _ => {
                 let ids: Vec<&str> = found.iter().map(|id| id.as_str()).collect();
                 let failure = Failure::new(
-                    Exit::Error,
+                    Cause::Error,
                     format!("several apps have the name {}: nothing was adopted", terminal(text)),
                 );
                 return Err(failure.help(format!("name one by its id: {}", ids.join(", "))).into());
@@ -291,7 +289,7 @@ fn one(
     let Some((label, keyset)) = desired.keysets.iter().find(|(label, _)| label.as_str() == text)
     else {
         let failure = Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("no keyset `{}` is declared: nothing was adopted", terminal(text)),
         );
         return Err(match nearest(text, desired.keysets.keys().map(Label::as_str)) {
@@ -302,7 +300,7 @@ fn one(
     };
     if let Some(known) = recorded.keysets.get(label) {
         let failure = Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("`{label}` stands for keyset {} already: nothing was adopted", known.id),
         );
         return Err(failure
@@ -314,7 +312,7 @@ fn one(
             "keyset {} is in app {}, and `{label}` is declared in app `{}`: nothing was adopted",
             live.id, live.app_id, keyset.app
         );
-        return Err(Failure::new(Exit::Refused, told)
+        return Err(Failure::new(Cause::Refused, told)
             .help("a keyset never moves to another app: declare it in the app it is in")
             .into());
     }
@@ -344,13 +342,13 @@ fn waiting(
 /// Writes what declares the keysets to the end of keyform.toml, after it is proved that the project
 /// stays one. Gives back the project as it is then.
 fn declaration(
-    session: &Session,
+    workspace: &Workspace,
     recorded: &Recorded,
     account: &Live,
     apps: &BTreeMap<AppId, Label>,
     others: &[LiveKeyset],
 ) -> anyhow::Result<(Option<Project>, Declaration)> {
-    let desired = &session.project.desired;
+    let desired = &workspace.project.desired;
     let needed: BTreeSet<&AppId> =
         others.iter().map(|live| &live.app_id).filter(|id| !apps.contains_key(*id)).collect();
     let labels = desired
@@ -360,7 +358,7 @@ fn declaration(
         .chain(recorded.apps.keys())
         .chain(recorded.keysets.keys());
     let mut taken: BTreeSet<String> = labels.map(|label| label.as_str().to_lowercase()).collect();
-    taken.extend(session.sources.files.iter().flat_map(|source| profile_names(&source.text)));
+    taken.extend(workspace.sources.files.iter().flat_map(|source| profile_names(&source.text)));
     let mut seen = BTreeSet::new();
     let found = Found {
         ambiguous: account
@@ -375,7 +373,9 @@ fn declaration(
         taken,
     };
     let declaration = declare(&found);
-    let [main, included @ ..] = &session.sources.files[..] else { return Ok((None, declaration)) };
+    let [main, included @ ..] = &workspace.sources.files[..] else {
+        return Ok((None, declaration));
+    };
     let gap = if main.text.ends_with('\n') || main.text.is_empty() { "" } else { "\n" };
     let text = format!("{}{gap}{}", main.text, declaration.toml);
     let files = std::iter::once(Source::new(main.path.clone(), text.clone()))
@@ -391,17 +391,17 @@ fn declaration(
     if loaded.project.is_none() || !errors.is_empty() {
         let told = "what the account has could not be declared: nothing was written";
         return Err(Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("{told}\n{}", problems::human(&errors, &loaded.sources, false).trim_end()),
         )
         .help("adopt the others by --id, and declare these by hand: `keyform adopt LABEL --id ID`")
         .into());
     }
-    let path = session.dir.join(config::MAIN_FILE);
+    let path = workspace.dir.join(config::MAIN_FILE);
     let now = disk::read(&path)?.unwrap_or_default();
     if now != main.text.as_bytes() {
         return Err(Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("{} was changed meanwhile: nothing was written", path.display()),
         )
         .help("run again")

@@ -5,27 +5,30 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Global;
-use super::clock::SystemClock;
-use super::error::{Exit, Failure, exit_of};
+use super::error::{Cause, Exit, Failure, exit_of};
 use super::format::Format;
 use super::github;
-use super::lock::LockArgs;
-use super::mirrors::{self, Sender};
 use super::notify::notify;
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs, View};
 use super::progress::Progress;
+use super::project::LockArgs;
+use super::project::{self, ConnectArgs};
 use super::push;
 use super::saved::{self, Loaded};
-use super::session::{ConnectOptions, Connection, Session};
 use super::signals::stop_on_signals;
-use super::{secrets, sinks};
+use crate::api::Client;
 use crate::apply::custody::InHand;
 use crate::apply::mirror;
 use crate::apply::relabel::Relabelling;
 use crate::apply::{self, Consent, Context, Custody, Event, Outcome, Ports, Search, StepRef};
 use crate::config::Occasion;
 use crate::keyset::Label;
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::mirrors::{self, Sender};
+use crate::ops::recover::recover;
+use crate::ops::{Changes, Writer, sinks};
 use crate::plan::{Op, OpKind, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
 use crate::render::saved::PlanHash;
@@ -47,7 +50,7 @@ pub struct Args {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -60,65 +63,58 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
+    let workspace = project::open(global, output)?;
     output.event(|| {
-        events::begin(session.project.desired.project.as_str(), env!("CARGO_PKG_VERSION"))
+        events::begin(workspace.project.desired.project.as_str(), env!("CARGO_PKG_VERSION"))
     });
-    let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &session)).transpose()?;
-    session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(&session, "apply", output).await?;
-    if let Some(loaded) = &loaded {
-        loaded.same_state(&snapshot)?;
-    }
-    let connection = session.connect_to_change(&args.connect, &store).await?;
-    let result =
-        apply(global, args, loaded.as_ref(), output, &session, &connection, &store, snapshot).await;
-    // What was done is folded and written down whatever became of the rest.
-    let folded = store.fold().await;
-    let closed = connection.close().await;
-    let exit = result?;
-    folded?;
-    closed?;
-    Ok(exit)
+    let loaded = args.plan.as_deref().map(|path| Loaded::read(path, &workspace)).transpose()?;
+    let writing = args.lock.writing("apply", output);
+    let finished = Writer::run(&workspace, writing, async |writer, snapshot| {
+        if let Some(loaded) = &loaded {
+            loaded.same_state(&snapshot)?;
+        }
+        apply(global, args, loaded.as_ref(), output, &workspace, writer, snapshot).await
+    });
+    finished.await?.whole()
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one run, each used throughout")]
 async fn apply(
     global: &Global,
     args: &Args,
     loaded: Option<&Loaded>,
     output: &Output,
-    session: &Session,
-    connection: &Connection,
-    store: &Store,
+    workspace: &Workspace,
+    writer: &Writer<'_>,
     snapshot: Snapshot,
 ) -> anyhow::Result<Exit> {
-    let sinks = sinks::all(session)?;
+    let (store, connect) = (writer.store(), args.connect.options());
+    let client = writer.account_to_change(&connect, Changes::Planned).await?;
+    let sinks = sinks::all(workspace)?;
     let Earlier { steps: earlier, snapshot } =
-        earlier_runs(args, output, session, connection, store, snapshot, &sinks).await?;
-    let live = plan::refresh(&connection.client, &snapshot, &args.connect).await?;
+        earlier_runs(args, output, workspace, client, store, snapshot, &sinks).await?;
+    let live = plan::refresh(client, &snapshot, &connect).await?;
     let (policy, now) = match loaded {
         // What was due then is due, and nothing else.
         Some(loaded) => (loaded.saved.policy.clone(), loaded.saved.made_at),
-        None => (args.policy.policy(session), SystemClock.now()),
+        None => (args.policy.policy(workspace), SystemClock.now()),
     };
     // A hash is given for what was shown, and that is shown.
     let policy = Policy {
         allow_irreversible: policy.allow_irreversible || args.approve.is_some(),
         ..policy
     };
-    let (files, contents) = push::read(session);
-    let plan = plan::make(session, &snapshot, Some(&live), &policy, now, &files)?;
+    let (files, contents) = push::read(workspace);
+    let plan = plan::make(workspace, &snapshot, Some(&live), &policy, now, &files)?;
     if let Some(loaded) = loaded {
         loaded.same_plan(&plan)?;
     }
-    let view = View { session, snapshot: &snapshot, policy: &policy, global, output };
+    let view = View { workspace, snapshot: &snapshot, policy: &policy, global, output };
     if !plan.refusals.is_empty() {
         view.show(&plan, false, Exit::Refused);
         return Ok(Exit::Refused);
     }
     if let Some(hash) = &args.approve {
-        saved::approved(hash, &plan, session)?;
+        saved::approved(hash, &plan, workspace)?;
     }
     if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
         view.show(&plan, false, Exit::Done);
@@ -141,18 +137,18 @@ async fn apply(
     let probed =
         if needs_sink(&plan, &rotations) { Some(sinks::first_usable(&sinks).await?) } else { None };
     let envelope = match probed {
-        Some(sink) => sinks::envelope(session, sink).await?,
+        Some(sink) => sinks::envelope(workspace, sink).await?,
         None => Envelope::none(),
     };
-    enough_room(session, &plan)?;
+    enough_room(workspace, &plan)?;
     let copies = mirror::planned(&plan.steps);
-    let github = mirrors::reach(&copies).await?;
+    let github = mirrors::reach(&workspace.environment, &copies).await?;
     // What earlier runs began is not a question any more.
     let reviewed = loaded.is_some() || args.approve.is_some();
     let consent = if reviewed || plan.steps.is_empty() && rotations.is_empty() {
         Consent::Flag
     } else {
-        consent(args, session, output)?
+        consent(args, workspace, output)?
     };
     let how = match consent {
         _ if loaded.is_some() => "file",
@@ -162,26 +158,26 @@ async fn apply(
     };
     store
         .log()
-        .plan(&PlanHash::of(&plan, &session.project.desired.project).to_string(), how)
+        .plan(&PlanHash::of(&plan, &workspace.project.desired.project).to_string(), how)
         .await?;
     let approved = apply::approve(plan, consent)
-        .map_err(|_| Failure::new(Exit::Refused, "the plan holds a refusal"))?;
+        .map_err(|_| Failure::new(Cause::Refused, "the plan holds a refusal"))?;
 
     let stop = stop_on_signals(output)?;
-    let homes = sinks::homes(session);
+    let homes = sinks::homes(workspace);
     // Everything else goes by the labels of now.
-    let custody = sinks::custody(session, &homes, &snapshot);
+    let custody = sinks::custody(workspace, &homes, &snapshot);
     let moves = Relabelling { ledger: store, custody: &custody };
     let moved = moves.run(&approved.plan().steps).await?;
     let snapshot = if moved.is_empty() { &snapshot } else { &store.snapshot() };
     let in_hand = InHand::for_labels(copies.iter().map(|copy| &copy.label));
-    let custody = Custody { in_hand, ..sinks::custody(session, &homes, snapshot) };
+    let custody = Custody { in_hand, ..sinks::custody(workspace, &homes, snapshot) };
     let progress = Progress::new(output, approved.plan().steps.len());
     for (step, outcome) in &moved {
         progress.event(&Event::Finished { step: step.clone(), outcome: outcome.clone() });
     }
     let ports = Ports {
-        api: &connection.client,
+        api: client,
         ledger: store,
         escrow: &envelope,
         sink: probed,
@@ -193,9 +189,9 @@ async fn apply(
         live: &live,
         push: &contents,
         open: rotations,
-        parallelism: usize::from(args.connect.parallelism),
+        parallelism: connect.parallelism,
         settle: Duration::from_secs(args.settle),
-        timeout: Duration::from_secs(args.connect.timeout),
+        timeout: connect.timeout,
         stop: &|| stop.load(Ordering::SeqCst),
         on_event: &|event| progress.event(&event),
     };
@@ -236,7 +232,7 @@ async fn apply(
         }
         _ => output.result(&report::human(&done)),
     }
-    notify(session, Occasion::Apply, exit, output, || {
+    notify(workspace, Occasion::Apply, exit, output, || {
         (report::summary(&done), report::entries(&done))
     })
     .await;
@@ -272,8 +268,8 @@ struct Earlier {
 async fn earlier_runs(
     args: &Args,
     output: &Output,
-    session: &Session,
-    connection: &Connection,
+    workspace: &Workspace,
+    client: &Client,
     store: &Store,
     snapshot: Snapshot,
     sinks: &[AnySink],
@@ -285,12 +281,12 @@ async fn earlier_runs(
     };
     let mut lost = BTreeSet::new();
     if earlier.snapshot.open.iter().any(|open| open.sealed.is_some()) {
-        let recovered = secrets::recover(
-            session,
+        let recovered = recover(
+            workspace,
             store,
             &earlier.snapshot,
             sinks,
-            Some(&connection.client),
+            Some(client),
             Duration::from_secs(args.settle),
         )
         .await?;
@@ -323,12 +319,12 @@ async fn earlier_runs(
         .collect();
     if !creates.is_empty() {
         let search = Search {
-            api: &connection.client,
+            api: client,
             ledger: store,
             clock: &SystemClock,
             recorded: &earlier.snapshot.recorded,
-            desired: &session.project.desired,
-            timeout: Duration::from_secs(args.connect.timeout),
+            desired: &workspace.project.desired,
+            timeout: args.connect.options().timeout,
             settle: Duration::from_secs(args.settle),
             on_event: &|event| tell(&event),
         };
@@ -349,10 +345,10 @@ const PER_CREATE: u64 = 16 << 10;
 const AT_LEAST: u64 = 1 << 20;
 
 /// A disk that cannot hold what is about to be made is told before the first create.
-fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
+fn enough_room(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let creates = plan.summary().count(OpKind::CreateKeyset) as u64;
     let needed = AT_LEAST + creates * PER_CREATE;
-    match session.storage().room() {
+    match workspace.storage().room() {
         Some(Room { bytes: free, place }) if creates > 0 && free < needed => {
             let told = format!(
                 "the disk of {} has {} KiB left, and this may need {} KiB",
@@ -360,7 +356,7 @@ fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
                 free >> 10,
                 needed >> 10
             );
-            Err(Failure::new(Exit::Error, format!("{told}: nothing was done"))
+            Err(Failure::new(Cause::Error, format!("{told}: nothing was done"))
                 .help("make room, or do a part of it: --target LABEL")
                 .into())
         }
@@ -369,24 +365,24 @@ fn enough_room(session: &Session, plan: &Plan) -> anyhow::Result<()> {
 }
 
 /// `--yes`, or a person who types `yes`.
-fn consent(args: &Args, session: &Session, output: &Output) -> anyhow::Result<Consent> {
+fn consent(args: &Args, workspace: &Workspace, output: &Output) -> anyhow::Result<Consent> {
     if args.yes {
         return Ok(Consent::Flag);
     }
     if !output::can_ask() || !output.is_human() {
         return Err(Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             "apply needs consent, and there is nobody to ask: nothing was done",
         )
         .help("look at the plan (`keyform plan`) and add --yes")
         .into());
     }
-    let whose = if session.sandbox { " in the sandbox" } else { "" };
+    let whose = if workspace.sandbox { " in the sandbox" } else { "" };
     output.error(&format!("{BOLD}Apply this plan{whose}?{BOLD:#} Only `yes` is taken as consent:"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == "yes" {
         return Ok(Consent::Person);
     }
-    Err(Failure::new(Exit::Refused, "not applied: the answer was not `yes`").into())
+    Err(Failure::new(Cause::Refused, "not applied: the answer was not `yes`").into())
 }

@@ -10,13 +10,12 @@ use super::github;
 use super::notify::notify;
 use super::output::Output;
 use super::plan;
+use super::project::{self, ConnectArgs};
 use super::push;
-use super::session::{ConnectOptions, Session};
 use crate::config::Occasion;
 use crate::plan::drift;
 use crate::render::notify::drift as notify_words;
 use crate::render::{drift as render, junit, sarif};
-use crate::state;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,23 +27,23 @@ pub struct Args {
     #[arg(long, value_name = "WHAT")]
     accept: Vec<String>,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
 }
 
 /// Changes nothing but the TOML, and that only with `--accept`. Takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
-    let connection = session.connect(&args.connect).await?;
-    let live = plan::refresh(&connection.client, &snapshot, &args.connect).await;
+    let workspace = project::open(global, output)?;
+    let snapshot = workspace.snapshot().await?;
+    let connection = workspace.connect(&args.connect.options()).await?;
+    let live = plan::refresh(&connection.client, &snapshot, &args.connect.options()).await;
     connection.close().await?;
-    let (push, _) = push::read(&session);
+    let (push, _) = push::read(&workspace);
     let drift =
-        drift(&session.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
+        drift(&workspace.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
     if !args.accept.is_empty() {
-        return accept::run(&session, &drift, &args.accept, output);
+        return accept::run(&workspace, &drift, &args.accept, output);
     }
-    let sources = &session.sources;
+    let sources = &workspace.sources;
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
         Format::Json => output.document(render::document(&drift, sources), exit),
@@ -64,11 +63,11 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
             );
         }
         Format::Sarif => output.json(&sarif::of_drift(&drift, sources, env!("CARGO_PKG_VERSION"))),
-        Format::Junit => output.raw(&junit::drift(&drift, &session.project.desired, sources)?),
+        Format::Junit => output.raw(&junit::drift(&drift, &workspace.project.desired, sources)?),
         _ => output.result(&render::human(&drift, sources)),
     }
     if exit == Exit::Differences {
-        notify(&session, Occasion::Drift, exit, output, || notify_words(&drift)).await;
+        notify(&workspace, Occasion::Drift, exit, output, || notify_words(&drift)).await;
     }
     Ok(exit)
 }

@@ -5,14 +5,13 @@ use std::io::Write as _;
 use zeroize::Zeroizing;
 
 use super::Global;
-use super::error::{Exit, Failure};
+use super::environment::variable;
+use super::error::{Cause, Exit, Failure};
 use super::format::Format;
 use super::output::Output;
-use super::secrets::{find, secret_of};
-use super::session::Session;
-use super::sinks;
-use super::variables::variable;
-use crate::state;
+use super::project::{self};
+use crate::ops::find::{find, secret_of};
+use crate::ops::sinks;
 
 /// Which keys, under which names.
 #[derive(Debug, clap::Args)]
@@ -69,8 +68,8 @@ async fn variables(
     names: &Names,
     output: &Output,
 ) -> anyhow::Result<Vec<Variable>> {
-    let session = Session::open(global, output)?;
-    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
+    let workspace = project::open(global, output)?;
+    let snapshot = workspace.snapshot().await?;
     let (label, keyset) = find(&snapshot.recorded, label)?;
     let mut all = Vec::new();
     for (name, key) in
@@ -79,7 +78,7 @@ async fn variables(
         // What the API calls a key goes into files and shells.
         if !key.chars().all(|c| c.is_ascii_graphic() && !"'\"\\$`".contains(c)) {
             return Err(Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!("the keys of `{label}` hold characters that keys do not have"),
             )
             .into());
@@ -91,8 +90,8 @@ async fn variables(
         });
     }
     if let Some(name) = &names.secret {
-        let homes = sinks::homes(&session);
-        let custody = sinks::custody(&session, &homes, &snapshot);
+        let homes = sinks::homes(&workspace);
+        let custody = sinks::custody(&workspace, &homes, &snapshot);
         let secret = secret_of(&custody, label, keyset).await?;
         all.push(Variable {
             name: name.clone(),
@@ -103,7 +102,7 @@ async fn variables(
     let mut seen: Vec<&str> = all.iter().map(|variable| variable.name.as_str()).collect();
     seen.sort_unstable();
     if seen.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Failure::new(Exit::Error, "two keys under one name")
+        return Err(Failure::new(Cause::Error, "two keys under one name")
             .help("give each a name of its own")
             .into());
     }
@@ -151,7 +150,7 @@ pub async fn env(global: &Global, args: &EnvArgs, output: &Output) -> anyhow::Re
 fn to_github(variables: &[Variable], output: &Output) -> anyhow::Result<Exit> {
     use anyhow::Context as _;
     let path = variable("GITHUB_ENV").ok_or_else(|| {
-        Failure::new(Exit::Error, "GITHUB_ENV is not set: this is no step of a GitHub workflow")
+        Failure::new(Cause::Error, "GITHUB_ENV is not set: this is no step of a GitHub workflow")
             .help("formats for elsewhere: dotenv, shell, json")
     })?;
     for Variable { value, .. } in variables.iter().filter(|variable| variable.is_secret) {
@@ -180,7 +179,7 @@ pub async fn run(global: &Global, args: &RunArgs, output: &Output) -> anyhow::Re
     }
     let failed = |error: std::io::Error| {
         Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("`{}` cannot be started: {error}", program.to_string_lossy()),
         )
     };

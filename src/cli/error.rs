@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use crate::apply::Report;
 use crate::documents::error as documents;
 use crate::documents::{Envelope, problems::Problem};
+use crate::ops::{InvalidConfiguration, SystemClock, sinks::SINK_HELP};
 use crate::ports::{ApiError, Clock as _, SinkError};
 use crate::render::style::{BAD, BOLD};
 use crate::render::text::terminal;
-use crate::render::{errors, events};
+use crate::render::{errors, events, problems};
 use crate::state::StateError;
 
-use super::clock::SystemClock;
 use super::format::Format;
 use super::github;
 use super::output::Output;
+
+pub use crate::ops::{Cause, Failure};
 
 /// Exit codes, as the README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,34 +48,14 @@ pub fn exit_of(report: &Report) -> Exit {
     }
 }
 
-/// An error with its exit code and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    pub exit: Exit,
-    pub message: String,
-    pub help: Vec<String>,
-    /// Where the configuration is wrong, for programs.
-    problems: Option<Vec<Problem>>,
-    /// For a comment: says it better than the message.
-    markdown: Option<String>,
-}
-
-impl Failure {
-    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), help: Vec::new(), problems: None, markdown: None }
-    }
-    pub fn problems(mut self, problems: Vec<Problem>) -> Failure {
-        self.problems = Some(problems);
-        self
-    }
-    pub fn markdown(mut self, text: String) -> Failure {
-        self.markdown = Some(text);
-        self
-    }
-    pub fn help(mut self, help: impl Into<String>) -> Failure {
-        self.help.push(help.into());
-        self
+impl From<Cause> for Exit {
+    fn from(cause: Cause) -> Exit {
+        match cause {
+            Cause::Error => Exit::Error,
+            Cause::Refused => Exit::Refused,
+            Cause::Partial => Exit::Partial,
+            Cause::NoSink => Exit::NoSink,
+        }
     }
 }
 
@@ -82,15 +64,18 @@ pub fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let (exit, help) = classify(error);
     let message = error.chain().map(ToString::to_string).collect::<Vec<_>>();
     let whole = message.join(": ");
-    let failure = error.downcast_ref::<Failure>();
-    let markdown = || {
-        failure
-            .and_then(|f| f.markdown.clone())
-            .unwrap_or_else(|| errors::for_markdown(&whole, &help))
+    let invalid = error.downcast_ref::<InvalidConfiguration>();
+    // Says it better than the message.
+    let markdown = || match invalid {
+        Some(invalid) => {
+            let told = format!("The configuration has {}; nothing was done.", invalid.found());
+            problems::for_markdown(&invalid.problems, &invalid.sources, &told)
+        }
+        None => errors::for_markdown(&whole, &help),
     };
     match output.format_of_errors() {
         Format::Json => {
-            let problems = failure.and_then(|failure| failure.problems.clone());
+            let problems = invalid.map(|all| Problem::all(&all.problems, &all.sources));
             let (message, help) = (whole.clone(), help.clone());
             output.document(documents::Error { message, help, problems }, exit);
         }
@@ -141,7 +126,7 @@ pub fn usage(error: &clap::Error, format: Option<Format>) {
 
 fn classify(error: &anyhow::Error) -> (Exit, Vec<String>) {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return (failure.exit, failure.help.clone());
+        return (failure.cause.into(), failure.help.clone());
     }
     if let Some(api) = error.downcast_ref::<ApiError>() {
         return (Exit::Error, api.help().into_iter().collect());
@@ -157,9 +142,3 @@ fn classify(error: &anyhow::Error) -> (Exit, Vec<String>) {
     }
     (Exit::Error, Vec::new())
 }
-
-/// What to do without a usable keyring.
-pub const SINK_HELP: &str = "secret keys are shown once, at creation, so keyform creates nothing \
-                             before it has a safe place for them: \
-                             unlock or start the keyring, or on a headless machine run keyform \
-                             below tests/with-keyring";

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Command;
-use super::error::{Exit, Failure};
+use super::error::{Cause, Failure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -74,7 +74,7 @@ pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
     }
     let names: Vec<String> = formats.iter().map(|format| format.name()).collect();
     let failure = Failure::new(
-        Exit::Error,
+        Cause::Error,
         format!("`{name}` does not have the format `{}`: nothing was done", format.name()),
     );
     Err(failure.help(format!("it has {}", names.join(", "))).into())

@@ -6,9 +6,9 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use super::environment::variable;
 use super::error::Exit;
 use super::output::{self, Output};
-use super::variables::variable;
 use crate::documents::to_json;
 use crate::render::github;
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use anyhow::{Context, anyhow};
 
 use super::Global;
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
 use crate::keyset::Label;
 use crate::render::style::GOOD;
@@ -24,7 +24,7 @@ pub fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit
     let name = match &args.name {
         Some(name) => {
             Label::parse(name)
-                .map_err(|bad| anyhow!(Failure::new(Exit::Error, format!("--name: {bad}"))))?;
+                .map_err(|bad| anyhow!(Failure::new(Cause::Error, format!("--name: {bad}"))))?;
             name.clone()
         }
         None => folder_name(global).unwrap_or_else(|| STARTER_NAME.to_owned()),
@@ -43,7 +43,7 @@ fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
     let open = OpenOptions::new().write(true).create_new(true).open(path);
     if open.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
         let failure = Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("{} exists already; nothing was written", path.display()),
         );
         return Err(anyhow!(failure.help("remove it first, or use another folder with -C DIR")));

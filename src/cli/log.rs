@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::session::Session;
+use super::project;
 use super::{Global, format::Format};
 use crate::audit::RecordHash;
 use crate::render::log as render;
@@ -27,15 +27,15 @@ pub struct Args {
 /// Changes nothing, takes no lock. A log that is not as it was written is an error, after it is
 /// shown.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    let storage = session.storage();
-    let snapshot = state::read(&*storage, &session.project.desired.project).await?;
+    let workspace = project::open(global, output)?;
+    let storage = workspace.storage();
+    let snapshot = workspace.snapshot().await?;
     let mut chain = state::read_log(&*storage, &snapshot.log).await?.unwrap_or_default();
     chain.expect(&args.has);
     let runs = render::Runs::of(&chain, &args.labels, args.runs);
     if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
         let failure = Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("nothing in the log is about {}", args.labels.join(", ")),
         );
         return Err(failure

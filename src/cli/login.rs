@@ -3,12 +3,14 @@ use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
 use super::Global;
-use super::endpoint::Endpoint;
-use super::error::{Exit, Failure};
+use super::environment;
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::session::{self, ConnectOptions};
+use super::project::ConnectArgs;
 use crate::config;
 use crate::keyset::{ApiVersion, Secret};
+use crate::ops::account::{api_key_store, client};
+use crate::ops::{Endpoint, Environment};
 use crate::ports::Api;
 use crate::render::style::GOOD;
 use crate::secrets::parse_key_file;
@@ -19,7 +21,7 @@ pub struct LoginArgs {
     #[arg(long)]
     no_verify: bool,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,14 +32,15 @@ const KEY_MAX: u64 = 16 * 1024;
 
 pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow::Result<Exit> {
     no_sandbox(global)?;
-    let (endpoint, version) = place(global)?;
+    let environment = environment::read();
+    let (endpoint, version) = place(global, &environment)?;
     let key = read_key(&endpoint)?;
     if !args.no_verify {
         let copy = Secret::parse(Zeroizing::new(key.expose_secret().to_owned()))?;
         let client =
-            session::client(endpoint.url().to_owned(), version, copy, &args.connect, None)?;
+            client(endpoint.url().to_owned(), version, copy, &args.connect.options(), None)?;
         client.apps_page(1).await.map_err(|error| {
-            let failure = Failure::new(Exit::Error, format!("the key was not stored: {error}"));
+            let failure = Failure::new(Cause::Error, format!("the key was not stored: {error}"));
             error
                 .help()
                 .into_iter()
@@ -45,7 +48,7 @@ pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow
                 .help("--no-verify stores it without asking")
         })?;
     }
-    session::api_key_store().set(&endpoint.authority(), &key).await?;
+    api_key_store(&environment).set(&endpoint.authority(), &key).await?;
     output.result(&format!(
         "{GOOD}Logged in{GOOD:#}: the API key for {} is in the keyring.\n",
         endpoint.authority()
@@ -55,9 +58,10 @@ pub async fn login(global: &Global, args: &LoginArgs, output: &Output) -> anyhow
 
 pub async fn logout(global: &Global, _args: &LogoutArgs, output: &Output) -> anyhow::Result<Exit> {
     no_sandbox(global)?;
-    let (endpoint, _) = place(global)?;
+    let environment = environment::read();
+    let (endpoint, _) = place(global, &environment)?;
     let host = endpoint.authority();
-    if session::api_key_store().delete(&host).await? {
+    if api_key_store(&environment).delete(&host).await? {
         output
             .result(&format!("Logged out: the API key for {host} is no longer in the keyring.\n"));
     } else {
@@ -68,17 +72,17 @@ pub async fn logout(global: &Global, _args: &LogoutArgs, output: &Output) -> any
 
 fn no_sandbox(global: &Global) -> anyhow::Result<()> {
     if global.sandbox {
-        return Err(Failure::new(Exit::Error, "the sandbox needs no login").into());
+        return Err(Failure::new(Cause::Error, "the sandbox needs no login").into());
     }
     Ok(())
 }
 
 /// Works outside a project too; a project's own endpoint and version count where there is one
 /// without errors.
-fn place(global: &Global) -> anyhow::Result<(Endpoint, ApiVersion)> {
+fn place(global: &Global, environment: &Environment) -> anyhow::Result<(Endpoint, ApiVersion)> {
     let project = config::load(&global.dir).project;
     let version = project.as_ref().map(|p| p.api.version.clone()).unwrap_or_default();
-    Ok((Endpoint::of(project.as_ref())?, version))
+    Ok((Endpoint::of(environment, project.as_ref())?, version))
 }
 
 fn read_key(endpoint: &Endpoint) -> anyhow::Result<Secret> {
@@ -93,6 +97,6 @@ fn read_key(endpoint: &Endpoint) -> anyhow::Result<Secret> {
         bytes
     };
     parse_key_file(bytes).map_err(|bad| {
-        Failure::new(Exit::Error, format!("no API key was read from stdin: {bad}")).into()
+        Failure::new(Cause::Error, format!("no API key was read from stdin: {bad}")).into()
     })
 }

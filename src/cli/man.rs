@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::CommandFactory;
 
 use super::Cli;
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub fn run(args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let shown = folder.display();
     if !folder.is_dir() {
         return Err(Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("there is no folder {shown}: nothing was written"),
         )
         .into());

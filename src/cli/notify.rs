@@ -3,33 +3,33 @@
 
 use zeroize::Zeroizing;
 
-use super::clock::SystemClock;
+use super::environment::variable;
 use super::error::Exit;
-use super::origin::{origin, run_page};
 use super::output::Output;
-use super::session::Session;
-use super::variables::variable;
 use crate::api::webhook;
 use crate::config::{Form, Occasion};
 use crate::documents::to_json;
 use crate::keyset::Secret;
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::origin;
 use crate::ports::Clock as _;
 use crate::render::notify::Notice;
 use crate::render::style::WARN;
 
 /// `told`: one line, and a line for each thing.
 pub async fn notify(
-    session: &Session,
+    workspace: &Workspace,
     occasion: Occasion,
     exit: Exit,
     output: &Output,
     told: impl FnOnce() -> (String, Vec<String>),
 ) {
-    let Some(notify) = session
+    let Some(notify) = workspace
         .project
         .notify
         .as_ref()
-        .filter(|notify| notify.on.contains(&occasion) && !session.sandbox)
+        .filter(|notify| notify.on.contains(&occasion) && !workspace.sandbox)
     else {
         return;
     };
@@ -42,9 +42,9 @@ pub async fn notify(
     let sent = match address {
         Err(why) => Err(why),
         Ok(address) => {
-            let (origin, run) = (origin(session)(), run_page());
+            let (origin, run) = (origin(workspace)(), &workspace.environment.run_page);
             let (summary, entries) = told();
-            let project = session.project.desired.project.as_str();
+            let project = workspace.project.desired.project.as_str();
             let (at, exit_code) = (SystemClock.now(), exit as u8);
             let notice = Notice {
                 occasion,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::clock::SystemClock;
 use super::error::Exit;
 use super::format::Format;
 use super::{Color, Global};
 use crate::documents::{Document, Envelope, to_json};
+use crate::ops::SystemClock;
 use crate::ports::Clock as _;
 use crate::render::{events, text};
 

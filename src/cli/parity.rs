@@ -5,19 +5,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Global;
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::format::Format;
 use super::github;
 use super::output::Output;
 use super::plan::{self, Refresh};
-use super::session::{ConnectOptions, Session};
+use super::project::{self, ConnectArgs};
 use crate::keyset::Label;
 use crate::keyset::parity::{Between, ParityRule, Side};
 use crate::keyset::views::{Desired, Live};
+use crate::ops::Workspace;
+use crate::ops::account::ConnectOptions;
 use crate::plan::parity;
 use crate::render::parity as render;
 use crate::render::text::nearest;
-use crate::state::{self, Snapshot};
+use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,23 +33,23 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Refresh::Full)]
     refresh: Refresh,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
 }
 
 /// Changes nothing, takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    let rules = rules(&session, args.a.as_deref().zip(args.b.as_deref()))?;
-    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
+    let workspace = project::open(global, output)?;
+    let rules = rules(&workspace, args.a.as_deref().zip(args.b.as_deref()))?;
+    let snapshot = workspace.snapshot().await?;
     let live = match args.refresh {
         Refresh::None => None,
-        Refresh::Full => Some(look(&session, &snapshot, &args.connect).await?),
+        Refresh::Full => Some(look(&workspace, &snapshot, &args.connect.options()).await?),
     };
-    let parity = parity(&*rules, &session.project.desired, &snapshot.recorded, live.as_ref());
+    let parity = parity(&*rules, &workspace.project.desired, &snapshot.recorded, live.as_ref());
     let exit = if parity.is_empty() { Exit::Done } else { Exit::Differences };
     match global.format {
-        Format::Json => output.document(render::document(&parity, &session.sources), exit),
-        Format::Markdown => output.raw(&render::for_markdown(&parity, &session.sources)),
+        Format::Json => output.document(render::document(&parity, &workspace.sources), exit),
+        Format::Markdown => output.raw(&render::for_markdown(&parity, &workspace.sources)),
         Format::Github => {
             let differences: usize =
                 parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
@@ -56,25 +58,25 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
                 !parity.is_empty(),
                 exit,
             );
-            let summary = render::for_markdown(&parity, &session.sources);
+            let summary = render::for_markdown(&parity, &workspace.sources);
             github::tell(
                 output,
-                &render::for_github(&parity, &session.sources),
+                &render::for_github(&parity, &workspace.sources),
                 &summary,
                 &outputs,
             );
         }
-        _ => output.result(&render::human(&parity, &session.sources)),
+        _ => output.result(&render::human(&parity, &workspace.sources)),
     }
     Ok(exit)
 }
 
 async fn look(
-    session: &Session,
+    workspace: &Workspace,
     snapshot: &Snapshot,
     options: &ConnectOptions,
 ) -> anyhow::Result<Live> {
-    let connection = session.connect(options).await?;
+    let connection = workspace.connect(options).await?;
     let live = plan::refresh(&connection.client, snapshot, options).await;
     connection.close().await?;
     live
@@ -82,14 +84,14 @@ async fn look(
 
 /// What is asked for; the fields that may differ come from the entry of the same two sides.
 fn rules<'s>(
-    session: &'s Session,
+    workspace: &'s Workspace,
     sides: Option<(&str, &str)>,
 ) -> anyhow::Result<Cow<'s, [ParityRule]>> {
-    let (declared, desired) = (&session.project.parity, &session.project.desired);
+    let (declared, desired) = (&workspace.project.parity, &workspace.project.desired);
     let Some((a, b)) = sides else {
         if declared.is_empty() {
             let failure = Failure::new(
-                Exit::Error,
+                Cause::Error,
                 "nothing to compare: keyform.toml has no `[[parity]]`, and no two sides are given",
             );
             return Err(failure
@@ -103,7 +105,7 @@ fn rules<'s>(
     };
     let sides = (side(desired, a)?, side(desired, b)?);
     let between = Between::new(sides.0, sides.1).map_err(|why| {
-        Failure::new(Exit::Error, format!("`{a}` and `{b}` cannot be compared: {why}"))
+        Failure::new(Cause::Error, format!("`{a}` and `{b}` cannot be compared: {why}"))
     })?;
     let entry = declared.iter().find(|rule| rule.between.is_same(&between));
     let ignored = entry.map(|rule| rule.ignored.clone()).unwrap_or_default();
@@ -114,7 +116,7 @@ fn rules<'s>(
 fn side(desired: &Desired, text: &str) -> anyhow::Result<Side> {
     let side = Side::parse(text).map_err(|bad| {
         let failure =
-            Failure::new(Exit::Error, format!("`{text}` is nothing that can be compared: {bad}"));
+            Failure::new(Cause::Error, format!("`{text}` is nothing that can be compared: {bad}"));
         failure.help("a keyset's label, app:LABEL, or a pattern with one `*` for a part of labels")
     })?;
     match &side {
@@ -132,7 +134,7 @@ fn side(desired: &Desired, text: &str) -> anyhow::Result<Side> {
         } else {
             "no keyset has a label like"
         };
-        return Err(Failure::new(Exit::Error, format!("{what} `{side}`")).into());
+        return Err(Failure::new(Cause::Error, format!("{what} `{side}`")).into());
     }
     Ok(side)
 }
@@ -143,7 +145,7 @@ fn undeclared<'l>(
     prefix: &str,
     labels: impl Iterator<Item = &'l Label>,
 ) -> anyhow::Error {
-    let failure = Failure::new(Exit::Error, format!("{what} `{label}` is not declared"));
+    let failure = Failure::new(Cause::Error, format!("{what} `{label}` is not declared"));
     let near = nearest(label.as_str(), labels.map(Label::as_str));
     match near {
         Some(near) => failure.help(format!("did you mean `{prefix}{near}`?")).into(),

@@ -3,31 +3,33 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 
-use super::clock::SystemClock;
-use super::error::{Exit, Failure};
+use super::error::{Cause, Exit, Failure};
 use super::format::Format;
 use super::output::Output;
+use super::project::{self, ConnectArgs};
 use super::push;
 use super::saved;
-use super::session::{ConnectOptions, Session};
 use super::{Global, github as step};
 use crate::apply;
 use crate::keyset::push::PushFiles;
 use crate::keyset::views::Live;
 use crate::keyset::{Bounded, Budget};
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::account::ConnectOptions;
 use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
 use crate::render::saved::PlanHash;
 use crate::render::terraform::{self, Picture};
 use crate::render::{events, github, gitlab, plan_human, plan_json, plan_markdown};
-use crate::state::{self, Snapshot};
+use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     /// Look at the live account first, or work from TOML and state alone (no network, no
     /// credentials)
     #[arg(long, value_enum, default_value_t = Refresh::Full)]
@@ -79,9 +81,9 @@ fn limit(text: &str) -> Result<(Bounded, Budget), String> {
 }
 
 impl PolicyArgs {
-    pub fn policy(&self, session: &Session) -> Policy {
+    pub fn policy(&self, workspace: &Workspace) -> Policy {
         let mut limits: BTreeMap<Bounded, Limit> = BTreeMap::new();
-        limits.extend(session.project.limits.iter().map(|(kind, (budget, origin))| {
+        limits.extend(workspace.project.limits.iter().map(|(kind, (budget, origin))| {
             (*kind, Limit { budget: *budget, origin: Some(*origin) })
         }));
         // Of several of one kind the last one counts.
@@ -104,40 +106,40 @@ impl PolicyArgs {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     if args.out.is_some() && args.refresh == Refresh::None {
         let failure = Failure::new(
-            Exit::Error,
+            Cause::Error,
             "a plan that did not look at the account cannot be saved: nothing was written",
         );
         return Err(failure.help("leave --refresh=none out").into());
     }
-    let session = Session::open(global, output)?;
-    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
+    let workspace = project::open(global, output)?;
+    let snapshot = workspace.snapshot().await?;
     let live = match args.refresh {
         Refresh::None => None,
         Refresh::Full => {
-            let connection = session.connect(&args.connect).await?;
-            let live = refresh(&connection.client, &snapshot, &args.connect).await;
+            let connection = workspace.connect(&args.connect.options()).await?;
+            let live = refresh(&connection.client, &snapshot, &args.connect.options()).await;
             connection.close().await?;
             Some(live?)
         }
     };
-    let (policy, now) = (args.policy.policy(&session), SystemClock.now());
-    let (push, _) = push::read(&session);
-    let plan = make(&session, &snapshot, live.as_ref(), &policy, now, &push)?;
+    let (policy, now) = (args.policy.policy(&workspace), SystemClock.now());
+    let (push, _) = push::read(&workspace);
+    let plan = make(&workspace, &snapshot, live.as_ref(), &policy, now, &push)?;
     let exit = exit_of(&plan, args.detailed_exitcode);
     let saved = match &args.out {
         // What is refused is no plan to review.
         Some(path) if plan.refusals.is_empty() => {
-            Some((path, saved::write(path, &session, &snapshot, &policy, &plan, now)?))
+            Some((path, saved::write(path, &workspace, &snapshot, &policy, &plan, now)?))
         }
         _ => None,
     };
-    View { session: &session, snapshot: &snapshot, policy: &policy, global, output }.show(
+    View { workspace: &workspace, snapshot: &snapshot, policy: &policy, global, output }.show(
         &plan,
         !plan.is_empty(),
         exit,
     );
     if let Some((path, hash)) = saved {
-        let (path, sandbox) = (path.display(), if session.sandbox { " --sandbox" } else { "" });
+        let (path, sandbox) = (path.display(), if workspace.sandbox { " --sandbox" } else { "" });
         output.result(&format!(
             "\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` \
                                 does exactly this, or nothing.\n"
@@ -167,13 +169,12 @@ pub async fn refresh(
     snapshot: &Snapshot,
     options: &ConnectOptions,
 ) -> anyhow::Result<Live> {
-    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, usize::from(options.parallelism))
-        .await?)
+    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, options.parallelism).await?)
 }
 
 /// The plan, proved against its invariants.
 pub fn make(
-    session: &Session,
+    workspace: &Workspace,
     snapshot: &Snapshot,
     live: Option<&Live>,
     policy: &Policy,
@@ -181,14 +182,14 @@ pub fn make(
     push: &PushFiles,
 ) -> anyhow::Result<Plan> {
     let open = open_creates(snapshot);
-    let (desired, recorded) = (&session.project.desired, &snapshot.recorded);
+    let (desired, recorded) = (&workspace.project.desired, &snapshot.recorded);
     let inputs = Inputs { desired, recorded, live, open: &open, policy, now, push };
     let plan = plan::make(&inputs);
     let notes = plan::check(&plan, &inputs);
     if let Some(note) = notes.first() {
         return Err(anyhow!(
             Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!("the plan contradicts itself, which is a bug in keyform: {note}")
             )
             .help("nothing was done; please report it with the TOML and the state file")
@@ -220,7 +221,7 @@ fn open_creates(snapshot: &Snapshot) -> OpenCreates {
 /// What a plan is shown with.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    pub session: &'a Session,
+    pub workspace: &'a Workspace,
     pub snapshot: &'a Snapshot,
     pub policy: &'a Policy,
     pub global: &'a Global,
@@ -231,16 +232,16 @@ impl View<'_> {
     /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`:
     /// what the next steps of a workflow hear.
     pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
-        let View { session, snapshot, policy, global, output } = self;
-        let sources = &session.sources;
+        let View { workspace, snapshot, policy, global, output } = self;
+        let sources = &workspace.sources;
         let hash = || {
             plan.refusals
                 .is_empty()
-                .then(|| PlanHash::of(plan, &session.project.desired.project).to_string())
+                .then(|| PlanHash::of(plan, &workspace.project.desired.project).to_string())
         };
         let picture = || Picture {
             plan,
-            desired: &session.project.desired,
+            desired: &workspace.project.desired,
             recorded: &snapshot.recorded,
             policy,
         };

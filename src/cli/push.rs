@@ -5,20 +5,20 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::session::Session;
 use crate::apply::push::Contents;
 use crate::disk;
 use crate::keyset::push::{PUSH_FILE_MAX, PushFile, PushFiles};
 use crate::keyset::{PushContent, Sha256Hash};
+use crate::ops::Workspace;
 
 /// Every declared file once: what the plan compares, and what is uploaded if it says so.
-pub fn read(session: &Session) -> (PushFiles, Contents) {
+pub fn read(workspace: &Workspace) -> (PushFiles, Contents) {
     let (mut files, mut contents) = (PushFiles::new(), Contents::new());
-    for declared in session.project.desired.keysets.values().flat_map(|keyset| &keyset.push) {
+    for declared in workspace.project.desired.keysets.values().flat_map(|keyset| &keyset.push) {
         if files.contains_key(&declared.file) {
             continue;
         }
-        let file = match content(session, &declared.file) {
+        let file = match content(workspace, &declared.file) {
             Ok(Some(content)) => {
                 let sha256 = Sha256Hash::of(content.expose_text()).to_string();
                 contents.insert(declared.file.clone(), content);
@@ -32,8 +32,8 @@ pub fn read(session: &Session) -> (PushFiles, Contents) {
     (files, contents)
 }
 
-fn content(session: &Session, file: &str) -> Result<Option<PushContent>, String> {
-    let dir = if session.dir.as_os_str().is_empty() { Path::new(".") } else { &session.dir };
+fn content(workspace: &Workspace, file: &str) -> Result<Option<PushContent>, String> {
+    let dir = if workspace.dir.as_os_str().is_empty() { Path::new(".") } else { &workspace.dir };
     let told = |error: std::io::Error| error.to_string();
     let root = std::fs::canonicalize(dir).map_err(told)?;
     let real = match std::fs::canonicalize(root.join(file)) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::variables::variable;
+use super::environment::variable;
 
 /// The project's folder with `/` at its end, or nothing where it is the repository itself: whoever
 /// shows annotations at lines knows files by such paths. Outside a pipeline the folder in which

@@ -4,10 +4,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::Global;
-use super::error::{Exit, Failure};
+use super::environment::sandbox_key;
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::session;
 use crate::keyset::Tier;
+use crate::ops::account::sandbox_secret;
 use crate::sandbox::{self, FAULT_KINDS, Fault};
 
 #[derive(Debug, clap::Args)]
@@ -58,13 +59,13 @@ fn fault(text: &str) -> Result<Fault, String> {
 }
 
 pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let key = session::sandbox_key();
+    let key = sandbox_key();
     let options = sandbox::Options {
         port: args.port,
         data: args.data.clone(),
         log: args.log.clone(),
         page_limit: args.page_limit,
-        api_key: session::sandbox_secret(&key)?,
+        api_key: sandbox_secret(&key)?,
         tier: args.tier,
         seed: args.seed,
         latency: Duration::from_millis(args.latency),
@@ -72,7 +73,7 @@ pub async fn run(_global: &Global, args: &Args, output: &Output) -> anyhow::Resu
     };
     let running = sandbox::start(options)
         .await
-        .map_err(|error| anyhow!(Failure::new(Exit::Error, error.to_string())))?;
+        .map_err(|error| anyhow!(Failure::new(Cause::Error, error.to_string())))?;
     output.raw(&format!("listening on {}\n", running.endpoint()));
     output.say(&format!(
         "Use it: PUBNUB_API_KEY={key} KEYFORM_ENDPOINT={} keyform plan",

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::endpoint::Endpoint;
-use super::error::{Exit, Failure};
-use super::session::Session;
+use super::error::{Cause, Failure};
 use crate::disk;
+use crate::ops::Endpoint;
+use crate::ops::Workspace;
 use crate::plan::{Plan, Policy};
 use crate::render::plan_json;
 use crate::render::saved::{self, BadPlan, PlanHash, SavedApi, SavedPlan, SavedState};
@@ -23,24 +23,24 @@ const AGAIN: &str =
 /// Writes the plan and what it stands on, beside and renamed.
 pub fn write(
     path: &Path,
-    session: &Session,
+    workspace: &Workspace,
     snapshot: &Snapshot,
     policy: &Policy,
     plan: &Plan,
     made_at: jiff::Timestamp,
 ) -> anyhow::Result<PlanHash> {
-    let project = session.project.desired.project.clone();
+    let project = workspace.project.desired.project.clone();
     let hash = PlanHash::of(plan, &project);
     let saved = SavedPlan {
         keyform: env!("CARGO_PKG_VERSION").to_owned(),
         project,
         made_at,
-        api: api(session)?,
-        files: saved::files(&session.sources),
+        api: api(workspace)?,
+        files: saved::files(&workspace.sources),
         state: state_of(snapshot)?,
         policy: policy.clone(),
         hash: hash.clone(),
-        plan: plan_json::plan(plan, &session.sources),
+        plan: plan_json::plan(plan, &workspace.sources),
     };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -50,12 +50,12 @@ pub fn write(
     Ok(hash)
 }
 
-fn api(session: &Session) -> anyhow::Result<SavedApi> {
-    let endpoint = match session.sandbox {
+fn api(workspace: &Workspace) -> anyhow::Result<SavedApi> {
+    let endpoint = match workspace.sandbox {
         true => "sandbox".to_owned(),
-        false => Endpoint::of(Some(&session.project))?.url().to_owned(),
+        false => Endpoint::of(&workspace.environment, Some(&workspace.project))?.url().to_owned(),
     };
-    Ok(SavedApi { endpoint, version: session.project.api.version.to_string() })
+    Ok(SavedApi { endpoint, version: workspace.project.api.version.to_string() })
 }
 
 fn state_of(snapshot: &Snapshot) -> anyhow::Result<SavedState> {
@@ -72,33 +72,33 @@ pub struct Loaded {
 impl Loaded {
     /// Reads it, and compares what it stands on with the project: before anything is locked or
     /// asked.
-    pub fn read(path: &Path, session: &Session) -> anyhow::Result<Loaded> {
+    pub fn read(path: &Path, workspace: &Workspace) -> anyhow::Result<Loaded> {
         let shown = path.display();
         let bytes = disk::read_at_most(path, LONGEST)?;
         let Some(bytes) = bytes else {
             let failure = Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!("there is no plan file {shown}: nothing was done"),
             );
             return Err(failure.help("`keyform plan --out FILE` writes one").into());
         };
         let saved = SavedPlan::parse(&bytes).map_err(|bad| match bad {
             BadPlan::OtherVersion { .. } => {
-                Failure::new(Exit::Refused, format!("{shown}: {bad}")).help(AGAIN)
+                Failure::new(Cause::Refused, format!("{shown}: {bad}")).help(AGAIN)
             }
             BadPlan::NotOne(_) | BadPlan::Checksum => {
-                Failure::new(Exit::Error, format!("{shown}: {bad}")).help(AGAIN)
+                Failure::new(Cause::Error, format!("{shown}: {bad}")).help(AGAIN)
             }
         })?;
         let loaded = Loaded { path: path.to_owned(), saved };
-        let project = &session.project.desired.project;
+        let project = &workspace.project.desired.project;
         if loaded.saved.project != *project {
             return Err(loaded.refused(format!(
                 "it is of project `{}`, and this is `{project}`",
                 loaded.saved.project
             )));
         }
-        let (then, now) = (&loaded.saved.api, api(session)?);
+        let (then, now) = (&loaded.saved.api, api(workspace)?);
         if then.endpoint != now.endpoint {
             return Err(loaded.refused(format!(
                 "it was made for {}, and this would go to {}",
@@ -111,12 +111,12 @@ impl Loaded {
                 then.version, now.version
             )));
         }
-        loaded.same_configuration(session)?;
+        loaded.same_configuration(workspace)?;
         Ok(loaded)
     }
 
-    fn same_configuration(&self, session: &Session) -> anyhow::Result<()> {
-        let (then, now) = (&self.saved.files, saved::files(&session.sources));
+    fn same_configuration(&self, workspace: &Workspace) -> anyhow::Result<()> {
+        let (then, now) = (&self.saved.files, saved::files(&workspace.sources));
         if *then == now {
             return Ok(());
         }
@@ -188,7 +188,7 @@ impl Loaded {
 
     fn failure(&self, why: String) -> Failure {
         Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("the plan in {} cannot be applied: {why}", self.path.display()),
         )
         .help(AGAIN)
@@ -196,14 +196,14 @@ impl Loaded {
 }
 
 /// Whether what would be done is what somebody approved by its hash.
-pub fn approved(hash: &PlanHash, plan: &Plan, session: &Session) -> anyhow::Result<()> {
-    let now = PlanHash::of(plan, &session.project.desired.project);
+pub fn approved(hash: &PlanHash, plan: &Plan, workspace: &Workspace) -> anyhow::Result<()> {
+    let now = PlanHash::of(plan, &workspace.project.desired.project);
     if now == *hash {
         return Ok(());
     }
     let told =
         format!("the plan of now is not the approved one: its hash is {now}, approved was {hash}");
-    Err(Failure::new(Exit::Refused, told)
+    Err(Failure::new(Cause::Refused, told)
         .help("nothing was done; look at the plan (`keyform plan`) and approve it anew")
         .into())
 }

@@ -6,12 +6,10 @@ use super::Global;
 use super::error::Exit;
 use super::format::Format;
 use super::output::Output;
-use super::secrets::find;
-use super::session::Session;
-use super::state::find_app;
+use super::project;
+use crate::ops::find::{find, find_app};
 use crate::plan::inventory;
 use crate::render::inventory as render;
-use crate::state;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,16 +23,15 @@ pub struct Args {
 
 /// Changes nothing, takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    let recorded =
-        state::read(&*session.storage(), &session.project.desired.project).await?.recorded;
+    let workspace = project::open(global, output)?;
+    let recorded = workspace.snapshot().await?.recorded;
     let labels = args
         .labels
         .iter()
         .map(|text| Ok(find(&recorded, text)?.0))
         .collect::<anyhow::Result<BTreeSet<_>>>()?;
     let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
-    let mut inventory = inventory(&session.project.desired, &recorded);
+    let mut inventory = inventory(&workspace.project.desired, &recorded);
     inventory.limit(&labels, app.map(|(label, _)| label));
     match global.format {
         Format::Json => output.document(render::document(&inventory), Exit::Done),

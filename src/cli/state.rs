@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::Global;
-use super::error::{Exit, Failure};
-use super::lock::LockArgs;
+use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::secrets::find;
-use super::session::Session;
-use super::sinks;
+use super::project::LockArgs;
+use super::project::{self};
 use crate::apply::custody::{ReadError, Refusal};
 use crate::apply::relabel;
 use crate::disk;
@@ -19,9 +17,12 @@ use crate::documents::Document;
 use crate::documents::state::{StateList, StateMerged, StateMoved, StateRemoved, StateShow};
 use crate::keyset::Label;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
+use crate::ops::Workspace;
+use crate::ops::Writer;
+use crate::ops::find::{find, find_app};
+use crate::ops::sinks;
 use crate::ports::{self, Entry, Ledger};
 use crate::render::style::{BOLD, GOOD};
-use crate::render::text::nearest;
 use crate::state::{self, Side, Snapshot, Store};
 
 #[derive(Debug, clap::Args)]
@@ -85,7 +86,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
                 said(output, "the two states are one".to_owned(), |message| StateMerged { message })
             }
             Err(error) => Err(Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!(
                     "the states were not merged: \
                                                                  {error}"
@@ -99,28 +100,30 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
             .into()),
         };
     }
-    let session = Session::open(global, output)?;
+    let workspace = project::open(global, output)?;
     match &args.command {
         Verb::Merge { .. } => Ok(Exit::Done),
-        Verb::List => list(&read(&session).await?, output),
-        Verb::Show { label } => show(&read(&session).await?, label, output),
+        Verb::List => list(&read(&workspace).await?, output),
+        Verb::Show { label } => show(&read(&workspace).await?, label, output),
         Verb::Mv { from, to, app, lock } => {
-            let (store, snapshot) = open(&session, lock, "state mv", output).await?;
-            let to = Label::parse(to)
-                .map_err(|bad| Failure::new(Exit::Error, format!("`{to}`: {bad}")))?;
-            let moved = if *app {
-                move_app(&store, &snapshot, from, &to).await
-            } else {
-                move_keyset(&session, &store, &snapshot, from, &to).await
-            };
-            store.fold().await?;
-            said(output, moved?, |message| StateMoved { message })
+            let writing = lock.writing("state mv", output);
+            let finished = Writer::run(&workspace, writing, async |writer, snapshot| {
+                let to = Label::parse(to)
+                    .map_err(|bad| Failure::new(Cause::Error, format!("`{to}`: {bad}")))?;
+                if *app {
+                    move_app(writer.store(), &snapshot, from, &to).await
+                } else {
+                    move_keyset(&workspace, writer.store(), &snapshot, from, &to).await
+                }
+            });
+            said(output, finished.await?.whole()?, |message| StateMoved { message })
         }
         Verb::Rm { label, app, force, lock } => {
-            let (store, snapshot) = open(&session, lock, "state rm", output).await?;
-            let removed = remove(&store, &snapshot, label, *app, *force).await;
-            store.fold().await?;
-            said(output, removed?, |message| StateRemoved { message })
+            let writing = lock.writing("state rm", output);
+            let finished = Writer::run(&workspace, writing, async |writer, snapshot| {
+                remove(writer.store(), &snapshot, label, *app, *force).await
+            });
+            said(output, finished.await?.whole()?, |message| StateRemoved { message })
         }
     }
 }
@@ -139,18 +142,8 @@ fn merge(base: &Path, ours: &Path, theirs: &Path) -> anyhow::Result<()> {
     Ok(disk::write(ours, folder.unwrap_or(Path::new(".")), &joined)?)
 }
 
-async fn read(session: &Session) -> anyhow::Result<Recorded> {
-    Ok(state::read(&*session.storage(), &session.project.desired.project).await?.recorded)
-}
-
-async fn open(
-    session: &Session,
-    lock: &LockArgs,
-    command: &str,
-    output: &Output,
-) -> anyhow::Result<(Store, Snapshot)> {
-    session.prepare_state_folder()?;
-    lock.open(session, command, output).await
+async fn read(workspace: &Workspace) -> anyhow::Result<Recorded> {
+    Ok(workspace.snapshot().await?.recorded)
 }
 
 /// `document`: what a program is told instead of `message`.
@@ -204,7 +197,7 @@ fn nothing_begun(snapshot: &Snapshot, label: &Label, app: bool) -> anyhow::Resul
     match snapshot.open.iter().find(about) {
         None => Ok(()),
         Some(_) => Err(Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("something was begun for `{label}` and has no end yet: nothing was changed"),
         )
         .help("`keyform apply` finds out what became of it")
@@ -214,8 +207,10 @@ fn nothing_begun(snapshot: &Snapshot, label: &Label, app: bool) -> anyhow::Resul
 
 fn free<T>(all: &std::collections::BTreeMap<Label, T>, to: &Label) -> anyhow::Result<()> {
     if all.contains_key(to) {
-        let failure =
-            Failure::new(Exit::Refused, format!("`{to}` is recorded already: nothing was changed"));
+        let failure = Failure::new(
+            Cause::Refused,
+            format!("`{to}` is recorded already: nothing was changed"),
+        );
         return Err(failure
             .help(format!("move that one away first, or forget it: keyform state rm {to}"))
             .into());
@@ -224,7 +219,7 @@ fn free<T>(all: &std::collections::BTreeMap<Label, T>, to: &Label) -> anyhow::Re
 }
 
 async fn move_keyset(
-    session: &Session,
+    workspace: &Workspace,
     store: &Store,
     snapshot: &Snapshot,
     from: &str,
@@ -233,8 +228,8 @@ async fn move_keyset(
     let (from, keyset) = find(&snapshot.recorded, from)?;
     free(&snapshot.recorded.keysets, to)?;
     nothing_begun(snapshot, from, false)?;
-    let homes = sinks::homes(session);
-    let custody = sinks::custody(session, &homes, snapshot);
+    let homes = sinks::homes(workspace);
+    let custody = sinks::custody(workspace, &homes, snapshot);
     // Sinks know secrets by label: the record must not go where its secret does not.
     custody.move_to(to, from, keyset).await.map_err(|refusal| not_moved(refusal, from, to))?;
     let note = match &keyset.secret {
@@ -250,7 +245,7 @@ async fn move_keyset(
 }
 
 fn not_moved(refusal: Refusal, from: &Label, to: &Label) -> anyhow::Error {
-    let refused = |told: String, help: &str| Failure::new(Exit::Refused, told).help(help).into();
+    let refused = |told: String, help: &str| Failure::new(Cause::Refused, told).help(help).into();
     match refusal {
         Refusal::NotRead(ReadError::NotThere(sink) | ReadError::Another(sink)) => refused(
             format!(
@@ -260,7 +255,7 @@ fn not_moved(refusal: Refusal, from: &Label, to: &Label) -> anyhow::Error {
             "`keyform secrets doctor` looks further",
         ),
         Refusal::NotRead(ReadError::NoSink(missing)) => {
-            Failure::new(Exit::Error, missing.why).into()
+            Failure::new(Cause::Error, missing.why).into()
         }
         Refusal::NotRead(ReadError::Sink(error)) | Refusal::Sink(error) => error.into(),
         Refusal::NotRecorded(entry) | Refusal::NotTold(entry) | Refusal::InUse(entry, _) => {
@@ -305,7 +300,7 @@ async fn remove(
             snapshot.recorded.keysets.values().filter(|keyset| keyset.app == *label).count();
         if keysets > 0 {
             let failure = Failure::new(
-                Exit::Refused,
+                Cause::Refused,
                 format!("{keysets} recorded keysets are in app `{label}`: nothing was changed"),
             );
             return Err(failure.help("forget these first").into());
@@ -321,24 +316,10 @@ async fn remove(
              one it is ({fingerprint}): nothing was changed",
             keyset.id
         );
-        return Err(Failure::new(Exit::Refused, told)
+        return Err(Failure::new(Cause::Refused, told)
             .help("--force forgets it all the same; the entry in the sink stays")
             .into());
     }
     store.append(Entry::Forgotten { label: label.clone(), app: false }).await?;
     Ok(format!("keyset {label} ({}) is forgotten, and left alone in the account", keyset.id))
-}
-
-/// The app of that label, or the nearest there is.
-pub fn find_app<'a>(
-    recorded: &'a Recorded,
-    text: &str,
-) -> anyhow::Result<(&'a Label, &'a crate::keyset::views::RecordedApp)> {
-    recorded.apps.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
-        let failure = Failure::new(Exit::Error, format!("no app `{text}` in the state"));
-        anyhow::anyhow!(match nearest(text, recorded.apps.keys().map(Label::as_str)) {
-            Some(near) => failure.help(format!("did you mean `{near}`?")),
-            None => failure.help("`keyform state list` shows what there is"),
-        })
-    })
 }

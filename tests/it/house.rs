@@ -22,6 +22,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("documents", &["keyset", "config", "plan", "apply", "audit"]),
     ("render", &["keyset", "config", "plan", "apply", "audit", "documents"]),
     (
+        "ops",
+        &[
+            "keyset",
+            "ports",
+            "config",
+            "plan",
+            "api",
+            "state",
+            "storage",
+            "secrets",
+            "sandbox",
+            "apply",
+            "audit",
+            "render",
+            "disk",
+            "protocol",
+            "documents",
+        ],
+    ),
+    (
         "cli",
         &[
             "keyset",
@@ -39,6 +59,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "disk",
             "protocol",
             "documents",
+            "ops",
         ],
     ),
 ];
@@ -138,6 +159,26 @@ fn pure_rooms_have_no_effects() {
         for (line, code) in code(&text) {
             wrong.extend(
                 EFFECTS
+                    .iter()
+                    .filter(|word| code.contains(**word))
+                    .map(|word| format!("{path}:{line}: {word}")),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Use cases are for any front end: they print nothing, and know neither arguments nor environment
+/// variables.
+#[test]
+fn use_cases_do_not_talk_to_the_user() {
+    let words =
+        ["clap", "println", "print!(", "std::io::std", "std::env", "crate::cli", "process::exit"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src/ops") {
+        for (line, code) in code(&text) {
+            wrong.extend(
+                words
                     .iter()
                     .filter(|word| code.contains(**word))
                     .map(|word| format!("{path}:{line}: {word}")),

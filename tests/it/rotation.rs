@@ -108,3 +108,25 @@ fn all_are_replaced_but_none_if_one_of_them_cannot() {
     place.ends(&["secrets", "expire", "a", "sec-c-00000", "--in", "10s"], 1, "60 s to 366 days");
     place.ends(&["secrets", "keys", "c"], 1, "no keyset `c` in the state");
 }
+
+#[test]
+fn freeze_holds_for_whatever_changes_keys_by_hand() {
+    let place = with_two();
+    place.ends(&["secrets", "rotate", "a", "--overlap", "24h"], 0, "secret key of a replaced");
+    let old = keys(&place, "a")[1]["prefix"].as_str().expect("a prefix").to_owned();
+    let froze = [
+        ("[keyset.a]", "[keyset.a]\nfreeze = \"until Monday\""),
+        ("[app.chat]", "[app.chat]\nfreeze = \"until Monday\""),
+    ];
+    for (table, frozen) in froze {
+        place.declare(&TWO.replace(table, frozen));
+        let told = "`a` is frozen: \"until Monday\" (keyform.toml:";
+        place.ends(&["secrets", "expire", "a", &old, "--now"], 3, told);
+        place.ends(&["secrets", "expire", "a", &old, "--in", "90s"], 3, "nothing was ended");
+        place.ends(&["secrets", "rotate", "a", "--now"], 3, told);
+        place.ends(&["secrets", "rotate", "--all", "--now"], 3, "nothing was rotated");
+    }
+    assert_eq!(keys(&place, "a").len(), 2);
+    place.declare(TWO);
+    place.ends(&["secrets", "expire", "a", &old, "--now"], 0, "works no more");
+}

@@ -1,16 +1,18 @@
 //! `secrets copy`: from the sinks that have the secrets to another one.
 
-use super::super::error::{Exit, Failure, SINK_HELP};
-use super::super::lock::LockArgs;
+use super::super::error::{Cause, Exit, Failure};
 use super::super::output::Output;
-use super::super::session::Session;
-use super::super::sinks;
-use super::{ADOPTED, find};
+use super::super::project::LockArgs;
 use crate::apply::Custody;
 use crate::apply::custody::{Purpose, ReadError, Refusal, Request};
 use crate::documents::secrets::{Copied, CopyOutcome, SecretsCopy};
 use crate::keyset::Label;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::ops::Workspace;
+use crate::ops::Writer;
+use crate::ops::find::{ADOPTED, find};
+use crate::ops::sinks;
+use crate::ops::sinks::SINK_HELP;
 use crate::ports::{Entry, Ledger, Probed, Sink};
 use crate::render::style::{BAD, GOOD};
 use crate::render::text::{count, terminal};
@@ -31,21 +33,21 @@ pub struct Args {
     lock: LockArgs,
 }
 
-pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    session.prepare_state_folder()?;
-    let target = sinks::named(session, &args.to)?;
-    let (store, snapshot) = args.lock.open(session, "secrets copy", output).await?;
-    let wanted: Vec<(&Label, &RecordedKeyset)> = if args.labels.is_empty() {
-        snapshot.recorded.keysets.iter().collect()
-    } else {
-        args.labels
-            .iter()
-            .map(|text| find(&snapshot.recorded, text))
-            .collect::<anyhow::Result<_>>()?
-    };
-    let result = copy(session, &store, &snapshot, &target, args.overwrite, &wanted).await;
-    store.fold().await?;
-    let done = result?;
+pub async fn run(workspace: &Workspace, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let target = sinks::named(workspace, &args.to)?;
+    let writing = args.lock.writing("secrets copy", output);
+    let finished = Writer::run(workspace, writing, async |writer, snapshot| {
+        let wanted: Vec<(&Label, &RecordedKeyset)> = if args.labels.is_empty() {
+            snapshot.recorded.keysets.iter().collect()
+        } else {
+            args.labels
+                .iter()
+                .map(|text| find(&snapshot.recorded, text))
+                .collect::<anyhow::Result<_>>()?
+        };
+        copy(workspace, writer.store(), &snapshot, &target, args.overwrite, &wanted).await
+    });
+    let done = finished.await?.whole()?;
     let failed = done.iter().filter(|(_, end)| end.is_err()).count();
     let exit = if failed == 0 { Exit::Done } else { Exit::Partial };
     if output.is_json() {
@@ -79,18 +81,18 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
 }
 
 /// For each keyset whether its secret was copied, or was there already, or why not.
-async fn copy<'a>(
-    session: &Session,
+async fn copy(
+    workspace: &Workspace,
     store: &Store,
     snapshot: &Snapshot,
     target: &AnySink,
     overwrite: bool,
-    wanted: &[(&'a Label, &'a RecordedKeyset)],
-) -> anyhow::Result<Vec<(&'a Label, Result<bool, String>)>> {
+    wanted: &[(&Label, &RecordedKeyset)],
+) -> anyhow::Result<Vec<(Label, Result<bool, String>)>> {
     if let Some(open) = snapshot.open.iter().find(|open| open.sealed.is_some()) {
         let label = open.intent.what.label();
         return Err(Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("the secret of `{label}` is still sealed in the journal: nothing was done"),
         )
         .help("`keyform secrets recover` first")
@@ -98,15 +100,15 @@ async fn copy<'a>(
     }
     let probed = Probed::of(target).await;
     probed.map_err(|error| {
-        Failure::new(Exit::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP)
+        Failure::new(Cause::NoSink, format!("nothing was copied: {error}")).help(SINK_HELP)
     })?;
-    let homes = sinks::homes(session);
+    let homes = sinks::homes(workspace);
     let copying =
-        Copying { custody: &sinks::custody(session, &homes, snapshot), store, target, overwrite };
+        Copying { custody: &sinks::custody(workspace, &homes, snapshot), store, target, overwrite };
     let mut done = Vec::new();
     for (label, keyset) in wanted {
         let end = copying.one(label, keyset).await;
-        done.push((*label, end.map_err(|error| error.to_string())));
+        done.push(((*label).clone(), end.map_err(|error| error.to_string())));
     }
     Ok(done)
 }

@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::error::{Exit, Failure};
-use super::super::lock::LockArgs;
+use super::super::error::{Cause, Exit, Failure};
 use super::super::output::Output;
-use super::super::session::{ConnectOptions, Session};
-use super::super::sinks;
-use super::ADOPTED;
-use super::recover::recover;
+use super::super::project::ConnectArgs;
+use super::super::project::LockArgs;
 use crate::apply::custody::{Purpose, ReadError, Request};
 use crate::apply::{Custody, Outcome, rotate};
 use crate::documents::secrets::{Examined, Health, SecretsDoctor};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{Fingerprint, Label, Secret};
+use crate::ops::Workspace;
+use crate::ops::Writer;
+use crate::ops::find::ADOPTED;
+use crate::ops::recover::recover;
+use crate::ops::sinks;
 use crate::ports::{self, Sink, SinkError};
 use crate::render::style::{BAD, BOLD, GOOD, WARN};
 use crate::render::text::{count, terminal};
 use crate::secrets::AnySink;
+use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +33,7 @@ pub struct Args {
     #[arg(long)]
     live: bool,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
@@ -68,10 +71,37 @@ enum Finding {
     },
 }
 
-pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    session.prepare_state_folder()?;
-    let (store, mut snapshot) = args.lock.open(session, "secrets doctor", output).await?;
-    let sinks = sinks::all(session)?;
+pub async fn run(workspace: &Workspace, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+    let writing = args.lock.writing("secrets doctor", output);
+    let finished = Writer::run(workspace, writing, async |writer, snapshot| {
+        findings(workspace, args, writer, snapshot).await
+    });
+    let findings = finished.await?.whole()?;
+    let bad = findings
+        .values()
+        .filter(|f| {
+            matches!(
+                f,
+                Finding::Lost { .. }
+                    | Finding::Conflict { .. }
+                    | Finding::Stale
+                    | Finding::NotAsked
+                    | Finding::Repairable { .. }
+            )
+        })
+        .count();
+    let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
+    print(&findings, exit, bad, output);
+    Ok(exit)
+}
+
+async fn findings(
+    workspace: &Workspace,
+    args: &Args,
+    writer: &Writer<'_>,
+    mut snapshot: Snapshot,
+) -> anyhow::Result<BTreeMap<Label, Finding>> {
+    let sinks = sinks::all(workspace)?;
     let mut findings: BTreeMap<Label, Finding> = BTreeMap::new();
     if snapshot.open.iter().any(|open| open.sealed.is_some()) {
         if args.check {
@@ -82,7 +112,9 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
             }
         } else {
             for (step, outcome) in
-                recover(session, &store, &snapshot, &sinks, None, Duration::ZERO).await?.steps
+                recover(workspace, writer.store(), &snapshot, &sinks, None, Duration::ZERO)
+                    .await?
+                    .steps
             {
                 if matches!(outcome.secret(), Some((SecretRecord::Missing { .. }, true))) {
                     let how =
@@ -102,12 +134,11 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
                         .insert(step.label, Finding::Lost { why, then: help.unwrap_or_default() });
                 }
             }
-            store.fold().await?;
-            snapshot = store.snapshot();
+            snapshot = writer.store().snapshot();
         }
     }
-    let homes = sinks::homes(session);
-    let custody = sinks::custody(session, &homes, &snapshot);
+    let homes = sinks::homes(workspace);
+    let custody = sinks::custody(workspace, &homes, &snapshot);
     let mut sound = Vec::new();
     for (label, keyset) in &snapshot.recorded.keysets {
         if findings.contains_key(label) {
@@ -121,9 +152,9 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
         findings.insert(label.clone(), finding);
     }
     if args.live {
-        let connection = session.connect(&args.connect).await?;
+        let client = writer.account(&args.connect.options()).await?;
         for (label, id, prefix) in sound {
-            let now: Option<KeyPrefix> = rotate::permanent(&connection.client, &id).await;
+            let now: Option<KeyPrefix> = rotate::permanent(client, &id).await;
             match (now, prefix) {
                 (Some(now), Some(prefix)) if now != prefix => {
                     _ = findings.insert(label, Finding::Stale)
@@ -132,24 +163,8 @@ pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Res
                 _ => {}
             }
         }
-        connection.close().await?;
     }
-    let bad = findings
-        .values()
-        .filter(|f| {
-            matches!(
-                f,
-                Finding::Lost { .. }
-                    | Finding::Conflict { .. }
-                    | Finding::Stale
-                    | Finding::NotAsked
-                    | Finding::Repairable { .. }
-            )
-        })
-        .count();
-    let exit = if bad == 0 { Exit::Done } else { Exit::Partial };
-    print(&findings, exit, bad, output);
-    Ok(exit)
+    Ok(findings)
 }
 
 async fn look(
@@ -178,7 +193,7 @@ async fn look(
         }
         Err(ReadError::Sink(error)) => return Err(error.into()),
         Err(ReadError::NoSink(missing)) => {
-            return Err(Failure::new(Exit::Error, missing.why).into());
+            return Err(Failure::new(Cause::Error, missing.why).into());
         }
         Err(error @ ReadError::NotThere(_)) => error.to_string(),
     };

@@ -5,21 +5,23 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use super::super::clock::SystemClock;
-use super::super::error::{Exit, Failure};
-use super::super::lock::LockArgs;
+use super::super::error::{Cause, Exit, Failure};
 use super::super::output::Output;
-use super::super::session::{ConnectOptions, Session};
-use super::super::sinks;
-use super::find;
+use super::super::project::ConnectArgs;
+use super::super::project::LockArgs;
 use crate::apply::custody::{Purpose, Refusal, Request};
 use crate::apply::rotate::permanent;
 use crate::documents::secrets::SecretImport;
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::keyset::{Label, Secret};
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::Writer;
+use crate::ops::find::find;
+use crate::ops::sinks;
 use crate::ports::{Clock, Entry, Ledger};
 use crate::render::style::GOOD;
-use crate::state::{Snapshot, Store};
+use crate::state::Snapshot;
 
 /// Longest input read, in bytes; a key has about sixty.
 const MAX: u64 = 4096;
@@ -33,18 +35,18 @@ pub struct Args {
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
 
-pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+pub async fn run(workspace: &Workspace, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let secret = read()?;
-    session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets import", output).await?;
-    let result = import(session, args, &store, &snapshot, &secret).await;
-    store.fold().await?;
-    let sink = result?;
+    let writing = args.lock.writing("secrets import", output);
+    let finished = Writer::run(workspace, writing, async |writer, snapshot| {
+        import(workspace, args, writer, &snapshot, &secret).await
+    });
+    let sink = finished.await?.whole()?;
     output.result(&format!(
         "{GOOD}✓{GOOD:#} the secret key of keyset {} is the current one, and is in {sink} now\n",
         args.label
@@ -62,7 +64,7 @@ fn read() -> anyhow::Result<Secret> {
     let key = Zeroizing::new(text.trim().to_owned());
     if text.len() as u64 > MAX || !key.starts_with("sec-c-") {
         let failure =
-            Failure::new(Exit::Error, "stdin holds no secret key (sec-c-...): nothing was done");
+            Failure::new(Cause::Error, "stdin holds no secret key (sec-c-...): nothing was done");
         return Err(failure.help("keyform secrets import LABEL < FILE").into());
     }
     Ok(Secret::parse(key)?)
@@ -70,29 +72,28 @@ fn read() -> anyhow::Result<Secret> {
 
 /// Puts it into a sink if the account says that it is the current one.
 async fn import(
-    session: &Session,
+    workspace: &Workspace,
     args: &Args,
-    store: &Store,
+    writer: &Writer<'_>,
     snapshot: &Snapshot,
     secret: &Secret,
 ) -> anyhow::Result<&'static str> {
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
     if snapshot.open.iter().any(|open| open.intent.what.label() == label) {
         return Err(Failure::new(
-            Exit::Refused,
+            Cause::Refused,
             format!("something was begun for `{label}` and has no end yet: nothing was done"),
         )
         .help("`keyform apply` first")
         .into());
     }
-    let connection = session.connect(&args.connect).await?;
-    let current = permanent(&connection.client, &keyset.id).await;
-    connection.close().await?;
+    let client = writer.account(&args.connect.options()).await?;
+    let current = permanent(client, &keyset.id).await;
     match (current, secret.prefix()) {
         (Some(current), Some(prefix)) if current == prefix => {}
         (Some(_), _) => {
             return Err(Failure::new(
-                Exit::Refused,
+                Cause::Refused,
                 format!(
                     "the account has another current key \
                                                             for `{label}`: nothing was done"
@@ -106,7 +107,7 @@ async fn import(
         }
         (None, _) => {
             return Err(Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!(
                     "the account does not tell which key of `{label}` is the current one: \
                          nothing was done"
@@ -115,10 +116,10 @@ async fn import(
             .into());
         }
     }
-    let all = sinks::all(session)?;
+    let all = sinks::all(workspace)?;
     let sink = sinks::first_usable(&all).await?;
-    let homes = sinks::homes(session);
-    let custody = sinks::custody(session, &homes, snapshot);
+    let homes = sinks::homes(workspace);
+    let custody = sinks::custody(workspace, &homes, snapshot);
     let name = custody.entry(keyset.sink_label(label));
     let request = Request {
         purpose: Purpose::Store,
@@ -133,7 +134,8 @@ async fn import(
         SecretRecord::Stored { sink: sink.name().into(), fingerprint: secret.fingerprint() };
     let keyset =
         RecordedKeyset { secret: record, secret_since: Some(SystemClock.now()), ..keyset.clone() };
-    store
+    writer
+        .store()
         .append(Entry::Keyset { label: label.clone(), keyset: Box::new(keyset), intent: None })
         .await?;
     Ok(sink.name())
@@ -141,7 +143,7 @@ async fn import(
 
 fn not_placed(refusal: Refusal, label: &Label) -> anyhow::Error {
     let refused = |told: String| {
-        Failure::new(Exit::Refused, told).help(
+        Failure::new(Cause::Refused, told).help(
             "it may be the only copy of another keyset's key; --overwrite puts this one there all \
              the same",
         )
@@ -162,7 +164,7 @@ fn not_placed(refusal: Refusal, label: &Label) -> anyhow::Error {
         .into(),
         Refusal::InUse(..) | Refusal::NotRead(_) => {
             let failure =
-                Failure::new(Exit::Refused, format!("{}: nothing was done", refusal.why()));
+                Failure::new(Cause::Refused, format!("{}: nothing was done", refusal.why()));
             failure.help(refusal.help().unwrap_or_default()).into()
         }
     }

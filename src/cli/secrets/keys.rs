@@ -3,29 +3,30 @@
 
 use std::time::Duration;
 
-use super::super::clock::SystemClock;
-use super::super::error::{Exit, Failure};
-use super::super::lock::{LockArgs, duration};
+use super::super::error::{Cause, Exit, Failure};
 use super::super::output::Output;
-use super::super::session::{ConnectOptions, Session};
-use super::super::sinks;
-use super::find;
+use super::super::project::ConnectArgs;
+use super::super::project::{LockArgs, duration};
 use crate::documents::secrets::{SecretExpire, SecretKey, SecretKeys};
 use crate::keyset::Label;
 use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::RecordedKeyset;
 use crate::keyset::wire::{KeyPrefix, ListedKey};
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::find::find;
+use crate::ops::sinks;
+use crate::ops::{Changes, Writer};
 use crate::ports::{Api, Clock};
 use crate::render::style::{BOLD, DIM, GOOD};
 use crate::render::text::{nearest, terminal};
-use crate::state;
 
 #[derive(Debug, clap::Args)]
 pub struct KeysArgs {
     /// The keyset's label
     label: String,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,20 +42,20 @@ pub struct ExpireArgs {
     #[arg(long = "in", value_name = "DURATION", value_parser = duration)]
     within: Option<Duration>,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
 
 /// Lists the keys that work. Whole keys are never asked for, shown or kept.
-pub async fn list(session: &Session, args: &KeysArgs, output: &Output) -> anyhow::Result<Exit> {
-    let snapshot = state::read(&*session.storage(), &session.project.desired.project).await?;
+pub async fn list(workspace: &Workspace, args: &KeysArgs, output: &Output) -> anyhow::Result<Exit> {
+    let snapshot = workspace.snapshot().await?;
     let (label, keyset) = find(&snapshot.recorded, &args.label)?;
-    let connection = session.connect(&args.connect).await?;
+    let connection = workspace.connect(&args.connect.options()).await?;
     let keys = connection.client.secret_keys(&keyset.id).await;
     connection.close().await?;
-    let homes = sinks::homes(session);
-    let custody = sinks::custody(session, &homes, &snapshot);
+    let homes = sinks::homes(workspace);
+    let custody = sinks::custody(workspace, &homes, &snapshot);
     // Where it can be read here.
     let stored = custody.read(label, keyset).await.ok().and_then(|secret| secret.prefix());
     let rows: Vec<Row> =
@@ -107,18 +108,22 @@ fn in_order(mut keys: Vec<ListedKey>) -> Vec<ListedKey> {
 }
 
 /// Ends a key that a rotation has let work on. The permanent one is no matter of this.
-pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> anyhow::Result<Exit> {
+pub async fn expire(
+    workspace: &Workspace,
+    args: &ExpireArgs,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     if let Some(within) = args.within.filter(|within| !(OVERLAP_MIN..=OVERLAP_MAX).contains(within))
     {
         let told = format!("{} s: the API takes 60 s to 366 days", within.as_secs());
-        return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
+        return Err(Failure::new(Cause::Error, told).help("nothing was done").into());
     }
     let Some(prefix) =
         KeyPrefix::of(&args.prefix).filter(|prefix| prefix.to_string() == args.prefix)
     else {
         // Somebody may have given a whole key: it is not repeated here.
         return Err(Failure::new(
-            Exit::Error,
+            Cause::Error,
             "a key is named by `sec-c-` and five characters: nothing was done",
         )
         .help(format!(
@@ -127,16 +132,17 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
         ))
         .into());
     };
-    session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets expire", output).await?;
-    let (label, keyset) = find(&snapshot.recorded, &args.label)?;
-    let connection = session.connect_to_change(&args.connect, &store).await?;
-    let done = end(&connection.client, label, keyset, &prefix, args.within).await;
-    connection.close().await?;
-    store.fold().await?;
-    let until = done?;
+    let writing = args.lock.writing("secrets expire", output);
+    let finished = Writer::run(workspace, writing, async |writer, snapshot| {
+        let (label, keyset) = find(&snapshot.recorded, &args.label)?;
+        let labels = [label.clone()];
+        let changes = Changes::Keysets { labels: &labels, refused: "nothing was ended" };
+        let client = writer.account_to_change(&args.connect.options(), changes).await?;
+        let until = end(client, label, keyset, &prefix, args.within).await?;
+        Ok((label.clone(), keyset.id.clone(), until))
+    });
+    let (label, id, until) = finished.await?.whole()?;
     if output.is_json() {
-        let label = label.clone();
         output.document(SecretExpire { label, prefix, expires_at: until }, Exit::Done);
         return Ok(Exit::Done);
     }
@@ -144,7 +150,7 @@ pub async fn expire(session: &Session, args: &ExpireArgs, output: &Output) -> an
         until.map_or_else(|| "works no more".to_owned(), |at| format!("works until {at:.0}"));
     output.result(&format!(
         "{GOOD}✓{GOOD:#} {prefix} of keyset {BOLD}{label}{BOLD:#} {when} {DIM}(id {}){DIM:#}\n",
-        keyset.id
+        id
     ));
     Ok(Exit::Done)
 }
@@ -165,7 +171,7 @@ async fn end(
                 "{prefix} is the permanent key of `{label}`, which the API ends by a rotation \
                  only: nothing was done"
             );
-            Err(Failure::new(Exit::Refused, told)
+            Err(Failure::new(Cause::Refused, told)
                 .help(format!(
                     "`keyform secrets rotate {label} --overlap 24h` makes a new one and \
                                lets this one work on"
@@ -183,7 +189,7 @@ async fn end(
         }
         [] => {
             let failure = Failure::new(
-                Exit::Error,
+                Cause::Error,
                 format!("`{label}` has no key {prefix}: nothing was done"),
             );
             let all: Vec<String> = keys
@@ -203,7 +209,7 @@ async fn end(
                 "several keys of `{label}` begin with {prefix}, and nothing else tells them apart: \
                  nothing was done"
             );
-            Err(Failure::new(Exit::Refused, told).help("end them in the portal").into())
+            Err(Failure::new(Cause::Refused, told).help("end them in the portal").into())
         }
     }
 }

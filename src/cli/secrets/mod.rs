@@ -9,21 +9,13 @@ mod recover;
 mod rotate;
 mod show;
 
-use anyhow::anyhow;
 use clap::Subcommand;
 
 use super::Global;
-use super::error::{Exit, Failure};
-use super::lock::LockArgs;
+use super::error::Exit;
 use super::output::Output;
-use super::session::Session;
-use crate::keyset::Label;
-use crate::keyset::views::{Recorded, RecordedKeyset};
-use crate::render::text::nearest;
-use crate::state;
-
-pub use recover::recover;
-pub use show::secret_of;
+use super::project::LockArgs;
+use super::project::{self};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -64,40 +56,20 @@ enum Verb {
 }
 
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let session = Session::open(global, output)?;
-    let snapshot =
-        async || state::read(&*session.storage(), &session.project.desired.project).await;
+    let workspace = project::open(global, output)?;
+    let snapshot = async || workspace.snapshot().await;
     match &args.command {
         Verb::List => show::list(&snapshot().await?.recorded, output),
         Verb::Get { label, no_newline } => {
-            show::get(&session, &snapshot().await?, label, *no_newline, output).await
+            show::get(&workspace, &snapshot().await?, label, *no_newline, output).await
         }
-        Verb::Doctor(args) => doctor::run(&session, args, output).await,
-        Verb::Recover(lock) => recover::run(&session, lock, output).await,
-        Verb::Import(args) => import::run(&session, args, output).await,
-        Verb::Rotate(args) => rotate::run(&session, args, output).await,
-        Verb::Keys(args) => keys::list(&session, args, output).await,
-        Verb::Expire(args) => keys::expire(&session, args, output).await,
-        Verb::Mirror(args) => mirror::run(&session, args, output).await,
-        Verb::Copy(args) => copy::run(&session, args, output).await,
+        Verb::Doctor(args) => doctor::run(&workspace, args, output).await,
+        Verb::Recover(lock) => recover::run(&workspace, lock, output).await,
+        Verb::Import(args) => import::run(&workspace, args, output).await,
+        Verb::Rotate(args) => rotate::run(&workspace, args, output).await,
+        Verb::Keys(args) => keys::list(&workspace, args, output).await,
+        Verb::Expire(args) => keys::expire(&workspace, args, output).await,
+        Verb::Mirror(args) => mirror::run(&workspace, args, output).await,
+        Verb::Copy(args) => copy::run(&workspace, args, output).await,
     }
-}
-
-/// What to do about the secret of an adopted keyset.
-const ADOPTED: &str = "its secret key is in other hands: `keyform secrets import` takes one that \
-                       you have, `keyform secrets rotate LABEL \
-                       --overlap 24h` makes a new one and keeps the present one alive for a day";
-
-/// The keyset of that label, or the nearest there is.
-pub fn find<'a>(
-    recorded: &'a Recorded,
-    text: &str,
-) -> anyhow::Result<(&'a Label, &'a RecordedKeyset)> {
-    recorded.keysets.iter().find(|(label, _)| label.as_str() == text).ok_or_else(|| {
-        let failure = Failure::new(Exit::Error, format!("no keyset `{text}` in the state"));
-        anyhow!(match nearest(text, recorded.keysets.keys().map(Label::as_str)) {
-            Some(near) => failure.help(format!("did you mean `{near}`?")),
-            None => failure.help("`keyform secrets list` shows what there is"),
-        })
-    })
 }

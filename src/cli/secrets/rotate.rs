@@ -3,17 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::clock::SystemClock;
 use super::super::error::exit_of;
-use super::super::error::{Exit, Failure};
-use super::super::lock::{LockArgs, duration};
-use super::super::mirrors::{self, Sender};
+use super::super::error::{Cause, Exit, Failure};
 use super::super::output::Output;
-use super::super::session::{ConnectOptions, Connection, Session};
+use super::super::project::ConnectArgs;
+use super::super::project::{LockArgs, duration};
 use super::super::signals::stop_on_signals;
-use super::super::sinks;
-use super::find;
-use super::recover::recover;
 use crate::api::Client;
 use crate::apply::custody::{Custody, InHand};
 use crate::apply::mirror::Copy;
@@ -22,6 +17,13 @@ use crate::apply::{Outcome, Ports, Report, StepRef, rotate};
 use crate::keyset::Label;
 use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
+use crate::ops::SystemClock;
+use crate::ops::Workspace;
+use crate::ops::find::find;
+use crate::ops::mirrors::{self, Sender};
+use crate::ops::recover::recover;
+use crate::ops::sinks;
+use crate::ops::{Changes, Writer};
 use crate::plan::OpKind;
 use crate::ports::{self, Clock, Creation, Open, Unknown};
 use crate::render::report;
@@ -50,44 +52,39 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     settle: u64,
     #[command(flatten)]
-    connect: ConnectOptions,
+    connect: ConnectArgs,
     #[command(flatten)]
     lock: LockArgs,
 }
 
-pub async fn run(session: &Session, args: &Args, output: &Output) -> anyhow::Result<Exit> {
+pub async fn run(workspace: &Workspace, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     if let Some(overlap) =
         args.overlap.filter(|overlap| !(OVERLAP_MIN..=OVERLAP_MAX).contains(overlap))
     {
         let told = format!("an overlap of {} s: the API takes 60 s to 366 days", overlap.as_secs());
-        return Err(Failure::new(Exit::Error, told).help("nothing was done").into());
+        return Err(Failure::new(Cause::Error, told).help("nothing was done").into());
     }
-    session.prepare_state_folder()?;
-    let (store, snapshot) = args.lock.open(session, "secrets rotate", output).await?;
-    let connection = session.connect_to_change(&args.connect, &store).await?;
-    let result = rotate(session, args, output, &connection, &store, &snapshot).await;
-    let folded = store.fold().await;
-    let closed = connection.close().await;
-    let exit = result?;
-    folded?;
-    closed?;
-    Ok(exit)
+    let writing = args.lock.writing("secrets rotate", output);
+    let finished = Writer::run(workspace, writing, async |writer, snapshot| {
+        rotate(workspace, args, output, writer, &snapshot).await
+    });
+    finished.await?.whole()
 }
 
 async fn rotate(
-    session: &Session,
+    workspace: &Workspace,
     args: &Args,
     output: &Output,
-    connection: &Connection,
-    store: &Store,
+    writer: &Writer<'_>,
     snapshot: &Snapshot,
 ) -> anyhow::Result<Exit> {
-    let api = &connection.client;
     let labels = wanted(args, snapshot)?;
-    not_frozen(session, &labels, snapshot)?;
-    let sinks = sinks::all(session)?;
+    let changes = Changes::Keysets { labels: &labels, refused: "nothing was rotated" };
+    let api = writer.account_to_change(&args.connect.options(), changes).await?;
+    let store = writer.store();
+    let sinks = sinks::all(workspace)?;
     let (snapshot, lost) = sealed_first(
-        session,
+        workspace,
         store,
         snapshot,
         &sinks,
@@ -108,21 +105,21 @@ async fn rotate(
                     "`keyform secrets keys {label}` shows them; end one with `keyform secrets \
                      expire`, or rotate with --now"
                 );
-                return Err(Failure::new(Exit::Refused, told).help(help).into());
+                return Err(Failure::new(Cause::Refused, told).help(help).into());
             }
         }
     }
     let sink = sinks::first_usable(&sinks).await?;
-    let envelope = sinks::envelope(session, sink).await?;
+    let envelope = sinks::envelope(workspace, sink).await?;
     let stop = stop_on_signals(output)?;
     let stop = || stop.load(std::sync::atomic::Ordering::SeqCst);
     let clock = SystemClock;
     let copies: Vec<Copy> =
-        labels.iter().flat_map(|label| mirrors::wanted(session, label)).collect();
-    let github = mirrors::reach(&copies).await?;
-    let homes = sinks::homes(session);
+        labels.iter().flat_map(|label| mirrors::wanted(workspace, label)).collect();
+    let github = mirrors::reach(&workspace.environment, &copies).await?;
+    let homes = sinks::homes(workspace);
     let in_hand = InHand::for_labels(copies.iter().map(|copy| &copy.label));
-    let custody = Custody { in_hand, ..sinks::custody(session, &homes, &snapshot) };
+    let custody = Custody { in_hand, ..sinks::custody(workspace, &homes, &snapshot) };
     let ports = Ports {
         api,
         ledger: store,
@@ -201,28 +198,10 @@ fn wanted(args: &Args, snapshot: &Snapshot) -> anyhow::Result<Vec<Label>> {
         .collect())
 }
 
-/// `freeze` holds for a rotation that is asked for by hand too.
-fn not_frozen(session: &Session, labels: &[Label], snapshot: &Snapshot) -> anyhow::Result<()> {
-    let desired = &session.project.desired;
-    let freeze =
-        |label: &Label| desired.keyset_freeze(label, &snapshot.recorded.keysets.get(label)?.app);
-    let Some((label, freeze)) = labels.iter().find_map(|label| Some((label, freeze(label)?)))
-    else {
-        return Ok(());
-    };
-    let place = session
-        .sources
-        .place(freeze.origin)
-        .map(|at| format!("{}:{}:{}", at.path, at.line, at.column))
-        .unwrap_or_default();
-    let told = format!("`{label}` is frozen: \"{}\" ({place}): nothing was rotated", freeze.reason);
-    Err(Failure::new(Exit::Refused, told).help("take `freeze` out when the reason is gone").into())
-}
-
 /// What is sealed may be the only copy of a present key: it is stored before another one is asked
 /// for. Gives back the state afterwards, and which answers cannot be opened.
 async fn sealed_first(
-    session: &Session,
+    workspace: &Workspace,
     store: &Store,
     snapshot: &Snapshot,
     sinks: &[AnySink],
@@ -234,7 +213,7 @@ async fn sealed_first(
     if snapshot.open.iter().all(|open| open.sealed.is_none()) {
         return Ok((snapshot.clone(), BTreeSet::new()));
     }
-    let recovered = recover(session, store, snapshot, sinks, Some(api), settle).await?;
+    let recovered = recover(workspace, store, snapshot, sinks, Some(api), settle).await?;
     let snapshot = store.snapshot();
     if let Some(open) =
         snapshot.open.iter().find(|open| sealed(open) && !recovered.lost.contains(&open.intent.id))
@@ -249,7 +228,7 @@ async fn sealed_first(
             .iter()
             .filter(|(step, _)| step.label == *label)
             .map(|(step, outcome)| report::line(step, outcome));
-        return Err(Failure::new(Exit::Partial, told)
+        return Err(Failure::new(Cause::Partial, told)
             .help(anstream::adapter::strip_str(&why.collect::<Vec<_>>().join("; ")).to_string())
             .into());
     }

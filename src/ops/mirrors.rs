@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-use super::error::{Exit, Failure};
-use super::session::Session;
-use super::variables::variable;
+use super::environment::Environment;
+use super::error::{Cause, Failure};
+use super::workspace::Workspace;
 use crate::apply::mirror::{self, Copy, Sending};
 use crate::apply::{Custody, Event, Outcome, StepRef};
 use crate::keyset::{Label, Secret};
@@ -15,23 +15,23 @@ use crate::secrets::{AnySink, Github, MirrorError};
 use crate::state::Store;
 
 /// Tokens, the first that is set: keyform's own, then those of `gh`.
-const TOKENS: [&str; 3] = ["KEYFORM_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
-/// As GitHub Actions sets it; for a GitHub Enterprise server of one's own.
-const URL: &str = "GITHUB_API_URL";
+pub const TOKENS: [&str; 3] = ["KEYFORM_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
+/// The variable as GitHub Actions sets it; for a GitHub Enterprise server of one's own.
+pub const URL: &str = "GITHUB_API_URL";
 const DEFAULT_URL: &str = "https://api.github.com";
 
 /// Reaches every place that a copy is to go to, before anything is done. `None`: there are no
 /// copies.
-pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
+pub async fn reach(environment: &Environment, copies: &[Copy]) -> anyhow::Result<Option<Github>> {
     if copies.is_empty() {
         return Ok(None);
     }
-    let Some(token) = TOKENS.into_iter().find_map(variable) else {
+    let Some(token) = &environment.github_token else {
         let told = format!(
             "copies of secrets are to go to GitHub, and there is no token: {} are not set",
             TOKENS.join(", ")
         );
-        return Err(Failure::new(Exit::Error, format!("{told}: nothing was done"))
+        return Err(Failure::new(Cause::Error, format!("{told}: nothing was done"))
             .help(
                 "make a fine-grained token with the repository permission Secrets: write (and \
                    Environments: write), and set KEYFORM_GITHUB_TOKEN",
@@ -40,15 +40,15 @@ pub async fn reach(copies: &[Copy]) -> anyhow::Result<Option<Github>> {
             .into());
     };
     let failed = |error: MirrorError| {
-        let failure = Failure::new(Exit::Error, format!("{error}: nothing was done"));
+        let failure = Failure::new(Cause::Error, format!("{error}: nothing was done"));
         match error.help() {
             Some(help) => failure.help(help),
             None => failure,
         }
     };
-    let token = Secret::parse(Zeroizing::new(token))
-        .map_err(|bad| Failure::new(Exit::Error, format!("the token for GitHub: {bad}")))?;
-    let github = Github::new(&variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned()), token)
+    let token = Secret::parse(Zeroizing::new((**token).clone()))
+        .map_err(|bad| Failure::new(Cause::Error, format!("the token for GitHub: {bad}")))?;
+    let github = Github::new(environment.github_url.as_deref().unwrap_or(DEFAULT_URL), token)
         .map_err(failed)?;
     // One secret of each place: what is asked for is the place's key.
     let places: BTreeSet<_> =
@@ -96,8 +96,8 @@ impl Sender<'_> {
 }
 
 /// Every copy that the project wants of this keyset's secret key.
-pub fn wanted(session: &Session, label: &Label) -> Vec<Copy> {
-    let keyset = session.project.desired.keysets.get(label);
+pub fn wanted(workspace: &Workspace, label: &Label) -> Vec<Copy> {
+    let keyset = workspace.project.desired.keysets.get(label);
     let copies = keyset.into_iter().flat_map(|keyset| keyset.mirrors.iter());
     copies.map(|to| Copy { label: label.clone(), to: to.clone() }).collect()
 }

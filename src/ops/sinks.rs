@@ -3,10 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use super::error::{Exit, Failure, SINK_HELP};
-use super::places::{data_dir, note};
-use super::session::{self, Session};
-use super::variables::variable;
+use super::environment::Environment;
+use super::error::{Cause, Failure};
+use super::workspace::Workspace;
 use crate::apply::Custody;
 use crate::apply::custody::{InHand, NoSink};
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
@@ -17,11 +16,11 @@ use crate::secrets::{
 use crate::state::Snapshot;
 
 /// A file with private keys that open what the sink `age` wrote.
-const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
+pub const IDENTITY_FILE: &str = "KEYFORM_AGE_IDENTITY_FILE";
 /// The same as text, for CI systems that hand secrets out in variables.
-const IDENTITY: &str = "KEYFORM_AGE_IDENTITY";
+pub const IDENTITY: &str = "KEYFORM_AGE_IDENTITY";
 /// Allows a keyring although `CI` is set.
-const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
+pub const KEYRING_IN_CI: &str = "KEYFORM_KEYRING_IN_CI";
 /// Longest identity file, in bytes.
 const IDENTITY_MAX: u64 = 64 << 10;
 
@@ -32,81 +31,95 @@ const MANY: usize = 100;
 const KEYRING_FILES: &str = "keyring-files";
 
 /// All sinks of the project, in its order of preference.
-pub fn all(session: &Session) -> anyhow::Result<Vec<AnySink>> {
-    let many = session.project.desired.keysets.len() > MANY;
-    let kinds = session.project.secrets.sinks.iter();
+pub fn all(workspace: &Workspace) -> anyhow::Result<Vec<AnySink>> {
+    let many = workspace.project.desired.keysets.len() > MANY;
+    let kinds = workspace.project.secrets.sinks.iter();
     kinds
-        .map(|kind| match keyring_files(session) {
+        .map(|kind| match keyring_files(workspace) {
             Some(files) if many && *kind == SinkKind::Keyring => Ok(files),
-            _ => build(session, *kind),
+            _ => build(workspace, *kind),
         })
         .collect()
 }
 
 /// The sink of that name, whether or not the project would still choose it.
-pub fn named(session: &Session, name: &str) -> anyhow::Result<AnySink> {
+pub fn named(workspace: &Workspace, name: &str) -> anyhow::Result<AnySink> {
     if name == KEYRING_FILES {
-        return keyring_files(session).ok_or_else(|| {
-            Failure::new(Exit::Error, "there is no folder for the user's data (HOME is not set)")
+        return keyring_files(workspace).ok_or_else(|| {
+            Failure::new(Cause::Error, "there is no folder for the user's data (HOME is not set)")
                 .into()
         });
     }
     match SinkKind::ALL.into_iter().find(|kind| kind.name() == name) {
-        Some(kind) => build(session, kind),
-        None => Err(Failure::new(Exit::Error, format!("there is no sink `{name}`"))
+        Some(kind) => build(workspace, kind),
+        None => Err(Failure::new(Cause::Error, format!("there is no sink `{name}`"))
             .help(format!("the sinks are keyring, {KEYRING_FILES}, age and exec"))
             .into()),
     }
 }
 
 /// `None`: there is no folder for the user's data.
-fn keyring_files(session: &Session) -> Option<AnySink> {
+fn keyring_files(workspace: &Workspace) -> Option<AnySink> {
     let key = SecretName {
-        namespace: session.namespace(),
-        project: session.project.desired.project.clone(),
+        namespace: workspace.namespace(),
+        project: workspace.project.desired.project.clone(),
         item: Item::EscrowKey,
     };
-    Some(AnySink::Sealed(Box::new(SealedSink::new(keyring(), data_dir()?, key))))
+    Some(AnySink::Sealed(Box::new(SealedSink::new(
+        keyring(&workspace.environment),
+        workspace.environment.data_dir.clone()?,
+        key,
+    ))))
 }
 
-fn keyring() -> KeyringSink {
-    let allowed_in_ci = variable(KEYRING_IN_CI).is_some_and(|v| v == "1");
-    KeyringSink::new(Surroundings { in_ci: session::in_ci(), allowed_in_ci, note: note() })
+fn keyring(environment: &Environment) -> KeyringSink {
+    KeyringSink::new(Surroundings {
+        in_ci: environment.in_ci,
+        allowed_in_ci: environment.keyring_in_ci,
+        note: environment.keyring_users(),
+    })
 }
 
-fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
+fn build(workspace: &Workspace, kind: SinkKind) -> anyhow::Result<AnySink> {
     let missing = |table: &str| {
         Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!("the sink `{}` needs the table `[secrets.{table}]`", kind.name()),
         )
     };
-    let secrets = &session.project.secrets;
+    let secrets = &workspace.project.secrets;
     Ok(match kind {
-        SinkKind::Keyring => AnySink::Keyring(keyring()),
+        SinkKind::Keyring => AnySink::Keyring(keyring(&workspace.environment)),
         SinkKind::Age => {
             let AgeSettings { recipients, dir } =
                 secrets.age.as_ref().ok_or_else(|| missing("age"))?;
             // What the sandbox gave out is not for the folder that is committed.
-            let dir = if session.sandbox {
-                session.private().join("secrets")
+            let dir = if workspace.sandbox {
+                workspace.private().join("secrets")
             } else {
-                session.dir.join(dir)
+                workspace.dir.join(dir)
             };
-            AnySink::Age(AgeSink::new(dir, readers(recipients)?, identities()?))
+            AnySink::Age(AgeSink::new(
+                dir,
+                readers(recipients)?,
+                identities(&workspace.environment)?,
+            ))
         }
         SinkKind::Exec => {
             let ExecSettings { command, timeout } =
                 secrets.exec.as_ref().ok_or_else(|| missing("exec"))?;
-            let dir =
-                if session.dir.as_os_str().is_empty() { ".".into() } else { session.dir.clone() };
-            let project = session.project.desired.project.to_string();
+            let dir = if workspace.dir.as_os_str().is_empty() {
+                ".".into()
+            } else {
+                workspace.dir.clone()
+            };
+            let project = workspace.project.desired.project.to_string();
             AnySink::Exec(ExecSink::new(
                 command.clone(),
                 dir,
                 *timeout,
                 project,
-                session.namespace(),
+                workspace.namespace(),
             ))
         }
     })
@@ -114,20 +127,25 @@ fn build(session: &Session, kind: SinkKind) -> anyhow::Result<AnySink> {
 
 fn readers(recipients: &[String]) -> anyhow::Result<Readers> {
     let parsed = Readers::parse(recipients.iter().map(String::as_str));
-    parsed
-        .map_err(|bad| Failure::new(Exit::Error, format!("`secrets.age.recipients`: {bad}")).into())
+    parsed.map_err(|bad| {
+        Failure::new(Cause::Error, format!("`secrets.age.recipients`: {bad}")).into()
+    })
 }
 
 /// The private keys at hand; none is no error until something is to be read.
-fn identities() -> anyhow::Result<Vec<Unseal>> {
-    let text = match (variable(IDENTITY).map(Zeroizing::new), variable(IDENTITY_FILE)) {
-        (Some(text), _) => text,
-        (None, Some(path)) => read(&path)
-            .map_err(|why| Failure::new(Exit::Error, format!("{IDENTITY_FILE} ({path}): {why}")))?,
+fn identities(environment: &Environment) -> anyhow::Result<Vec<Unseal>> {
+    let from_file;
+    let (which, text) = match (&environment.age_identity, &environment.age_identity_file) {
+        (Some(text), _) => (IDENTITY, text),
+        (None, Some(path)) => {
+            from_file = read(path).map_err(|why| {
+                Failure::new(Cause::Error, format!("{IDENTITY_FILE} ({path}): {why}"))
+            })?;
+            (IDENTITY_FILE, &from_file)
+        }
         (None, None) => return Ok(Vec::new()),
     };
-    let which = if variable(IDENTITY).is_some() { IDENTITY } else { IDENTITY_FILE };
-    Unseal::parse(&text).map_err(|bad| Failure::new(Exit::Error, format!("{which}: {bad}")).into())
+    Unseal::parse(text).map_err(|bad| Failure::new(Cause::Error, format!("{which}: {bad}")).into())
 }
 
 fn read(path: &str) -> Result<Zeroizing<String>, String> {
@@ -155,7 +173,7 @@ pub async fn first_usable(sinks: &[AnySink]) -> anyhow::Result<Probed<'_, AnySin
     }
     let why = reasons.join("; ");
     Err(Failure::new(
-        Exit::NoSink,
+        Cause::NoSink,
         format!("no usable place for secrets, so nothing was created: {why}"),
     )
     .help(SINK_HELP)
@@ -164,11 +182,14 @@ pub async fn first_usable(sinks: &[AnySink]) -> anyhow::Result<Probed<'_, AnySin
 
 /// What seals the answers: a key that the sink keeps, or the readers of the secrets where they are
 /// known.
-pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::Result<Envelope> {
+pub async fn envelope(
+    workspace: &Workspace,
+    sink: Probed<'_, AnySink>,
+) -> anyhow::Result<Envelope> {
     let readers_of = |age: &AgeSettings| readers(&age.recipients);
     let to_readers = || -> anyhow::Result<Option<Envelope>> {
-        let Some(age) = &session.project.secrets.age else { return Ok(None) };
-        Ok(Some(Envelope::to_readers(readers_of(age)?, identities()?)))
+        let Some(age) = &workspace.project.secrets.age else { return Ok(None) };
+        Ok(Some(Envelope::to_readers(readers_of(age)?, identities(&workspace.environment)?)))
     };
     if sink.name() == SinkKind::Age.name() {
         return Ok(to_readers()?.unwrap_or_else(Envelope::none));
@@ -177,8 +198,8 @@ pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::R
         return Ok(to_readers()?.unwrap_or_else(Envelope::none));
     }
     let name = SecretName {
-        namespace: session.namespace(),
-        project: session.project.desired.project.clone(),
+        namespace: workspace.namespace(),
+        project: workspace.project.desired.project.clone(),
         item: Item::EscrowKey,
     };
     Ok(Envelope::own(&ports::escrow_key(sink, &name, Envelope::new_key).await?)?)
@@ -186,14 +207,15 @@ pub async fn envelope(session: &Session, sink: Probed<'_, AnySink>) -> anyhow::R
 
 /// As [`envelope`], and opens too what earlier runs sealed for other sinks.
 pub async fn opener(
-    session: &Session,
+    workspace: &Workspace,
     sink: Probed<'_, AnySink>,
     sinks: &[AnySink],
 ) -> anyhow::Result<Envelope> {
-    let mut envelope = envelope(session, sink).await?.opens_with(identities()?);
+    let mut envelope =
+        envelope(workspace, sink).await?.opens_with(identities(&workspace.environment)?);
     let name = SecretName {
-        namespace: session.namespace(),
-        project: session.project.desired.project.clone(),
+        namespace: workspace.namespace(),
+        project: workspace.project.desired.project.clone(),
         item: Item::EscrowKey,
     };
     for other in sinks
@@ -210,11 +232,11 @@ pub async fn opener(
 
 /// Every sink that the project describes, to read what is in it, chosen or not; or why it cannot be
 /// set up.
-pub fn homes(session: &Session) -> Vec<Result<AnySink, NoSink>> {
+pub fn homes(workspace: &Workspace) -> Vec<Result<AnySink, NoSink>> {
     let names = SinkKind::ALL.into_iter().map(SinkKind::name).chain([KEYRING_FILES]);
     names
         .map(|name| {
-            named(session, name)
+            named(workspace, name)
                 .map_err(|error| NoSink { sink: name.to_owned(), why: error.to_string() })
         })
         .collect()
@@ -222,16 +244,22 @@ pub fn homes(session: &Session) -> Vec<Result<AnySink, NoSink>> {
 
 /// What the project's state and journal know of the entries of its sinks.
 pub fn custody<'a>(
-    session: &'a Session,
+    workspace: &'a Workspace,
     homes: &'a [Result<AnySink, NoSink>],
     snapshot: &'a Snapshot,
 ) -> Custody<'a, AnySink> {
     Custody {
         sinks: homes,
-        project: &session.project.desired.project,
-        namespace: session.namespace(),
+        project: &workspace.project.desired.project,
+        namespace: workspace.namespace(),
         recorded: &snapshot.recorded,
         open: snapshot.open.iter().map(|open| open.intent.clone()).collect(),
         in_hand: InHand::default(),
     }
 }
+
+/// What to do without a usable keyring.
+pub const SINK_HELP: &str = "secret keys are shown once, at creation, so keyform creates nothing \
+                             before it has a safe place for them: \
+                             unlock or start the keyring, or on a headless machine run keyform \
+                             below tests/with-keyring";

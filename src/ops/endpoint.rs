@@ -1,13 +1,13 @@
 //! Where requests, and with them the API key, go.
 
-use super::error::{Exit, Failure};
-use super::variables::variable;
+use super::environment::Environment;
+use super::error::{Cause, Failure};
 use crate::config::{self, Project};
 
 /// The vendor's endpoint.
 const VENDOR: &str = "https://admin-api.pubnub.com";
-/// Overrides `[api] endpoint`.
-const ENDPOINT_VARIABLE: &str = "KEYFORM_ENDPOINT";
+/// The variable that overrides `[api] endpoint`.
+pub const ENDPOINT: &str = "KEYFORM_ENDPOINT";
 
 /// A checked endpoint: https, or http on loopback, without path.
 pub struct Endpoint(String);
@@ -15,10 +15,10 @@ pub struct Endpoint(String);
 impl Endpoint {
     /// The variable first, then the project, then the vendor. A host that only the TOML names gets
     /// no key: whoever can open a pull request could send the key anywhere.
-    pub fn of(project: Option<&Project>) -> anyhow::Result<Endpoint> {
-        if let Some(endpoint) = variable(ENDPOINT_VARIABLE) {
-            let failure = |why| Failure::new(Exit::Error, format!("{ENDPOINT_VARIABLE}: {why}"));
-            return Ok(Endpoint(config::check_endpoint(&endpoint).map_err(failure)?));
+    pub fn of(environment: &Environment, project: Option<&Project>) -> anyhow::Result<Endpoint> {
+        if let Some(endpoint) = &environment.endpoint {
+            let failure = |why| Failure::new(Cause::Error, format!("{ENDPOINT}: {why}"));
+            return Ok(Endpoint(config::check_endpoint(endpoint).map_err(failure)?));
         }
         let Some((endpoint, _)) = project.and_then(|p| p.api.endpoint.as_ref()) else {
             return Ok(Endpoint(VENDOR.to_owned()));
@@ -30,13 +30,13 @@ impl Endpoint {
             return Ok(endpoint);
         }
         Err(Failure::new(
-            Exit::Error,
+            Cause::Error,
             format!(
                 "[api] endpoint is {}: the API key is not sent to a host that only the TOML names",
                 endpoint.0
             ),
         )
-        .help(format!("if you trust it, set {ENDPOINT_VARIABLE}={}", endpoint.0))
+        .help(format!("if you trust it, set {ENDPOINT}={}", endpoint.0))
         .into())
     }
 

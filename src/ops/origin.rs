@@ -5,56 +5,41 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::endpoint::Endpoint;
-use super::session::Session;
-use super::variables::variable;
+use super::environment::Environment;
+use super::workspace::Workspace;
 use crate::audit::Origin;
 use crate::storage;
 
-/// What pipelines call the person who set them off, after what the user says.
-const ACTORS: &[&str] =
-    &["KEYFORM_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER_NAME", "USER", "USERNAME"];
-/// What pipelines call the commit, where git does not tell.
-const COMMITS: &[&str] = &["GITHUB_SHA", "CI_COMMIT_SHA", "HEAD_COMMIT"];
 /// Characters of a name, and of a commit.
 const LONGEST: usize = 200;
 /// Longest wait for git, which may be on a slow or dead file system.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks only when it is called: git is a program to start.
-pub fn origin(session: &Session) -> impl Fn() -> Origin + Send + Sync + 'static {
-    let endpoint = match session.sandbox {
+pub fn origin(workspace: &Workspace) -> impl Fn() -> Origin + Send + Sync + 'static {
+    let endpoint = match workspace.sandbox {
         true => Some("sandbox".to_owned()),
-        false => {
-            Endpoint::of(Some(&session.project)).ok().map(|endpoint| endpoint.url().to_owned())
-        }
+        false => Endpoint::of(&workspace.environment, Some(&workspace.project))
+            .ok()
+            .map(|endpoint| endpoint.url().to_owned()),
     };
     let endpoint: Option<Box<str>> = endpoint.map(Into::into);
-    let dir = session.dir.clone();
+    let dir = workspace.dir.clone();
+    let environment = workspace.environment.clone();
     move || Origin {
-        actor: actor(),
+        actor: short(&environment.actor),
         host: short(&storage::host()),
-        commit: commit(&dir),
+        commit: commit(&environment, &dir),
         endpoint: endpoint.clone(),
     }
 }
 
-fn actor() -> Box<str> {
-    first(ACTORS).unwrap_or_else(nameless)
-}
-
-#[cfg(unix)]
-fn nameless() -> Box<str> {
-    format!("user {}", rustix::process::getuid().as_raw()).into()
-}
-#[cfg(not(unix))]
-fn nameless() -> Box<str> {
-    "somebody".into()
-}
-
 /// Of the repository that the folder is in.
-fn commit(dir: &Path) -> Option<Box<str>> {
-    let told = variable("KEYFORM_COMMIT").map(|text| short(&text));
-    told.or_else(|| head(dir)).or_else(|| first(COMMITS))
+fn commit(environment: &Environment, dir: &Path) -> Option<Box<str>> {
+    let told = |text: &Option<Box<str>>| text.as_deref().map(short);
+    told(&environment.commit)
+        .or_else(|| head(dir))
+        .or_else(|| told(&environment.commit_of_pipeline))
 }
 
 fn head(dir: &Path) -> Option<Box<str>> {
@@ -85,20 +70,6 @@ fn head(dir: &Path) -> Option<Box<str>> {
     let text = text.trim();
     (git.status.success() && text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit()))
         .then(|| text.into())
-}
-
-/// The page of the pipeline's run.
-pub fn run_page() -> Option<String> {
-    let github = || {
-        let [server, repository, run] =
-            ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
-        Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
-    };
-    variable("KEYFORM_RUN_URL").or_else(github).or_else(|| variable("CI_JOB_URL"))
-}
-
-fn first(names: &[&str]) -> Option<Box<str>> {
-    names.iter().find_map(|name| variable(name)).map(|text| short(&text))
 }
 
 fn short(text: &str) -> Box<str> {
