@@ -27,7 +27,7 @@ use crate::keyset::Label;
 use crate::ops::SystemClock;
 use crate::ops::Workspace;
 use crate::ops::mirrors::{self, Sender};
-use crate::ops::recover::recover;
+use crate::ops::secrets::recover::{Asking, recover};
 use crate::ops::{Changes, Writer, sinks};
 use crate::plan::{Op, OpKind, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
@@ -286,8 +286,7 @@ async fn earlier_runs(
             store,
             &earlier.snapshot,
             sinks,
-            Some(client),
-            Duration::from_secs(args.settle),
+            Asking { api: Some(client), settle: Duration::from_secs(args.settle) },
         )
         .await?;
         for (step, outcome) in &recovered.steps {

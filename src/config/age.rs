@@ -11,23 +11,23 @@ use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item};
 use super::recipients::{self, Bad};
 use super::secrets::{AgeSettings, DIR};
-use super::tables::{Given, Word};
+use super::tables::{Checked, Word};
 use crate::keyset::Origin;
 use crate::keyset::settings::bad_text;
 
 impl FileReader<'_> {
     pub(super) fn age(&mut self, at: Origin, table: &DeTable<'_>) -> Option<AgeSettings> {
-        let (mut recipients, mut dir) = (Given::Absent, Given::Absent);
+        let (mut recipients, mut dir) = (Checked::Absent, Checked::Absent);
         for (row, _, item) in self.entries("secrets.age", at, table).known {
             match row.name() {
-                "recipients" => recipients = Given::read(self.recipients(item)),
-                _ => dir = Given::read(self.folder(item)),
+                "recipients" => recipients = Checked::read(self.recipients(item)),
+                _ => dir = Checked::read(self.folder(item)),
             }
         }
         let dir = match dir {
-            Given::Absent => DIR.into(),
-            Given::Is(dir) => dir,
-            Given::Rejected => return None,
+            Checked::Absent => DIR.into(),
+            Checked::Valid(dir) => dir,
+            Checked::Rejected => return None,
         };
         recipients.value().map(|recipients| AgeSettings { recipients, dir })
     }

@@ -6,14 +6,14 @@ use super::codes;
 use super::grammar::APP;
 use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item};
-use super::tables::{AppTable, Given};
+use super::tables::{AppTable, Checked};
 use crate::keyset::table::NAME_MAX;
 use crate::keyset::views::AppSource;
 use crate::keyset::{AppId, Label, Origin};
 
 impl FileReader<'_> {
     pub(super) fn app(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
-        let (mut name, mut id) = (Given::Absent, Given::Absent);
+        let (mut name, mut id) = (Checked::Absent, Checked::Absent);
         let (mut moved, mut freeze) = (Vec::new(), None);
         let entries = self.entries(APP, at, table);
         for (row, at, item) in entries.known {
@@ -21,30 +21,31 @@ impl FileReader<'_> {
                 "name" => {
                     let text = self.text(row.shown(), NAME_MAX, item, None);
                     name =
-                        Given::read(text.map(|(text, origin)| AppSource::Managed {
+                        Checked::read(text.map(|(text, origin)| AppSource::Managed {
                             name: text.into(),
                             origin,
                         }));
                 }
-                "id" => id = Given::read(self.app_id(item)),
+                "id" => id = Checked::read(self.app_id(item)),
                 "moved" => moved = self.moved("app.*.moved", at, item),
                 _ => freeze = self.freeze(item),
             }
         }
         let source = match (name, id) {
-            (Given::Is(_), Given::Is(_)) => {
+            (Checked::Valid(_), Checked::Valid(_)) => {
                 self.not_one_source(at, "has both");
                 None
             }
-            (Given::Absent, Given::Absent) => {
+            (Checked::Absent, Checked::Absent) => {
                 // A slip is probably one for these two.
                 if !entries.slip {
                     self.not_one_source(at, "has neither");
                 }
                 None
             }
-            (Given::Is(source), Given::Absent) | (Given::Absent, Given::Is(source)) => Some(source),
-            (Given::Rejected, _) | (_, Given::Rejected) => None,
+            (Checked::Valid(source), Checked::Absent)
+            | (Checked::Absent, Checked::Valid(source)) => Some(source),
+            (Checked::Rejected, _) | (_, Checked::Rejected) => None,
         };
         if let Some(label) = label {
             self.out.apps.push(AppTable { label, origin: at, source, moved, freeze });

@@ -8,22 +8,22 @@ use super::codes;
 use super::problem::Problem;
 use super::reader::{FileReader, Item};
 use super::secrets::{ExecSettings, TIMEOUT};
-use super::tables::Given;
+use super::tables::Checked;
 use crate::keyset::Origin;
 
 impl FileReader<'_> {
     pub(super) fn exec(&mut self, at: Origin, table: &DeTable<'_>) -> Option<ExecSettings> {
-        let (mut command, mut timeout) = (Given::Absent, Given::Absent);
+        let (mut command, mut timeout) = (Checked::Absent, Checked::Absent);
         for (row, _, item) in self.entries("secrets.exec", at, table).known {
             match row.name() {
-                "command" => command = Given::read(self.command(item)),
-                _ => timeout = Given::read(self.integer_in_range(row, item)),
+                "command" => command = Checked::read(self.command(item)),
+                _ => timeout = Checked::read(self.integer_in_range(row, item)),
             }
         }
         let timeout = match timeout {
-            Given::Absent => TIMEOUT,
-            Given::Is(timeout) => timeout,
-            Given::Rejected => return None,
+            Checked::Absent => TIMEOUT,
+            Checked::Valid(timeout) => timeout,
+            Checked::Rejected => return None,
         };
         let timeout = Duration::from_secs(timeout);
         command.value().map(|command| ExecSettings { command, timeout })

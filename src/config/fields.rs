@@ -66,7 +66,10 @@ impl FileReader<'_> {
         let (field, at) = (id.field(), self.at(item.span()));
         if let (Kind::Choice(words), Some(text)) = (field.kind, item.get_ref().as_str()) {
             // A field that takes any text says nothing about where this one belongs.
-            let listed = |other: &FieldId| matches!(other.field().kind, Kind::Choice(words) if words.contains(&text));
+            let listed = |other: &FieldId| match other.field().kind {
+                Kind::Choice(words) => words.contains(&text),
+                _ => false,
+            };
             let elsewhere = same_name_elsewhere(id).find(listed);
             return match elsewhere {
                 Some(other) => {

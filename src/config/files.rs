@@ -171,39 +171,10 @@ impl Loader {
     // includes
 
     fn include(&mut self, text: &str, origin: Origin, found: &mut BTreeMap<PathBuf, Origin>) {
-        let path = Path::new(text);
-        let leaves =
-            path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
-        if leaves || text.split(['/', '\\']).any(|part| part == "..") {
-            return self.fail(
-                Problem::new(
-                    codes::OUTSIDE,
-                    origin,
-                    "an include outside the project",
-                    "leads out of the project's folder",
-                )
-                .help("an include is a path relative to the project, without `..`"),
-            );
-        }
-        let mut steps = Vec::new();
-        for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            let step = match part {
-                "**" => Step::Any,
-                _ if !part.contains(['*', '?', '[']) => Step::Name(part),
-                _ => match glob::Pattern::new(part) {
-                    Ok(pattern) if !part.contains("**") => Step::Like(pattern),
-                    Ok(_) => return self.bad_pattern(origin, "`**` stands alone between slashes"),
-                    Err(error) => return self.bad_pattern(origin, error.msg),
-                },
-            };
-            // Two in a row mean the same as one, and would multiply the work.
-            if !(matches!(step, Step::Any) && matches!(steps.last(), Some(Step::Any))) {
-                steps.push(step);
-            }
-        }
-        if matches!(steps.last(), None | Some(Step::Any)) {
-            return self.bad_pattern(origin, "ends without a file name");
-        }
+        let steps = match steps(text, origin) {
+            Ok(steps) => steps,
+            Err(problem) => return self.fail(*problem),
+        };
         let mut matched = 0;
         match self.walk(PathBuf::new(), &steps, &mut |path| {
             matched += 1;
@@ -211,7 +182,7 @@ impl Loader {
         }) {
             Ok(()) => {}
             Err(Stop::TooMuch) => {
-                self.bad_pattern(origin, "has to look at more than a million files")
+                self.fail(bad_pattern(origin, "has to look at more than a million files"));
             }
             Err(Stop::Outside(link)) => self.fail(
                 Problem::new(
@@ -245,13 +216,6 @@ impl Loader {
                 ),
             );
         }
-    }
-
-    fn bad_pattern(&mut self, origin: Origin, why: &str) {
-        self.fail(
-            Problem::new(codes::PATTERN, origin, "not a file pattern", why.to_owned())
-                .help("for example `keysets/*.toml` or `teams/**/keysets.toml`"),
-        );
     }
 
     /// `at`: relative to the root. Links to folders are followed only where the pattern names them,
@@ -328,6 +292,47 @@ impl Loader {
         }
         Ok(names)
     }
+}
+
+/// The parts of an include.
+fn steps(text: &str, origin: Origin) -> Result<Vec<Step<'_>>, Box<Problem>> {
+    let path = Path::new(text);
+    let leaves =
+        path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if leaves || text.split(['/', '\\']).any(|part| part == "..") {
+        let title = "an include outside the project";
+        let label = "leads out of the project's folder";
+        return Err(Problem::new(codes::OUTSIDE, origin, title, label)
+            .help("an include is a path relative to the project, without `..`")
+            .into());
+    }
+    let mut steps = Vec::new();
+    for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        let step = match part {
+            "**" => Step::Any,
+            _ if !part.contains(['*', '?', '[']) => Step::Name(part),
+            _ => match glob::Pattern::new(part) {
+                Ok(pattern) if !part.contains("**") => Step::Like(pattern),
+                Ok(_) => {
+                    return Err(bad_pattern(origin, "`**` stands alone between slashes").into());
+                }
+                Err(error) => return Err(bad_pattern(origin, error.msg).into()),
+            },
+        };
+        // Two in a row mean the same as one, and would multiply the work.
+        if !(matches!(step, Step::Any) && matches!(steps.last(), Some(Step::Any))) {
+            steps.push(step);
+        }
+    }
+    match steps.last() {
+        None | Some(Step::Any) => Err(bad_pattern(origin, "ends without a file name").into()),
+        Some(_) => Ok(steps),
+    }
+}
+
+fn bad_pattern(origin: Origin, why: &str) -> Problem {
+    Problem::new(codes::PATTERN, origin, "not a file pattern", why.to_owned())
+        .help("for example `keysets/*.toml` or `teams/**/keysets.toml`")
 }
 
 /// One part of a pattern.

@@ -7,7 +7,7 @@ use super::mirrors;
 use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item};
 use super::secrets::ENVIRONMENT_MAX;
-use super::tables::{Given, Word};
+use super::tables::{Checked, Word};
 use crate::keyset::settings::bad_text;
 use crate::keyset::{Label, MirrorTarget, Origin};
 
@@ -26,9 +26,9 @@ pub(super) struct GithubMirror {
 #[derive(Debug)]
 pub(super) struct MirrorTable {
     pub repo: Option<String>,
-    pub environment: Given<String>,
+    pub environment: Checked<String>,
     pub name: Option<(String, Origin)>,
-    pub keysets: Given<Vec<Word>>,
+    pub keysets: Checked<Vec<Word>>,
 }
 
 impl GithubMirror {
@@ -80,19 +80,19 @@ impl FileReader<'_> {
     fn github_mirror(&mut self, at: Origin, table: &DeTable<'_>) {
         let mut mirror = MirrorTable {
             repo: None,
-            environment: Given::Absent,
+            environment: Checked::Absent,
             name: None,
-            keysets: Given::Absent,
+            keysets: Checked::Absent,
         };
         for (row, _, item) in self.entries("secrets.mirror.github", at, table).known {
             match row.name() {
                 "repo" => mirror.repo = self.repo(item),
-                "environment" => mirror.environment = Given::read(self.environment(item)),
+                "environment" => mirror.environment = Checked::read(self.environment(item)),
                 "name" => {
                     let name = self.string(row.shown(), item);
                     mirror.name = name.map(|(text, at)| (text.to_owned(), at));
                 }
-                _ => mirror.keysets = Given::read(self.mirrored(item)),
+                _ => mirror.keysets = Checked::read(self.mirrored(item)),
             }
         }
         self.out.head.secrets.github.push(mirror);

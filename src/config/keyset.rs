@@ -7,7 +7,7 @@ use super::fields::{identity, kind_of_keyset};
 use super::grammar::{self, KEYSET, PROFILE, Place, Row};
 use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item, Key};
-use super::tables::{Body, Given, KeysetTable, ProfileTable, Word};
+use super::tables::{Body, Checked, KeysetTable, ProfileTable, Word};
 use crate::keyset::table::SECTIONS;
 use crate::keyset::{Call, FieldId, Label, Life, Origin};
 
@@ -21,24 +21,24 @@ impl FileReader<'_> {
 
     pub(super) fn keyset(&mut self, label: Option<Label>, at: Origin, table: &DeTable<'_>) {
         let (mut app, mut profiles, mut protect, mut freeze) =
-            (Given::Absent, Vec::new(), None, None);
-        let (mut moved, mut torn) = (Vec::new(), false);
+            (Checked::Absent, Vec::new(), None, None);
+        let (mut moved, mut incomplete) = (Vec::new(), false);
         let mut body = self.settings(table, KEYSET, &mut |reader, key, item| match key {
             "app" => {
                 app = match reader.string(key, item) {
-                    Some((text, origin)) => Given::Is(Word { text: text.into(), origin }),
-                    None => Given::Rejected,
+                    Some((text, origin)) => Checked::Valid(Word { text: text.into(), origin }),
+                    None => Checked::Rejected,
                 }
             }
             "profiles" => match reader.strings(key, item) {
                 Some(words) => profiles = words,
-                None => torn = true,
+                None => incomplete = true,
             },
             "moved" => moved = reader.moved("keyset.*.moved", reader.at(item.span()), item),
             "freeze" => freeze = reader.freeze(item),
             _ => protect = reader.flag(key, item),
         });
-        body.torn |= torn;
+        body.incomplete |= incomplete;
         match label {
             Some(label) => self.out.keysets.push(KeysetTable {
                 label,
@@ -50,7 +50,7 @@ impl FileReader<'_> {
                 moved,
                 body,
             }),
-            None => self.out.mentioned.extend(profiles.into_iter().map(|word| word.text)),
+            None => self.out.named_profiles.extend(profiles.into_iter().map(|word| word.text)),
         }
     }
 
@@ -83,7 +83,7 @@ impl FileReader<'_> {
             {
                 match self.table(section.name, item) {
                     Some(fields) => self.section(&mut body, index, fields),
-                    None => body.torn = true,
+                    None => body.incomplete = true,
                 }
             } else if let Some(id) = identity().and_then(|section| FieldId::within(section, word)) {
                 if id.field().life == Life::Fixed {
@@ -102,7 +102,7 @@ impl FileReader<'_> {
                     self.field(&mut body, id, item);
                 }
             } else {
-                body.torn |= self.unknown_in_settings(key, item, owner);
+                body.incomplete |= self.unknown_in_settings(key, item, owner);
             }
         }
         body.settings.shrink_to_fit();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::codes;
 use super::github::MirrorTable;
 use super::problem::{Problem, Quoted};
-use super::tables::Given;
+use super::tables::Checked;
 use crate::keyset::{Label, Origin};
 
 /// Stands for the keyset's label.
@@ -82,9 +82,9 @@ pub(super) fn check(
         // Rejected ones are reported already.
         let (Some(repo), environment) = (&mirror.repo, &mirror.environment) else { continue };
         let environment = match environment {
-            Given::Rejected => continue,
-            Given::Absent => None,
-            Given::Is(name) => Some(name.to_lowercase()),
+            Checked::Rejected => continue,
+            Checked::Absent => None,
+            Checked::Valid(name) => Some(name.to_lowercase()),
         };
         let names = taken.entry((repo.to_ascii_lowercase(), environment)).or_default();
         for label in covered {
@@ -93,26 +93,9 @@ pub(super) fn check(
             }
             match names.entry(fill(name, label).to_ascii_uppercase()) {
                 Entry::Occupied(first) => {
-                    let (other, first_at) = first.get();
-                    let of = if *other == label {
-                        format!("keyset `{label}`")
-                    } else {
-                        format!("keysets `{other}` and `{label}`")
-                    };
-                    let also = if first_at == at {
-                        String::new()
-                    } else {
-                        format!(", also at {}", place(*first_at))
-                    };
-                    problems.push(
-                        Problem::new(
-                            codes::SAME_TARGET,
-                            *at,
-                            "two secrets of one name",
-                            format!("`{}` of {of}{also}", first.key()),
-                        )
-                        .help("give them different names, or mirror one of them elsewhere"),
-                    );
+                    let (other, first_at) = *first.get();
+                    let also = (first_at != *at).then(|| place(first_at));
+                    problems.push(same_target(*at, first.key(), [other, label], also));
                 }
                 Entry::Vacant(free) => _ = free.insert((label, *at)),
             }
@@ -131,12 +114,21 @@ pub(super) fn check(
     }
 }
 
+/// `name` is the secret of both keysets; `also`: the other one's place, if it is another.
+fn same_target(at: Origin, name: &str, [a, b]: [&Label; 2], also: Option<String>) -> Problem {
+    let of = if a == b { format!("keyset `{a}`") } else { format!("keysets `{a}` and `{b}`") };
+    let also = also.map(|place| format!(", also at {place}")).unwrap_or_default();
+    let label = format!("`{name}` of {of}{also}");
+    Problem::new(codes::SAME_TARGET, at, "two secrets of one name", label)
+        .help("give them different names, or mirror one of them elsewhere")
+}
+
 /// The declared keysets that a mirror covers, each once; not many more than GitHub would take.
 fn covered<'d>(mirror: &MirrorTable, declared: &'d BTreeSet<Label>) -> Vec<&'d Label> {
     match &mirror.keysets {
-        Given::Absent => declared.iter().take(SECRETS_MAX + 1).collect(),
-        Given::Rejected => Vec::new(),
-        Given::Is(words) => {
+        Checked::Absent => declared.iter().take(SECRETS_MAX + 1).collect(),
+        Checked::Rejected => Vec::new(),
+        Checked::Valid(words) => {
             let labels: BTreeSet<Label> =
                 words.iter().filter_map(|word| Label::parse(&word.text).ok()).collect();
             labels.iter().filter_map(|label| declared.get(label)).collect()

@@ -117,7 +117,7 @@ pub(super) struct Known<'a> {
     pub keysets: &'a BTreeMap<Label, DesiredKeyset>,
     pub apps: BTreeSet<&'a Label>,
     /// Labels whose table was rejected as a whole.
-    pub spoiled: &'a BTreeSet<Box<str>>,
+    pub rejected_labels: &'a BTreeSet<Box<str>>,
 }
 
 /// Every entry compares something, and no two the same.
@@ -175,7 +175,7 @@ fn side_of_nothing(
     known: &Known<'_>,
     nearest: &mut Nearest,
 ) -> Option<Problem> {
-    let spoiled = |label: &Label| known.spoiled.contains(label.as_str());
+    let rejected_labels = |label: &Label| known.rejected_labels.contains(label.as_str());
     let nothing =
         |title: String, label: &str| Problem::new(codes::PARITY_OF_NOTHING, at, title, label);
     let near = |problem: Problem, near: Option<&str>, prefix: &str| match near {
@@ -185,7 +185,7 @@ fn side_of_nothing(
         None => problem.help("sides are keysets and apps that are declared in the project"),
     };
     match side {
-        Side::Keyset(label) if !known.labels.contains(label) && !spoiled(label) => {
+        Side::Keyset(label) if !known.labels.contains(label) && !rejected_labels(label) => {
             let problem = nothing(
                 format!("keyset `{label}` is not declared"),
                 "there is no such `[keyset.LABEL]`",
@@ -196,7 +196,7 @@ fn side_of_nothing(
                 "",
             ))
         }
-        Side::App(label) if !known.apps.contains(label) && !spoiled(label) => {
+        Side::App(label) if !known.apps.contains(label) && !rejected_labels(label) => {
             let problem =
                 nothing(format!("app `{label}` is not declared"), "there is no such `[app.LABEL]`");
             Some(near(

@@ -105,13 +105,13 @@ impl FileReader<'_> {
             let text = key.get_ref().as_ref();
             let at = self.at(key.span());
             let Some(table) = self.table(&format!("{word}.{}", clip(text)), item) else {
-                self.out.spoiled.insert(text.into());
+                self.out.rejected_labels.insert(text.into());
                 continue;
             };
             let label = match Label::parse(text) {
                 Ok(label) => Some(label),
                 Err(bad) => {
-                    self.out.spoiled.insert(text.into());
+                    self.out.rejected_labels.insert(text.into());
                     let problem = Problem::new(
                         codes::BAD_LABEL,
                         at,

@@ -5,7 +5,7 @@ use toml::de::DeTable;
 use super::codes;
 use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item};
-use super::tables::Given;
+use super::tables::Checked;
 use crate::keyset::{Origin, ProjectName};
 
 impl FileReader<'_> {
@@ -13,7 +13,7 @@ impl FileReader<'_> {
         self.out.head.project = Some(at);
         for (row, _, item) in self.entries("project", at, table).known {
             match row.name() {
-                "name" => self.out.head.name = Given::read(self.project_name(item)),
+                "name" => self.out.head.name = Checked::read(self.project_name(item)),
                 "include" => match self.strings(row.shown(), item) {
                     Some(words) => self.out.head.include = words,
                     None => _ = self.out.broken.insert(self.file),

@@ -13,21 +13,30 @@ use super::problem::{Problem, Quoted, Severity};
 use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
-use super::tables::{AppTable, Body, Given, Head, Parsed, ProfileTable, Word};
+use super::tables::{AppTable, Body, Checked, Head, Parsed, ProfileTable, Word};
 use super::{Loaded, Project};
 use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, Freeze};
 use crate::keyset::{Label, Origin};
 
 pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
-    let Parsed { head, apps, profiles, keysets, problems, broken, spoiled, mentioned, nearest } =
-        parsed;
+    let Parsed {
+        head,
+        apps,
+        profiles,
+        keysets,
+        problems,
+        broken,
+        rejected_labels,
+        named_profiles,
+        nearest,
+    } = parsed;
     let mut resolver = Resolver {
         sources: &sources,
         problems,
         whole: broken.is_empty(),
         broken,
-        spoiled,
-        used: mentioned,
+        rejected_labels,
+        used: named_profiles,
         nearest,
     };
 
@@ -48,7 +57,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
     let problems =
         in_order(resolver.problems).into_iter().map(Problem::without_keys).collect::<Vec<_>>();
     let project = match (head.name, problems.iter().any(|p| p.severity == Severity::Error)) {
-        (Given::Is(project), false) => {
+        (Checked::Valid(project), false) => {
             let (secrets, mirrors) = head.secrets.finish();
             for (label, keyset) in &mut keysets {
                 keyset.mirrors = mirrors.iter().filter_map(|mirror| mirror.target(label)).collect();
@@ -56,15 +65,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
             Some(Project {
                 desired: Desired {
                     project,
-                    apps: apps
-                        .into_iter()
-                        .filter_map(|(label, App { source, moved_from, freeze, origin })| {
-                            Some((
-                                label,
-                                DesiredApp { source: source?, moved_from, freeze, origin },
-                            ))
-                        })
-                        .collect(),
+                    apps: apps.into_iter().filter_map(desired_app).collect(),
                     keysets,
                     freeze: head.freeze,
                 },
@@ -78,6 +79,11 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
         _ => None,
     };
     Loaded { sources, problems, project }
+}
+
+fn desired_app((label, app): (Label, App)) -> Option<(Label, DesiredApp)> {
+    let App { source, moved_from, freeze, origin } = app;
+    Some((label, DesiredApp { source: source?, moved_from, freeze, origin }))
 }
 
 /// Sorted by place, errors before warnings, each mistake once: one in a profile shows in every
@@ -127,7 +133,7 @@ struct Resolver<'a> {
     /// Every file was read whole: what is missing is missing.
     whole: bool,
     broken: BTreeSet<u32>,
-    spoiled: BTreeSet<Box<str>>,
+    rejected_labels: BTreeSet<Box<str>>,
     /// Profiles that some keyset names.
     used: BTreeSet<Box<str>>,
     nearest: Nearest,
@@ -207,7 +213,7 @@ impl Resolver<'_> {
         profiles: &Profiles,
         keysets: &BTreeMap<Label, DesiredKeyset>,
     ) {
-        if matches!(head.name, Given::Absent) {
+        if matches!(head.name, Checked::Absent) {
             self.problems.push(
                 Problem::new(
                     codes::NO_PROJECT_NAME,
@@ -244,7 +250,7 @@ impl Resolver<'_> {
     fn secrets(&mut self, secrets: &SecretsTable, keysets: &BTreeSet<Label>) {
         rules::sinks(secrets, &mut self.problems);
         for mirror in &secrets.github {
-            let Given::Is(words) = &mirror.keysets else { continue };
+            let Checked::Valid(words) = &mirror.keysets else { continue };
             for word in words.iter().filter(|word| {
                 Label::parse(&word.text).ok().is_none_or(|label| !keysets.contains(&label))
             }) {
@@ -266,8 +272,12 @@ impl Resolver<'_> {
         apps: &Apps,
         keysets: &BTreeMap<Label, DesiredKeyset>,
     ) {
-        let known =
-            parity::Known { labels, keysets, apps: apps.keys().collect(), spoiled: &self.spoiled };
+        let known = parity::Known {
+            labels,
+            keysets,
+            apps: apps.keys().collect(),
+            rejected_labels: &self.rejected_labels,
+        };
         parity::check(
             tables,
             &known,
@@ -298,7 +308,7 @@ impl Resolver<'_> {
         labels: impl Iterator<Item = &'l Label> + Clone,
     ) {
         // In a file that could not be read whole it may well be declared.
-        if !self.whole || self.spoiled.contains(&word.text) {
+        if !self.whole || self.rejected_labels.contains(&word.text) {
             return;
         }
         let title = format!("{what} {} is not declared", Quoted(&word.text));

@@ -7,7 +7,7 @@ use super::codes;
 use super::problem::{Problem, Severity};
 use super::resolve::Apps;
 use super::secrets::{SecretsTable, SinkKind};
-use super::tables::{Given, Head};
+use super::tables::{Checked, Head};
 use crate::keyset::field::{Certainty, Need, Section, Tier};
 use crate::keyset::table::SECTIONS;
 use crate::keyset::views::{AppSource, DesiredKeyset, Rotate};
@@ -160,10 +160,10 @@ pub(super) fn free_tier(keysets: usize, head: &Head, problems: &mut Vec<Problem>
 /// A sink that needs a table has one, and no table describes a sink that is not used.
 pub(super) fn sinks(secrets: &SecretsTable, problems: &mut Vec<Problem>) {
     let sinks = match &secrets.sinks {
-        Given::Is(sinks) => sinks.as_slice(),
-        Given::Absent => &[],
+        Checked::Valid(sinks) => sinks.as_slice(),
+        Checked::Absent => &[],
         // A sink that is misspelt may be any of them.
-        Given::Rejected => return,
+        Checked::Rejected => return,
     };
     for kind in SinkKind::ALL {
         let Some(line) = kind.table_needs() else { continue };
@@ -203,7 +203,7 @@ pub(super) fn same_file(
     place: impl Fn(Origin) -> String,
     problems: &mut Vec<Problem>,
 ) {
-    let Given::Is(sinks) = &secrets.sinks else { return };
+    let Checked::Valid(sinks) = &secrets.sinks else { return };
     if sinks.iter().all(|(kind, _)| *kind != SinkKind::Age) {
         return;
     }

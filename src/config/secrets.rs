@@ -10,7 +10,7 @@ use super::codes;
 use super::github::{GithubMirror, MirrorTable};
 use super::problem::{Problem, Quoted};
 use super::reader::{FileReader, Item};
-use super::tables::{Given, Word};
+use super::tables::{Checked, Word};
 use crate::keyset::Origin;
 
 /// `[secrets]`. Nothing in it is secret.
@@ -18,9 +18,9 @@ use crate::keyset::Origin;
 pub struct Secrets {
     /// In order of preference, each once, at least one.
     pub sinks: Vec<SinkKind>,
-    /// Given whenever `sinks` names it.
+    /// Checked whenever `sinks` names it.
     pub age: Option<AgeSettings>,
-    /// Given whenever `sinks` names it.
+    /// Checked whenever `sinks` names it.
     pub exec: Option<ExecSettings>,
 }
 
@@ -85,7 +85,7 @@ impl Default for Secrets {
 /// What `[secrets]` says, before references are looked up.
 #[derive(Debug, Default)]
 pub(super) struct SecretsTable {
-    pub sinks: Given<Vec<(SinkKind, Origin)>>,
+    pub sinks: Checked<Vec<(SinkKind, Origin)>>,
     pub age: Option<AgeSettings>,
     pub exec: Option<ExecSettings>,
     /// Where the tables of sinks stand, good or not.
@@ -105,8 +105,8 @@ impl SecretsTable {
     pub(super) fn finish(self) -> (Secrets, Vec<GithubMirror>) {
         let default = Secrets::default();
         let sinks = match self.sinks {
-            Given::Is(sinks) => sinks.into_iter().map(|(kind, _)| kind).collect(),
-            Given::Absent | Given::Rejected => default.sinks,
+            Checked::Valid(sinks) => sinks.into_iter().map(|(kind, _)| kind).collect(),
+            Checked::Absent | Checked::Rejected => default.sinks,
         };
         (
             Secrets { sinks, age: self.age, exec: self.exec },
@@ -120,7 +120,7 @@ impl FileReader<'_> {
         let entries = self.entries("secrets", at, table);
         for (row, at, item) in entries.known {
             match row.name() {
-                "sinks" => self.out.head.secrets.sinks = Given::read(self.sinks(item)),
+                "sinks" => self.out.head.secrets.sinks = Checked::read(self.sinks(item)),
                 "age" => {
                     self.out.head.secrets.tables.insert(SinkKind::Age.name(), at);
                     let Some(table) = self.table(row.shown(), item) else { continue };
@@ -141,7 +141,7 @@ impl FileReader<'_> {
         }
         if entries.slip {
             // Probably for one of these: do not also say that the others do not fit.
-            self.out.head.secrets.sinks = Given::Rejected;
+            self.out.head.secrets.sinks = Checked::Rejected;
         }
     }
 

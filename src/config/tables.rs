@@ -23,16 +23,16 @@ pub(super) struct Parsed {
     /// Files that could not be read whole: nothing follows from what is missing in them.
     pub broken: BTreeSet<u32>,
     /// Labels whose table was rejected: nothing more is said about references to them.
-    pub spoiled: BTreeSet<Box<str>>,
+    pub rejected_labels: BTreeSet<Box<str>>,
     /// Profiles that rejected keysets name: they are not unused.
-    pub mentioned: BTreeSet<Box<str>>,
+    pub named_profiles: BTreeSet<Box<str>>,
     pub nearest: Nearest,
 }
 
 /// `[project]`, `[api]`, `[secrets]`, `[limits]`, `[[parity]]` and `[notify]`.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    pub name: Given<ProjectName>,
+    pub name: Checked<ProjectName>,
     /// Of the word `project`.
     pub project: Option<Origin>,
     pub include: Vec<Word>,
@@ -47,23 +47,23 @@ pub(super) struct Head {
 
 /// Something that may be absent, or was there and is reported already.
 #[derive(Debug, Default)]
-pub(super) enum Given<T> {
+pub(super) enum Checked<T> {
     #[default]
     Absent,
     Rejected,
-    Is(T),
+    Valid(T),
 }
 
-impl<T> Given<T> {
+impl<T> Checked<T> {
     /// What was read of something that was there; `None`: it was reported.
-    pub(super) fn read(value: Option<T>) -> Given<T> {
-        value.map_or(Given::Rejected, Given::Is)
+    pub(super) fn read(value: Option<T>) -> Checked<T> {
+        value.map_or(Checked::Rejected, Checked::Valid)
     }
 
     pub(super) fn value(self) -> Option<T> {
         match self {
-            Given::Is(value) => Some(value),
-            Given::Absent | Given::Rejected => None,
+            Checked::Valid(value) => Some(value),
+            Checked::Absent | Checked::Rejected => None,
         }
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct ProfileTable {
 pub(super) struct KeysetTable {
     pub label: Label,
     pub origin: Origin,
-    pub app: Given<Word>,
+    pub app: Checked<Word>,
     pub profiles: Vec<Word>,
     pub protect: Option<bool>,
     pub freeze: Option<Freeze>,
@@ -115,5 +115,5 @@ pub(super) struct Body {
     /// Fields that were given a value that is reported already: they do not count as missing.
     pub rejected: Vec<FieldId>,
     /// A section or list was rejected as a whole: nothing in this table counts as missing.
-    pub torn: bool,
+    pub incomplete: bool,
 }

@@ -11,8 +11,9 @@ mod error;
 pub mod find;
 pub mod mirrors;
 mod origin;
-pub mod recover;
+pub mod secrets;
 pub mod sinks;
+pub mod state;
 mod workspace;
 mod writer;
 

@@ -7,7 +7,7 @@ use crate::config::codes;
 use crate::config::fields::kind_of_keyset;
 use crate::config::problem::Problem;
 use crate::config::rules;
-use crate::config::tables::{Body, Given, Head, KeysetTable, Word};
+use crate::config::tables::{Body, Checked, Head, KeysetTable, Word};
 use crate::keyset::views::{DesiredKeyset, is_protected_type};
 use crate::keyset::{Declared, FieldId, Label, Origin, Value};
 
@@ -59,12 +59,12 @@ impl Resolver<'_> {
         let KeysetTable { label, origin, app, profiles: named, protect, freeze, moved: _, body } =
             table;
         let mut body = self.with_profiles(body, named, profiles);
-        body.torn |= self.broken.contains(&origin.file);
+        body.incomplete |= self.broken.contains(&origin.file);
         self.default_name(&mut body.settings, &label, origin, &body.rejected);
         let rotate = body.rotate.flatten();
         rules::rotation_tier(rotate.as_ref(), head.api.tier, &mut self.problems);
-        if !body.torn {
-            self.is_whole(&label, origin, &body);
+        if !body.incomplete {
+            self.check_complete(&label, origin, &body);
         }
         rules::tier(&body.settings, head.api.tier, &mut self.problems);
         body.settings.shrink_to_fit();
@@ -97,9 +97,9 @@ impl Resolver<'_> {
             rotate: own_rotate,
             push: own_push,
             rejected,
-            torn,
+            incomplete,
         } = own;
-        let mut body = Body { rejected, torn, ..Body::default() };
+        let mut body = Body { rejected, incomplete, ..Body::default() };
         let mut push = BTreeMap::new();
         for word in named {
             match find(profiles, &word.text) {
@@ -109,10 +109,11 @@ impl Resolver<'_> {
                     body.rotate = profile.rotate.or(body.rotate);
                     push.extend(profile.push.iter().map(|push| (push.push, push.clone())));
                     body.rejected.extend_from_slice(&profile.rejected);
-                    body.torn |= profile.torn || self.broken.contains(&declared_at.file);
+                    body.incomplete |=
+                        profile.incomplete || self.broken.contains(&declared_at.file);
                 }
                 None => {
-                    body.torn = true;
+                    body.incomplete = true;
                     self.unknown(codes::UNKNOWN_PROFILE, "profile", &word, profiles.keys());
                 }
             }
@@ -134,8 +135,8 @@ impl Resolver<'_> {
         body
     }
 
-    /// Whether it has all that it needs, of itself and of its profiles.
-    fn is_whole(&mut self, label: &Label, origin: Origin, body: &Body) {
+    /// Reports what it needs and does not have, of itself or of its profiles.
+    fn check_complete(&mut self, label: &Label, origin: Origin, body: &Body) {
         let Body { settings, rejected, .. } = body;
         let given = |id: FieldId| settings.get(id).is_some() || rejected.contains(&id);
         if let Some(id) = kind_of_keyset()
@@ -157,13 +158,13 @@ impl Resolver<'_> {
         &mut self,
         label: &Label,
         origin: Origin,
-        named: Given<Word>,
+        named: Checked<Word>,
         apps: &Apps,
     ) -> Option<(Label, Origin)> {
         let word = match named {
-            Given::Is(word) => word,
-            Given::Rejected => return None,
-            Given::Absent => {
+            Checked::Valid(word) => word,
+            Checked::Rejected => return None,
+            Checked::Absent => {
                 if !self.broken.contains(&origin.file) {
                     let title = format!("keyset `{label}` has no app");
                     self.problems.push(
