@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Global;
 use super::error::{Cause, Exit, Failure, exit_of};
 use super::format::Format;
-use super::github;
 use super::notify::notify;
 use super::output::{self, Output};
 use super::plan::{self, PolicyArgs, View};
@@ -33,6 +32,7 @@ use crate::plan::{Op, OpKind, Plan, Policy};
 use crate::ports::{Clock, Creation, Intent};
 use crate::render::saved::PlanHash;
 use crate::render::style::BOLD;
+use crate::render::view::Applied;
 use crate::render::{events, report};
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
@@ -108,21 +108,23 @@ async fn apply(
     if let Some(loaded) = loaded {
         loaded.same_plan(&plan)?;
     }
-    let view = View { workspace, snapshot: &snapshot, policy: &policy, global, output };
+    let view = View { workspace, snapshot: &snapshot, policy: &policy, global };
+    let show =
+        |exit| output.show(output.format().view().plan_of_apply(), view.of(&plan, false, exit));
     if !plan.refusals.is_empty() {
-        view.show(&plan, false, Exit::Refused);
+        show(Exit::Refused)?;
         return Ok(Exit::Refused);
     }
     if let Some(hash) = &args.approve {
         saved::approved(hash, &plan, workspace)?;
     }
     if plan.is_empty() && snapshot.open.is_empty() && earlier.is_empty() {
-        view.show(&plan, false, Exit::Done);
+        show(Exit::Done)?;
         return Ok(Exit::Done);
     }
     // In the other formats the report is the one document on stdout.
     if matches!(output.format(), Format::Human | Format::Jsonl) {
-        view.show(&plan, false, Exit::Done);
+        show(Exit::Done)?;
     }
 
     let unsealed =
@@ -214,24 +216,8 @@ async fn apply(
     progress.finish();
     done.steps.splice(0..0, earlier.into_iter().chain(moved));
     let exit = exit_of(&done);
-    match output.format() {
-        Format::Json => output.json(&report::json(&done, exit as u8)),
-        Format::Jsonl => output.event(|| events::report(&done)),
-        Format::Markdown => output.raw(&report::for_markdown(&done)),
-        Format::Github => {
-            let counts = serde_json::Map::from_iter(
-                report::tally(&done).map(|(name, n)| (name.to_owned(), n.into())),
-            );
-            let changed = done.steps.iter().any(|(_, outcome)| outcome.is_done());
-            github::tell(
-                output,
-                &report::for_github(&done),
-                &report::for_markdown(&done),
-                &github::outputs(&counts, changed, exit),
-            );
-        }
-        _ => output.result(&report::human(&done)),
-    }
+    let shown = Applied { report: &done, exit_code: exit as u8 };
+    output.show(output.format().view().report(), shown)?;
     notify(workspace, Occasion::Apply, exit, output, || {
         (report::summary(&done), report::entries(&done))
     })

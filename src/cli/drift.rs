@@ -1,12 +1,8 @@
 //! `drift`: what is not as declared, applied or known, and who changed it.
 
-use std::collections::BTreeMap;
-
 use super::Global;
 use super::accept;
 use super::error::Exit;
-use super::format::Format;
-use super::github;
 use super::notify::notify;
 use super::output::Output;
 use super::plan;
@@ -15,7 +11,7 @@ use super::push;
 use crate::config::Occasion;
 use crate::plan::drift;
 use crate::render::notify::drift as notify_words;
-use crate::render::{drift as render, junit, sarif};
+use crate::render::view::Drifted;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -45,27 +41,13 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     }
     let sources = &workspace.sources;
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
-    match global.format {
-        Format::Json => output.document(render::document(&drift, sources), exit),
-        Format::Markdown => output.raw(&render::for_markdown(&drift, sources)),
-        Format::Github => {
-            let counts = BTreeMap::from([
-                ("differences", drift.findings.len()),
-                ("ignored", drift.ignored.len()),
-                ("in_order", drift.in_order),
-            ]);
-            let outputs = github::outputs(&counts, !drift.is_empty(), exit);
-            github::tell(
-                output,
-                &render::for_github(&drift, sources),
-                &render::for_markdown(&drift, sources),
-                &outputs,
-            );
-        }
-        Format::Sarif => output.json(&sarif::of_drift(&drift, sources, env!("CARGO_PKG_VERSION"))),
-        Format::Junit => output.raw(&junit::drift(&drift, &workspace.project.desired, sources)?),
-        _ => output.result(&render::human(&drift, sources)),
-    }
+    let shown = Drifted {
+        drift: &drift,
+        desired: &workspace.project.desired,
+        sources,
+        exit_code: exit as u8,
+    };
+    output.show(output.format().view().drift(), shown)?;
     if exit == Exit::Differences {
         notify(&workspace, Occasion::Drift, exit, output, || notify_words(&drift)).await;
     }

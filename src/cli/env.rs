@@ -109,11 +109,12 @@ async fn variables(
     Ok(all)
 }
 
+/// The formats in which keys can be printed.
+pub const FORMATS: [Format; 5] =
+    [Format::Human, Format::Json, Format::Dotenv, Format::Shell, Format::Github];
+
 pub async fn env(global: &Global, args: &EnvArgs, output: &Output) -> anyhow::Result<Exit> {
     let variables = variables(global, &args.label, &args.names, output).await?;
-    if global.format == Format::Github {
-        return to_github(&variables, output);
-    }
     let mut text = Zeroizing::new(String::with_capacity(4096));
     match global.format {
         Format::Json => {
@@ -133,13 +134,20 @@ pub async fn env(global: &Global, args: &EnvArgs, output: &Output) -> anyhow::Re
                 text.push_str("'\n");
             }
         }
-        _ => {
+        Format::Human | Format::Dotenv => {
             for Variable { name, value, .. } in &variables {
                 text.push_str(&format!("{name}="));
                 text.push_str(value);
                 text.push('\n');
             }
         }
+        Format::Github => return to_github(&variables, output),
+        Format::Jsonl
+        | Format::Markdown
+        | Format::Gitlab
+        | Format::Sarif
+        | Format::Junit
+        | Format::TerraformJson => anyhow::bail!("`env` does not have this format"),
     }
     output.raw(&text);
     Ok(Exit::Done)

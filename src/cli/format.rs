@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::Command;
 use super::error::{Cause, Failure};
+use crate::render::view::{self, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -33,6 +34,22 @@ pub enum Format {
 impl Format {
     fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub fn view(self) -> &'static dyn View {
+        match self {
+            Format::Human => &view::Human,
+            Format::Json => &view::JsonDocument,
+            Format::Jsonl => &view::Jsonl,
+            Format::Markdown => &view::Markdown,
+            Format::Github => &view::Github,
+            Format::Gitlab => &view::Gitlab,
+            Format::Sarif => &view::Sarif,
+            Format::Junit => &view::Junit,
+            Format::TerraformJson => &view::TerraformJson,
+            Format::Dotenv => &view::Dotenv,
+            Format::Shell => &view::Shell,
+        }
     }
 
     /// Paths in it are looked for by somebody who sees the whole repository.
@@ -68,14 +85,22 @@ impl Format {
 
 /// Before anything is done.
 pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
-    let (name, formats) = of(command);
-    if formats.contains(&format) {
+    if offers(command, format) {
         return Ok(());
     }
-    let names: Vec<String> = formats.iter().map(|format| format.name()).collect();
+    let all = match command {
+        Command::Env(_) => &super::env::FORMATS,
+        _ => Format::value_variants(),
+    };
+    let offered = all.iter().filter(|format| offers(command, **format));
+    let names: Vec<String> = offered.map(|format| format.name()).collect();
     let failure = Failure::new(
         Cause::Error,
-        format!("`{name}` does not have the format `{}`: nothing was done", format.name()),
+        format!(
+            "`{}` does not have the format `{}`: nothing was done",
+            name(command),
+            format.name()
+        ),
     );
     Err(failure.help(format!("it has {}", names.join(", "))).into())
 }
@@ -85,38 +110,60 @@ pub fn check(command: &Command, format: Format) -> anyhow::Result<()> {
 pub fn of_errors(command: &Command, format: Format) -> Format {
     match format {
         Format::Json | Format::Jsonl => format,
-        _ if matches!(command, Command::Env(_)) || !of(command).1.contains(&format) => {
-            Format::Human
-        }
+        _ if matches!(command, Command::Env(_)) || !offers(command, format) => Format::Human,
         _ => format,
     }
 }
 
-/// The command's name and its formats.
-fn of(command: &Command) -> (&'static str, &'static [Format]) {
-    use Format::{
-        Dotenv, Github, Gitlab, Human, Json, Jsonl, Junit, Markdown, Sarif, Shell, TerraformJson,
-    };
+/// Whether the command's result can be shown in this format: the view says it.
+fn offers(command: &Command, format: Format) -> bool {
+    let view = format.view();
     match command {
-        Command::Validate(_) => ("validate", &[Human, Json, Markdown, Github, Gitlab, Sarif]),
-        Command::Plan(_) => ("plan", &[Human, Json, Markdown, Github, Gitlab, TerraformJson]),
-        Command::Apply(_) => ("apply", &[Human, Json, Jsonl, Markdown, Github]),
-        Command::Drift(args) if args.accepts() => ("drift --accept", &[Human, Json]),
-        Command::Drift(_) => ("drift", &[Human, Json, Markdown, Github, Sarif, Junit]),
-        Command::Parity(_) => ("parity", &[Human, Json, Markdown, Github]),
-        Command::Show(_) => ("show", &[Human, Json, Markdown]),
-        Command::Env(_) => ("env", &[Human, Json, Dotenv, Shell, Github]),
-        Command::Init(_) => ("init", &[Human, Json]),
-        Command::Adopt(_) => ("adopt", &[Human, Json]),
-        Command::Log(_) => ("log", &[Human, Json]),
-        Command::State(_) => ("state", &[Human, Json]),
-        Command::Run(_) => ("run", &[Human, Json]),
-        Command::Secrets(_) => ("secrets", &[Human, Json]),
-        Command::Login(_) => ("login", &[Human, Json]),
-        Command::Logout(_) => ("logout", &[Human, Json]),
-        Command::Sandbox(_) => ("sandbox", &[Human, Json]),
-        Command::Schema(_) => ("schema", &[Human, Json]),
-        Command::Completions(_) => ("completions", &[Human, Json]),
-        Command::Man(_) => ("man", &[Human, Json]),
+        Command::Validate(_) => view.problems().is_some(),
+        Command::Plan(_) => view.plan().is_some(),
+        Command::Apply(_) => view.report().is_some() && view.plan_of_apply().is_some(),
+        Command::Drift(args) if args.accepts() => view.told().is_some(),
+        Command::Drift(_) => view.drift().is_some(),
+        Command::Parity(_) => view.parity().is_some(),
+        Command::Show(_) => view.inventory().is_some(),
+        Command::Log(_) => view.log().is_some(),
+        // It writes keys, which no view sees.
+        Command::Env(_) => super::env::FORMATS.contains(&format),
+        Command::Init(_)
+        | Command::Adopt(_)
+        | Command::State(_)
+        | Command::Run(_)
+        | Command::Secrets(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Sandbox(_)
+        | Command::Schema(_)
+        | Command::Completions(_)
+        | Command::Man(_) => view.told().is_some(),
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Validate(_) => "validate",
+        Command::Plan(_) => "plan",
+        Command::Apply(_) => "apply",
+        Command::Drift(args) if args.accepts() => "drift --accept",
+        Command::Drift(_) => "drift",
+        Command::Parity(_) => "parity",
+        Command::Show(_) => "show",
+        Command::Env(_) => "env",
+        Command::Init(_) => "init",
+        Command::Adopt(_) => "adopt",
+        Command::Log(_) => "log",
+        Command::State(_) => "state",
+        Command::Run(_) => "run",
+        Command::Secrets(_) => "secrets",
+        Command::Login(_) => "login",
+        Command::Logout(_) => "logout",
+        Command::Sandbox(_) => "sandbox",
+        Command::Schema(_) => "schema",
+        Command::Completions(_) => "completions",
+        Command::Man(_) => "man",
     }
 }

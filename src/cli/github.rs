@@ -4,29 +4,12 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use serde::Serialize;
-
 use super::environment::variable;
-use super::error::Exit;
 use super::output::{self, Output};
-use crate::documents::to_json;
 use crate::render::github;
 
 /// Values that the next steps can ask for, by name.
 pub type Outputs = Vec<(String, String)>;
-
-/// The members of an object of counts, and how the command ends.
-pub fn outputs(counts: &impl Serialize, changed: bool, exit: Exit) -> Outputs {
-    let mut outputs: Outputs = to_json(counts)
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), value.to_string()))
-        .collect();
-    outputs.push(("changed".to_owned(), changed.to_string()));
-    outputs.push(("exit_code".to_owned(), (exit as u8).to_string()));
-    outputs
-}
 
 /// Annotations go to stdout, the rest to the files of the step, where it has any.
 pub fn tell(output: &Output, annotations: &str, summary: &str, outputs: &Outputs) {

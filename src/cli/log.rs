@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use super::Global;
 use super::error::{Cause, Exit, Failure};
 use super::output::Output;
 use super::project;
-use super::{Global, format::Format};
 use crate::audit::RecordHash;
-use crate::render::log as render;
+use crate::render::log::Runs;
+use crate::render::view::Logged;
 use crate::state;
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let snapshot = workspace.snapshot().await?;
     let mut chain = state::read_log(&*storage, &snapshot.log).await?.unwrap_or_default();
     chain.expect(&args.has);
-    let runs = render::Runs::of(&chain, &args.labels, args.runs);
+    let runs = Runs::of(&chain, &args.labels, args.runs);
     if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
         let failure = Failure::new(
             Cause::Error,
@@ -43,14 +44,12 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
             .into());
     }
     let exit = if chain.flaws.is_empty() { Exit::Done } else { Exit::Error };
-    match global.format {
-        Format::Json => output.document(render::document(&chain, &runs), exit),
-        _ => {
-            output.result(&render::human(&chain, &runs));
-            if exit != Exit::Done {
-                output.error(&render::flaws(&chain, Path::new(&*storage.places().log)));
-            }
-        }
-    }
+    let shown = Logged {
+        chain: &chain,
+        runs: &runs,
+        path: Path::new(&*storage.places().log),
+        exit_code: exit as u8,
+    };
+    output.show(output.format().view().log(), shown)?;
     Ok(exit)
 }

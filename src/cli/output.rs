@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::error::Exit;
 use super::format::Format;
+use super::github;
 use super::{Color, Global};
 use crate::documents::{Document, Envelope, to_json};
 use crate::ops::SystemClock;
 use crate::ports::Clock as _;
+use crate::render::view::{Offer, Shown, StepResult};
 use crate::render::{events, text};
 
 /// A result did not get to where stdout leads.
@@ -83,6 +85,28 @@ impl Output {
     /// A result whatever the format: what the command exists to print.
     pub fn raw(&self, text: &str) {
         written(&mut std::io::stdout().lock(), text);
+    }
+    /// A result in the format that was asked for.
+    pub fn show<R>(&self, offer: Offer<R>, result: R) -> anyhow::Result<()> {
+        // Refused by `format::check` before anything was done.
+        let view = offer.ok_or_else(|| anyhow::anyhow!("this format does not have the result"))?;
+        match view(result) {
+            Shown::Text { stdout, stderr } => {
+                if let Some(stderr) = stderr {
+                    self.error(&stderr);
+                }
+                self.result(&stdout);
+            }
+            Shown::Raw(text) => self.raw(&text),
+            Shown::Json(json) => self.json(&json),
+            Shown::JsonLine(json) => self.json_line(&json),
+            Shown::Events(events) => events.into_iter().for_each(|event| self.event(|| event)),
+            Shown::Step(StepResult { annotations, summary, outputs }) => {
+                github::tell(self, &annotations, &summary, &outputs);
+            }
+            Shown::Failed(why) => anyhow::bail!("the result could not be written: {why}"),
+        }
+        Ok(())
     }
     /// A result for programs: one of keyform's own documents.
     pub fn document<D: Document>(&self, document: D, exit: Exit) {

@@ -2,12 +2,8 @@
 
 use std::borrow::Cow;
 
-use std::collections::BTreeMap;
-
 use super::Global;
 use super::error::{Cause, Exit, Failure};
-use super::format::Format;
-use super::github;
 use super::output::Output;
 use super::plan::{self, Refresh};
 use super::project::{self, ConnectArgs};
@@ -17,8 +13,8 @@ use crate::keyset::views::{Desired, Live};
 use crate::ops::Workspace;
 use crate::ops::account::ConnectOptions;
 use crate::plan::parity;
-use crate::render::parity as render;
 use crate::render::text::nearest;
+use crate::render::view::Compared;
 use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
@@ -47,27 +43,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     };
     let parity = parity(&*rules, &workspace.project.desired, &snapshot.recorded, live.as_ref());
     let exit = if parity.is_empty() { Exit::Done } else { Exit::Differences };
-    match global.format {
-        Format::Json => output.document(render::document(&parity, &workspace.sources), exit),
-        Format::Markdown => output.raw(&render::for_markdown(&parity, &workspace.sources)),
-        Format::Github => {
-            let differences: usize =
-                parity.comparisons.iter().map(|comparison| comparison.findings.len()).sum();
-            let outputs = github::outputs(
-                &BTreeMap::from([("differences", differences)]),
-                !parity.is_empty(),
-                exit,
-            );
-            let summary = render::for_markdown(&parity, &workspace.sources);
-            github::tell(
-                output,
-                &render::for_github(&parity, &workspace.sources),
-                &summary,
-                &outputs,
-            );
-        }
-        _ => output.result(&render::human(&parity, &workspace.sources)),
-    }
+    let shown = Compared { parity: &parity, sources: &workspace.sources, exit_code: exit as u8 };
+    output.show(output.format().view().parity(), shown)?;
     Ok(exit)
 }
 

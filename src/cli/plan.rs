@@ -3,13 +3,12 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 
+use super::Global;
 use super::error::{Cause, Exit, Failure};
-use super::format::Format;
 use super::output::Output;
 use super::project::{self, ConnectArgs};
 use super::push;
 use super::saved;
-use super::{Global, github as step};
 use crate::apply;
 use crate::keyset::push::PushFiles;
 use crate::keyset::views::Live;
@@ -19,9 +18,7 @@ use crate::ops::Workspace;
 use crate::ops::account::ConnectOptions;
 use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
 use crate::ports::{Clock, Creation, Open};
-use crate::render::saved::PlanHash;
-use crate::render::terraform::{self, Picture};
-use crate::render::{events, github, gitlab, plan_human, plan_json, plan_markdown};
+use crate::render::view::Planned;
 use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
@@ -133,11 +130,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         }
         _ => None,
     };
-    View { workspace: &workspace, snapshot: &snapshot, policy: &policy, global, output }.show(
-        &plan,
-        !plan.is_empty(),
-        exit,
-    );
+    let view = View { workspace: &workspace, snapshot: &snapshot, policy: &policy, global };
+    output.show(output.format().view().plan(), view.of(&plan, !plan.is_empty(), exit))?;
     if let Some((path, hash)) = saved {
         let (path, sandbox) = (path.display(), if workspace.sandbox { " --sandbox" } else { "" });
         output.result(&format!(
@@ -225,53 +219,24 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     pub policy: &'a Policy,
     pub global: &'a Global,
-    pub output: &'a Output,
 }
 
-impl View<'_> {
-    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`:
-    /// what the next steps of a workflow hear.
-    pub fn show(self, plan: &Plan, changed: bool, exit: Exit) {
-        let View { workspace, snapshot, policy, global, output } = self;
-        let sources = &workspace.sources;
-        let hash = || {
-            plan.refusals
-                .is_empty()
-                .then(|| PlanHash::of(plan, &workspace.project.desired.project).to_string())
-        };
-        let picture = || Picture {
+impl<'a> View<'a> {
+    /// `exit`: what the command will exit with; `changed`: what the next steps of a workflow hear.
+    pub fn of<'p>(&self, plan: &'p Plan, changed: bool, exit: Exit) -> Planned<'p>
+    where
+        'a: 'p,
+    {
+        Planned {
             plan,
-            desired: &workspace.project.desired,
-            recorded: &snapshot.recorded,
-            policy,
-        };
-        match output.format() {
-            Format::Json => {
-                let mut json = plan_json::plan(plan, sources);
-                json["exit_code"] = (exit as u8).into();
-                json["hash"] = hash().into();
-                output.json(&json);
-            }
-            Format::Jsonl => {
-                events::plan(plan, sources).into_iter().for_each(|event| output.event(|| event))
-            }
-            Format::Markdown => output.raw(&plan_markdown::plan(plan, sources)),
-            Format::Github => {
-                let annotations = github::plan(plan, sources, &plan_human::summary_line(plan));
-                let mut outputs = step::outputs(&plan_json::summary(plan), changed, exit);
-                outputs.push(("hash".to_owned(), hash().unwrap_or_default()));
-                step::tell(output, &annotations, &plan_markdown::plan(plan, sources), &outputs);
-            }
-            Format::Gitlab => output.json(&gitlab::plan(terraform::tally(picture()))),
-            // On one line, as Terraform prints it: some readers want that.
-            Format::TerraformJson => {
-                output.json_line(&terraform::plan(picture(), env!("CARGO_PKG_VERSION")))
-            }
-            _ => output.result(&plan_human::plan(
-                plan,
-                sources,
-                plan_human::Options { verbose: global.verbose > 0 },
-            )),
+            sources: &self.workspace.sources,
+            project: &self.workspace.project.desired.project,
+            desired: &self.workspace.project.desired,
+            recorded: &self.snapshot.recorded,
+            policy: self.policy,
+            verbose: self.global.verbose > 0,
+            changed,
+            exit_code: exit as u8,
         }
     }
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use super::Global;
 use super::error::Exit;
-use super::format::Format;
 use super::output::Output;
 use super::project;
+
 use crate::ops::find::{find, find_app};
 use crate::plan::inventory;
-use crate::render::inventory as render;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,10 +32,6 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
     let mut inventory = inventory(&workspace.project.desired, &recorded);
     inventory.limit(&labels, app.map(|(label, _)| label));
-    match global.format {
-        Format::Json => output.document(render::document(&inventory), Exit::Done),
-        Format::Markdown => output.raw(&render::for_markdown(&inventory)),
-        _ => output.result(&render::human(&inventory)),
-    }
+    output.show(output.format().view().inventory(), &inventory)?;
     Ok(Exit::Done)
 }

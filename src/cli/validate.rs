@@ -1,15 +1,10 @@
-use std::collections::BTreeMap;
-
+use super::Global;
 use super::error::Exit;
-use super::format::Format;
 use super::output::Output;
 use super::repository::folder_in;
-use super::{Global, github as step};
 use crate::config::{self, Severity};
-use crate::documents::problems::{Problem, Validate};
-use crate::render::github::{self, Level, annotation};
 use crate::render::text::count;
-use crate::render::{gitlab, problems, sarif, style::GOOD};
+use crate::render::view::Problems;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {}
@@ -23,26 +18,16 @@ pub fn run(global: &Global, _args: &Args, output: &Output) -> anyhow::Result<Exi
     let warnings = loaded.problems.len() - errors;
     let exit = if errors > 0 { Exit::Error } else { Exit::Done };
     let config::Loaded { sources, problems: all, .. } = &loaded;
-    let counts = BTreeMap::from([("errors", errors), ("warnings", warnings)]);
-    match output.format() {
-        Format::Json => {
-            let problems = Problem::all(all, sources);
-            output.document(Validate { errors, warnings, problems }, exit);
-        }
-        Format::Markdown => {
-            output.raw(&problems::for_markdown(all, sources, &told(&loaded, errors, warnings)))
-        }
-        Format::Github => {
-            let told = told(&loaded, errors, warnings);
-            let annotations = github::problems(all, sources)
-                + &annotation(Level::Notice, None, "validate", &[&told]);
-            let summary = problems::for_markdown(all, sources, &told);
-            step::tell(output, &annotations, &summary, &step::outputs(&counts, false, exit));
-        }
-        Format::Gitlab => output.json(&gitlab::problems(all, sources)),
-        Format::Sarif => output.json(&sarif::problems(all, sources, env!("CARGO_PKG_VERSION"))),
-        _ => human(&loaded, errors, warnings, output),
-    }
+    let shown = Problems {
+        problems: all,
+        sources,
+        errors,
+        warnings,
+        summary: &told(&loaded, errors, warnings),
+        color: output.colors_stderr(),
+        exit_code: exit as u8,
+    };
+    output.show(output.format().view().problems(), shown)?;
     Ok(exit)
 }
 
@@ -64,18 +49,5 @@ fn told(loaded: &config::Loaded, errors: usize, warnings: usize) -> String {
             )
         }
         _ => format!("{} and {} in {files}.", count(errors, "error"), count(warnings, "warning")),
-    }
-}
-
-fn human(loaded: &config::Loaded, errors: usize, warnings: usize, output: &Output) {
-    if !loaded.problems.is_empty() {
-        output.error(
-            problems::human(&loaded.problems, &loaded.sources, output.colors_stderr()).trim_end(),
-        );
-    }
-    let told = told(loaded, errors, warnings);
-    match told.strip_prefix("Valid") {
-        Some(rest) => output.result(&format!("{GOOD}Valid{GOOD:#}{rest}\n")),
-        None => output.error(&format!("\n{told}")),
     }
 }

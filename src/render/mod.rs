@@ -24,3 +24,4 @@ pub mod schema;
 pub mod style;
 pub mod terraform;
 pub mod text;
+pub mod view;

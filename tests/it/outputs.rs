@@ -373,3 +373,53 @@ fn an_apply_in_part_is_told_where_it_failed() {
         "{github}"
     );
 }
+
+/// Whatever a command is asked for, it prints something or says that it does not have that format.
+/// Nothing on stdout and exit code 0 would be an empty report that looks like good news.
+#[test]
+fn every_command_has_every_format_or_refuses_it() {
+    let place = Place::new();
+    place.declare(&project(""));
+    place.ends(&["apply", "--yes"], 0, "");
+    let commands: &[&[&str]] = &[
+        &["validate"],
+        &["plan"],
+        &["apply", "--yes"],
+        &["drift"],
+        &["drift", "--accept", "dev"],
+        &["parity", "dev", "dev"],
+        &["show"],
+        &["env", "dev", "--publish", "A", "--subscribe", "B"],
+        &["log"],
+        &["state", "list"],
+        &["state", "show", "dev"],
+        &["secrets", "list"],
+        &["secrets", "doctor"],
+    ];
+    let formats = [
+        "human",
+        "json",
+        "jsonl",
+        "markdown",
+        "github",
+        "gitlab",
+        "sarif",
+        "junit",
+        "terraform-json",
+        "dotenv",
+        "shell",
+    ];
+    for command in commands {
+        for format in formats {
+            let output = place.run(&[command, &["--format", format][..]].concat());
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let refused =
+                output.status.code() == Some(1) && stderr.contains("does not have the format");
+            let printed = !output.stdout.is_empty();
+            assert!(
+                printed || refused || !output.status.success(),
+                "{command:?} as {format}: {stderr}"
+            );
+        }
+    }
+}
