@@ -5,10 +5,9 @@ use super::accept;
 use super::error::Exit;
 use super::notify::notify;
 use super::output::Output;
-use super::plan;
 use super::project::{self, ConnectArgs};
-use super::push;
 use crate::config::Occasion;
+use crate::ops;
 use crate::plan::drift;
 use crate::render::notify::drift as notify_words;
 use crate::render::view::Drifted;
@@ -30,12 +29,10 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let workspace = project::open(global, output)?;
     let snapshot = workspace.snapshot().await?;
-    let connection = workspace.connect(&args.connect.options()).await?;
-    let live = plan::refresh(&connection.client, &snapshot, &args.connect.options()).await;
-    connection.close().await?;
-    let (push, _) = push::read(&workspace);
+    let live = ops::plan::look(&workspace, &snapshot, &args.connect.options()).await?;
+    let (push, _) = ops::push::read(&workspace);
     let drift =
-        drift(&workspace.project.desired, &snapshot.recorded, &live?, &push, !args.managed_only);
+        drift(&workspace.project.desired, &snapshot.recorded, &live, &push, !args.managed_only);
     if !args.accept.is_empty() {
         return accept::run(&workspace, &drift, &args.accept, output);
     }
@@ -47,7 +44,7 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         sources,
         exit_code: exit as u8,
     };
-    output.show(output.format().view().drift(), shown)?;
+    output.show(output.format().view().drift(), shown);
     if exit == Exit::Differences {
         notify(&workspace, Occasion::Drift, exit, output, || notify_words(&drift)).await;
     }

@@ -50,6 +50,6 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         path: Path::new(&*storage.places().log),
         exit_code: exit as u8,
     };
-    output.show(output.format().view().log(), shown)?;
+    output.show(output.format().view().log(), shown);
     Ok(exit)
 }

@@ -86,11 +86,11 @@ impl Output {
     pub fn raw(&self, text: &str) {
         written(&mut std::io::stdout().lock(), text);
     }
-    /// A result in the format that was asked for.
-    pub fn show<R>(&self, offer: Offer<R>, result: R) -> anyhow::Result<()> {
-        // Refused by `format::check` before anything was done.
-        let view = offer.ok_or_else(|| anyhow::anyhow!("this format does not have the result"))?;
-        match view(result) {
+    /// A result in the format that was asked for. Where it has none, which `format::check` refuses
+    /// before anything is done, the result is lost.
+    pub fn show<R>(&self, offer: Offer<R>, result: R) {
+        let nothing = || Shown::Failed("this format does not have it".to_owned());
+        match offer.map_or_else(nothing, |view| view(result)) {
             Shown::Text { stdout, stderr } => {
                 if let Some(stderr) = stderr {
                     self.error(&stderr);
@@ -104,9 +104,11 @@ impl Output {
             Shown::Step(StepResult { annotations, summary, outputs }) => {
                 github::tell(self, &annotations, &summary, &outputs);
             }
-            Shown::Failed(why) => anyhow::bail!("the result could not be written: {why}"),
+            Shown::Failed(why) => {
+                self.error(&format!("the result could not be written: {why}"));
+                note_loss();
+            }
         }
-        Ok(())
     }
     /// A result for programs: one of keyform's own documents.
     pub fn document<D: Document>(&self, document: D, exit: Exit) {

@@ -5,17 +5,16 @@ use std::borrow::Cow;
 use super::Global;
 use super::error::{Cause, Exit, Failure};
 use super::output::Output;
-use super::plan::{self, Refresh};
+use super::plan::Refresh;
 use super::project::{self, ConnectArgs};
 use crate::keyset::Label;
 use crate::keyset::parity::{Between, ParityRule, Side};
-use crate::keyset::views::{Desired, Live};
+use crate::keyset::views::Desired;
+use crate::ops;
 use crate::ops::Workspace;
-use crate::ops::account::ConnectOptions;
 use crate::plan::parity;
 use crate::render::text::nearest;
 use crate::render::view::Compared;
-use crate::state::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,24 +38,15 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let snapshot = workspace.snapshot().await?;
     let live = match args.refresh {
         Refresh::None => None,
-        Refresh::Full => Some(look(&workspace, &snapshot, &args.connect.options()).await?),
+        Refresh::Full => {
+            Some(ops::plan::look(&workspace, &snapshot, &args.connect.options()).await?)
+        }
     };
     let parity = parity(&*rules, &workspace.project.desired, &snapshot.recorded, live.as_ref());
     let exit = if parity.is_empty() { Exit::Done } else { Exit::Differences };
     let shown = Compared { parity: &parity, sources: &workspace.sources, exit_code: exit as u8 };
-    output.show(output.format().view().parity(), shown)?;
+    output.show(output.format().view().parity(), shown);
     Ok(exit)
-}
-
-async fn look(
-    workspace: &Workspace,
-    snapshot: &Snapshot,
-    options: &ConnectOptions,
-) -> anyhow::Result<Live> {
-    let connection = workspace.connect(options).await?;
-    let live = plan::refresh(&connection.client, snapshot, options).await;
-    connection.close().await?;
-    live
 }
 
 /// What is asked for; the fields that may differ come from the entry of the same two sides.

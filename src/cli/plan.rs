@@ -1,25 +1,16 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-
-use anyhow::anyhow;
 
 use super::Global;
 use super::error::{Cause, Exit, Failure};
 use super::output::Output;
 use super::project::{self, ConnectArgs};
-use super::push;
-use super::saved;
-use crate::apply;
-use crate::keyset::push::PushFiles;
-use crate::keyset::views::Live;
 use crate::keyset::{Bounded, Budget};
-use crate::ops::SystemClock;
+use crate::ops;
 use crate::ops::Workspace;
-use crate::ops::account::ConnectOptions;
-use crate::plan::{self, Inputs, Limit, OpenCreates, Plan, Policy};
-use crate::ports::{Clock, Creation, Open};
-use crate::render::view::Planned;
-use crate::state::Snapshot;
+use crate::ops::plan::Planned;
+use crate::plan::{Plan, Policy};
+use crate::render::view;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -79,23 +70,13 @@ fn limit(text: &str) -> Result<(Bounded, Budget), String> {
 
 impl PolicyArgs {
     pub fn policy(&self, workspace: &Workspace) -> Policy {
-        let mut limits: BTreeMap<Bounded, Limit> = BTreeMap::new();
-        limits.extend(workspace.project.limits.iter().map(|(kind, (budget, origin))| {
-            (*kind, Limit { budget: *budget, origin: Some(*origin) })
-        }));
-        // Of several of one kind the last one counts.
-        limits.extend(
-            self.limit
-                .iter()
-                .map(|(kind, budget)| (*kind, Limit { budget: *budget, origin: None })),
-        );
         Policy {
             allow_irreversible: self.allow_irreversible,
             targets: (!self.target.is_empty())
                 .then(|| self.target.iter().cloned().collect::<BTreeSet<_>>()),
             recreate: self.recreate.iter().cloned().collect(),
             delete: self.delete,
-            limits,
+            limits: ops::plan::limits(workspace, &self.limit),
         }
     }
 }
@@ -109,30 +90,15 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
         return Err(failure.help("leave --refresh=none out").into());
     }
     let workspace = project::open(global, output)?;
-    let snapshot = workspace.snapshot().await?;
-    let live = match args.refresh {
-        Refresh::None => None,
-        Refresh::Full => {
-            let connection = workspace.connect(&args.connect.options()).await?;
-            let live = refresh(&connection.client, &snapshot, &args.connect.options()).await;
-            connection.close().await?;
-            Some(live?)
-        }
+    let request = ops::plan::Request {
+        policy: args.policy.policy(&workspace),
+        refresh: (args.refresh == Refresh::Full).then(|| args.connect.options()),
+        out: args.out.clone(),
     };
-    let (policy, now) = (args.policy.policy(&workspace), SystemClock.now());
-    let (push, _) = push::read(&workspace);
-    let plan = make(&workspace, &snapshot, live.as_ref(), &policy, now, &push)?;
-    let exit = exit_of(&plan, args.detailed_exitcode);
-    let saved = match &args.out {
-        // What is refused is no plan to review.
-        Some(path) if plan.refusals.is_empty() => {
-            Some((path, saved::write(path, &workspace, &snapshot, &policy, &plan, now)?))
-        }
-        _ => None,
-    };
-    let view = View { workspace: &workspace, snapshot: &snapshot, policy: &policy, global };
-    output.show(output.format().view().plan(), view.of(&plan, !plan.is_empty(), exit))?;
-    if let Some((path, hash)) = saved {
+    let planned = ops::plan::run(&workspace, request).await?;
+    let exit = exit_of(&planned.plan, args.detailed_exitcode);
+    View { workspace: &workspace, global, output }.show(&planned, !planned.plan.is_empty(), exit);
+    if let (Some(path), Some(hash)) = (&args.out, &planned.saved) {
         let (path, sandbox) = (path.display(), if workspace.sandbox { " --sandbox" } else { "" });
         output.result(&format!(
             "\nSaved to {path}, hash {hash}.\n`keyform apply{sandbox} {path}` \
@@ -157,83 +123,39 @@ fn exit_of(plan: &Plan, detailed: bool) -> Exit {
     }
 }
 
-/// The live account, read completely.
-pub async fn refresh(
-    api: &impl crate::ports::Api,
-    snapshot: &Snapshot,
-    options: &ConnectOptions,
-) -> anyhow::Result<Live> {
-    Ok(apply::refresh(api, &SystemClock, &snapshot.recorded, options.parallelism).await?)
-}
-
-/// The plan, proved against its invariants.
-pub fn make(
-    workspace: &Workspace,
-    snapshot: &Snapshot,
-    live: Option<&Live>,
-    policy: &Policy,
-    now: jiff::Timestamp,
-    push: &PushFiles,
-) -> anyhow::Result<Plan> {
-    let open = open_creates(snapshot);
-    let (desired, recorded) = (&workspace.project.desired, &snapshot.recorded);
-    let inputs = Inputs { desired, recorded, live, open: &open, policy, now, push };
-    let plan = plan::make(&inputs);
-    let notes = plan::check(&plan, &inputs);
-    if let Some(note) = notes.first() {
-        return Err(anyhow!(
-            Failure::new(
-                Cause::Error,
-                format!("the plan contradicts itself, which is a bug in keyform: {note}")
-            )
-            .help("nothing was done; please report it with the TOML and the state file")
-        ));
-    }
-    Ok(plan)
-}
-
-fn open_creates(snapshot: &Snapshot) -> OpenCreates {
-    let mut open = OpenCreates::default();
-    for Open { intent, sealed } in &snapshot.open {
-        // A label may stand for another keyset by now.
-        if let (Creation::SecretKey { label, id, .. }, None) = (&intent.what, sealed)
-            && snapshot.recorded.keysets.get(label).is_some_and(|keyset| keyset.id != *id)
-        {
-            continue;
-        }
-        let of = match &intent.what {
-            Creation::App { .. } => &mut open.apps,
-            _ if sealed.is_some() => &mut open.sealed,
-            Creation::Keyset { .. } => &mut open.keysets,
-            Creation::SecretKey { .. } => &mut open.secret_keys,
-        };
-        of.insert(intent.what.label().clone(), intent.at);
-    }
-    open
-}
-
 /// What a plan is shown with.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     pub workspace: &'a Workspace,
-    pub snapshot: &'a Snapshot,
-    pub policy: &'a Policy,
     pub global: &'a Global,
+    pub output: &'a Output,
 }
 
 impl<'a> View<'a> {
-    /// `exit`: what the command will exit with; `changed`: what the next steps of a workflow hear.
-    pub fn of<'p>(&self, plan: &'p Plan, changed: bool, exit: Exit) -> Planned<'p>
+    /// Prints the plan as the user wants it. `exit`: what the command will exit with; `changed`:
+    /// what the next steps of a workflow hear.
+    pub fn show(self, planned: &Planned, changed: bool, exit: Exit) {
+        let view = self.output.format().view();
+        self.output.show(view.plan(), self.of(planned, changed, exit));
+    }
+    /// The same for `apply`, whose formats are others.
+    pub fn show_of_apply(self, planned: &Planned, exit: Exit) {
+        let view = self.output.format().view();
+        self.output.show(view.plan_of_apply(), self.of(planned, false, exit));
+    }
+
+    fn of<'p>(&self, planned: &'p Planned, changed: bool, exit: Exit) -> view::Planned<'p>
     where
         'a: 'p,
     {
-        Planned {
-            plan,
-            sources: &self.workspace.sources,
-            project: &self.workspace.project.desired.project,
-            desired: &self.workspace.project.desired,
-            recorded: &self.snapshot.recorded,
-            policy: self.policy,
+        let workspace = self.workspace;
+        view::Planned {
+            plan: &planned.plan,
+            sources: &workspace.sources,
+            project: &workspace.project.desired.project,
+            desired: &workspace.project.desired,
+            recorded: &planned.snapshot.recorded,
+            policy: &planned.policy,
             verbose: self.global.verbose > 0,
             changed,
             exit_code: exit as u8,

@@ -32,6 +32,6 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
     let mut inventory = inventory(&workspace.project.desired, &recorded);
     inventory.limit(&labels, app.map(|(label, _)| label));
-    output.show(output.format().view().inventory(), &inventory)?;
+    output.show(output.format().view().inventory(), &inventory);
     Ok(Exit::Done)
 }

@@ -27,7 +27,7 @@ pub fn run(global: &Global, _args: &Args, output: &Output) -> anyhow::Result<Exi
         color: output.colors_stderr(),
         exit_code: exit as u8,
     };
-    output.show(output.format().view().problems(), shown)?;
+    output.show(output.format().view().problems(), shown);
     Ok(exit)
 }
 

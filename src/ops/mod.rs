@@ -4,6 +4,7 @@
 
 pub mod account;
 mod api_key;
+pub mod apply;
 mod clock;
 mod endpoint;
 mod environment;
@@ -11,6 +12,9 @@ mod error;
 pub mod find;
 pub mod mirrors;
 mod origin;
+pub mod plan;
+pub mod push;
+mod saved;
 pub mod secrets;
 pub mod sinks;
 pub mod state;

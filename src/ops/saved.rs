@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::endpoint::Endpoint;
 use super::error::{Cause, Failure};
+use super::workspace::Workspace;
 use crate::disk;
-use crate::ops::Endpoint;
-use crate::ops::Workspace;
 use crate::plan::{Plan, Policy};
 use crate::render::plan_json;
 use crate::render::saved::{self, BadPlan, PlanHash, SavedApi, SavedPlan, SavedState};

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::workspace::Workspace;
 use crate::apply::push::Contents;
 use crate::disk;
 use crate::keyset::push::{PUSH_FILE_MAX, PushFile, PushFiles};
 use crate::keyset::{PushContent, Sha256Hash};
-use crate::ops::Workspace;
 
 /// Every declared file once: what the plan compares, and what is uploaded if it says so.
 pub fn read(workspace: &Workspace) -> (PushFiles, Contents) {
