@@ -101,17 +101,16 @@ pub(super) fn check(
             }
         }
         if names.len() > SECRETS_MAX {
-            problems.push(
-                Problem::new(
-                    codes::TOO_MANY_SECRETS,
-                    *at,
-                    "more secrets than GitHub keeps",
-                    format!("at most {SECRETS_MAX} in one place"),
-                )
-                .help("name fewer `keysets`, or use several repositories or environments"),
-            );
+            problems.push(too_many(*at));
         }
     }
+}
+
+fn too_many(at: Origin) -> Problem {
+    let title = "more secrets than GitHub keeps";
+    let label = format!("at most {SECRETS_MAX} in one place");
+    Problem::new(codes::TOO_MANY_SECRETS, at, title, label)
+        .help("name fewer `keysets`, or use several repositories or environments")
 }
 
 /// `name` is the secret of both keysets; `also`: the other one's place, if it is another.

@@ -13,7 +13,7 @@ use super::problem::{Problem, Quoted, Severity};
 use super::rules;
 use super::secrets::SecretsTable;
 use super::source::Sources;
-use super::tables::{AppTable, Body, Checked, Head, Parsed, ProfileTable, Word};
+use super::tables::{AppTable, Body, Checked, Head, KeysetTable, Parsed, ProfileTable, Word};
 use super::{Loaded, Project};
 use crate::keyset::views::{AppSource, Desired, DesiredApp, DesiredKeyset, Freeze};
 use crate::keyset::{Label, Origin};
@@ -42,11 +42,7 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
 
     let apps = resolver.apps(apps);
     let profiles = resolver.profiles(profiles);
-    // Rejected ones too: nobody who names them is wrong.
-    let labels: BTreeSet<Label> = match head.secrets.github.is_empty() && head.parity.is_empty() {
-        true => BTreeSet::new(),
-        false => keysets.iter().map(|keyset| keyset.label.clone()).collect(),
-    };
+    let labels = labels(&head, &keysets);
     let mut keysets = resolver.keysets(keysets, &apps, &profiles, &head);
     if resolver.whole {
         resolver.project_level(&head, &apps, &profiles, &keysets);
@@ -79,6 +75,15 @@ pub(super) fn finish(parsed: Parsed, sources: Sources) -> Loaded {
         _ => None,
     };
     Loaded { sources, problems, project }
+}
+
+/// The labels of all keysets, for those who name them. Rejected ones too: nobody who names them is
+/// wrong.
+fn labels(head: &Head, keysets: &[KeysetTable]) -> BTreeSet<Label> {
+    if head.secrets.github.is_empty() && head.parity.is_empty() {
+        return BTreeSet::new();
+    }
+    keysets.iter().map(|keyset| keyset.label.clone()).collect()
 }
 
 fn desired_app((label, app): (Label, App)) -> Option<(Label, DesiredApp)> {

@@ -61,3 +61,44 @@ impl FileReader<'_> {
         parsed.map(|duration| (duration, at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, Sources, read};
+
+    /// The rotation of one keyset, or the codes of what is wrong with it.
+    fn rotation(rotate: &str) -> Result<(u64, u64), Vec<&'static str>> {
+        let text = format!(
+            "[project]\nname = \"a\"\n[app.a]\nname = \"A\"\n[keyset.k]\napp = \"a\"\n\
+             type = \"testing\"\nrotate = {rotate}\n"
+        );
+        let loaded = read(Sources { files: vec![Source::new("keyform.toml", text)] });
+        let codes = || loaded.problems.iter().map(|problem| problem.code).collect::<Vec<_>>();
+        let project = loaded.project.as_ref().ok_or_else(codes)?;
+        let keyset = project.desired.keysets.values().next().expect("a keyset");
+        let Rotate { every, overlap, origin: _ } = keyset.rotate.as_ref().expect("a rotation");
+        Ok((every.as_secs(), overlap.as_secs()))
+    }
+
+    #[test]
+    fn durations_are_those_of_flags() {
+        for (rotate, seconds) in [
+            ("{ every = \"90d\", overlap = \"24h\" }", (7_776_000, 86_400)),
+            ("{ every = \"12 weeks\", overlap = \"1h 30m\" }", (7_257_600, 5400)),
+            ("{ every = \"P7D\", overlap = \"60s\" }", (604_800, 60)),
+        ] {
+            assert_eq!(rotation(rotate), Ok(seconds), "{rotate}");
+        }
+        for wrong in [
+            "{ every = \"90\", overlap = \"24h\" }",
+            "{ every = \"3 months\", overlap = \"24h\" }",
+            "{ every = \"24h\", overlap = \"1d\" }",
+            "{ every = \"24h\", overlap = \"59s\" }",
+            "{ every = \"90d\", overlap = \"-1h\" }",
+        ] {
+            assert_eq!(rotation(wrong), Err(vec!["KF021"]), "{wrong}");
+        }
+        assert_eq!(rotation("{ every = \"90d\" }"), Err(vec!["KF070"]));
+    }
+}

@@ -364,6 +364,7 @@ mod tests {
             type = "testing"
             profiles = ["standard"]
             files = { enabled = true, retention = 7, region = "us-east-1" }
+            rotate = { every = "90 days", overlap = "1h 30m" }
             "#,
         );
         accept("[secrets.mirror.github]\nrepo = \"a/b\"\nname = \"{label}\"");
@@ -402,6 +403,8 @@ mod tests {
             ("[app.a]\nname = \"A\"\nid = \"1\"", "oneOf"),
             ("[app.\"a b\"]\nname = \"A\"", "a b"),
             ("[profile.p]\nname = \"x\"", "name"),
+            ("[profile.p]\nrotate = { every = \"90\", overlap = \"24h\" }", "rotate"),
+            ("[profile.p]\nrotate = true", "rotate"),
             ("[keyset.k]\ntype = \"testing\"", "app"),
             ("[keyset.k]\napp = \"a\"\nfiles.retention = 5", "retention"),
             ("[keyset.k]\napp = \"a\"\nfiles.retention = \"7\"", "retention"),

@@ -182,7 +182,10 @@ impl FileReader<'_> {
                         Some(near) => problem
                             .help(format!("did you mean `{near}`?"))
                             .fix(origin, format!("\"{near}\"")),
-                        None => problem.help("sinks: `keyring`, `age`, `exec`"),
+                        None => problem.help(format!(
+                            "sinks: {}",
+                            names.map(|name| format!("`{name}`")).join(", ")
+                        )),
                     };
                     self.report(problem);
                 }

@@ -367,3 +367,86 @@ async fn keep_beside<S: Sink>(sink: &S, name: &SecretName, label: &Label) -> Res
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyset::KeysetId;
+
+    /// A sink that can neither be read nor asked.
+    struct Blind;
+    impl Sink for Blind {
+        fn name(&self) -> &'static str {
+            "exec"
+        }
+        async fn probe(&self) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn readable(&self) -> bool {
+            false
+        }
+        async fn put(
+            &self,
+            _: &SecretName,
+            _: Option<Owner<'_>>,
+            _: &Secret,
+        ) -> Result<(), SinkError> {
+            Ok(())
+        }
+        async fn get(&self, _: &SecretName) -> Result<Option<Secret>, SinkError> {
+            Err(SinkError::WriteOnly { sink: "exec", why: "it gives nothing back".into() })
+        }
+        async fn remove(&self, _: &SecretName) -> Result<bool, SinkError> {
+            Ok(false)
+        }
+    }
+
+    fn label(text: &str) -> Label {
+        Label::parse(text).expect("a label")
+    }
+
+    /// How a create of `a` ends with these open intents about secret keys, by their labels.
+    async fn create(namespace: Namespace, begun: &[&str]) -> Result<(), Refusal> {
+        let (project, recorded) =
+            (ProjectName::parse("acme").expect("a name"), Recorded::default());
+        let intent = |text: &&str| Intent {
+            id: uuid::Uuid::nil(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            what: Creation::SecretKey {
+                label: label(text),
+                id: KeysetId::parse("9").expect("an id"),
+                expires_at: None,
+                from: None,
+                over: None,
+            },
+        };
+        let custody: Custody<'_, Blind> = Custody {
+            sinks: &[],
+            project: &project,
+            namespace,
+            recorded: &recorded,
+            open: begun.iter().map(intent).collect(),
+            in_hand: InHand::default(),
+        };
+        let a = label("a");
+        let request = Request {
+            purpose: Purpose::Create,
+            label: &a,
+            keyset: None,
+            coming: None,
+            overwrite: false,
+        };
+        let probed = Probed::of(&Blind).await.expect("a sink");
+        custody.claim(probed, &custody.entry(&a), &request).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_first_create_is_not_put_over_what_the_journal_has_begun_for_another_keyset() {
+        assert_eq!(create(Namespace::Account, &[]).await, Ok(()));
+        assert_eq!(create(Namespace::Account, &["b"]).await, Ok(()));
+        let refused = create(Namespace::Account, &["a"]).await;
+        assert!(matches!(refused, Err(Refusal::InUse(..))), "{refused:?}");
+        // What the sandbox gave out is worth nothing.
+        assert_eq!(create(Namespace::Sandbox, &["a"]).await, Ok(()));
+    }
+}

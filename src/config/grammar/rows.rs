@@ -9,8 +9,9 @@ use crate::keyset::table::NAME_MAX;
 use crate::keyset::{ApiVersion, Tier};
 
 /// The help of a missing `url`, and of a bad one.
-pub(in crate::config) const NO_WEBHOOK: &str = "put the address into a variable of the environment and name that: \
-     `url = \"env:KEYFORM_WEBHOOK\"`";
+pub(in crate::config) const NO_WEBHOOK: &str = "put the address into a variable of the \
+                                                environment and name that: \
+                                                `url = \"env:KEYFORM_WEBHOOK\"`";
 
 pub(in crate::config) static GRAMMAR: &[Row] = &[
     row("project", Kind::Table, "The project, which keyform.toml must have.").main_file(),

@@ -23,7 +23,7 @@ use crate::keyset::Label;
 use crate::keyset::duration::{OVERLAP_MAX, OVERLAP_MIN};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
 use crate::plan::OpKind;
-use crate::ports::{self, Clock, Creation, Open, Unknown};
+use crate::ports::{self, Clock, Creation, LedgerError, Open, Probed, Unknown};
 use crate::render::report;
 use crate::secrets::{AnySink, Envelope};
 use crate::state::{Snapshot, Store};
@@ -84,6 +84,8 @@ fn wanted(order: &Order<'_>, snapshot: &Snapshot) -> anyhow::Result<Vec<Label>> 
     let keysets = snapshot.recorded.keysets.iter().filter(|(_, keyset)| ours(keyset));
     Ok(keysets.map(|(label, _)| label.clone()).collect())
 }
+
+type AccountPorts<'a> = Ports<'a, Client, Store, Envelope, AnySink, SystemClock>;
 
 /// A rotation of these keysets that may begin.
 struct Begun<'a> {
@@ -154,7 +156,7 @@ impl Begun<'_> {
         &self,
         snapshot: &Snapshot,
         lost: &BTreeSet<uuid::Uuid>,
-        (sink, envelope): (ports::Probed<'_, AnySink>, &Envelope),
+        (sink, envelope): (Probed<'_, AnySink>, &Envelope),
     ) -> anyhow::Result<Rotated> {
         let stop = (self.order.hold_interrupts)()?;
         let stop = || stop.load(Ordering::SeqCst);
@@ -184,17 +186,8 @@ impl Begun<'_> {
                 continue;
             }
             let older = left_open(snapshot, lost, &keyset);
-            let overlap = self.order.overlap;
-            let expires_at =
-                overlap.map(|overlap| SystemClock.now().saturating_add(overlap)).transpose()?;
-            let order = rotate::Order {
-                label,
-                name: &custody.entry(keyset.sink_label(label)),
-                expires_at,
-                patience: Patience { settle: self.order.settle, stop: &stop },
-                overwrite: self.order.overwrite,
-            };
-            let done = rotate::rotate(&ports, sink, &mut keyset, &order, older).await;
+            let (done, expires_at) =
+                self.one((&ports, sink), label, &mut keyset, older, &stop).await?;
             report.ledger_failed = done.as_ref().err().map(ToString::to_string);
             let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
                 why: format!(
@@ -216,6 +209,28 @@ impl Begun<'_> {
                 report.ledger_failed.or(ended.err().map(|error| error.to_string()));
         }
         Ok(Rotated { report, until })
+    }
+
+    /// How it ended, and until when the key of before works.
+    async fn one(
+        &self,
+        (ports, sink): (&AccountPorts<'_>, Probed<'_, AnySink>),
+        label: &Label,
+        keyset: &mut RecordedKeyset,
+        older: Vec<Unknown>,
+        stop: &dyn Fn() -> bool,
+    ) -> anyhow::Result<(Result<Outcome, LedgerError>, Option<jiff::Timestamp>)> {
+        let overlap = self.order.overlap;
+        let expires_at =
+            overlap.map(|overlap| SystemClock.now().saturating_add(overlap)).transpose()?;
+        let order = rotate::Order {
+            label,
+            name: &ports.custody.entry(keyset.sink_label(label)),
+            expires_at,
+            patience: Patience { settle: self.order.settle, stop },
+            overwrite: self.order.overwrite,
+        };
+        Ok((rotate::rotate(ports, sink, keyset, &order, older).await, expires_at))
     }
 }
 
