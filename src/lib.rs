@@ -7,13 +7,14 @@
 //! | [`ports`] | the narrow traits, and the proofs made around them | `keyset`, `audit`, `protocol` |
 //! | [`protocol`] | the steps of the never-lose protocol by name, where tests end the process | - |
 //! | [`disk`] | whole-file writes that a crash cannot tear | `protocol` |
+//! | [`http`] | the one builder of HTTP clients, and its rules | `keyset` |
 //! | [`config`] | TOML text to desired and problems | `keyset` |
 //! | [`plan`] | desired + recorded + live to a plan | `keyset` |
 //! | [`apply`] | the verbs that act, against ports only | `keyset`, `plan`, `ports`, `protocol` |
 //! | [`storage`] | where a state lives, as traits; local files | `disk`, `protocol` |
 //! | [`state`] | the state's document, its journal, and the one writer | `keyset`, `ports`, `audit`, `storage` |
-//! | [`api`] | the Admin API over HTTP | `keyset`, `ports`, `audit` |
-//! | [`secrets`] | sinks and escrow | `keyset`, `ports`, `disk`, `protocol` |
+//! | [`api`] | the Admin API over HTTP | `keyset`, `ports`, `audit`, `http` |
+//! | [`secrets`] | sinks and escrow | `keyset`, `ports`, `disk`, `http`, `protocol` |
 //! | [`sandbox`] | the Admin API as a server | `keyset` |
 //! | [`documents`] | what is printed as JSON, as types; their schemas | `keyset`, `config`, `plan`, `apply`, `audit` |
 //! | [`render`] | values to text | `keyset`, `config`, `plan`, `apply`, `audit`, `documents` |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod disk;
 pub mod documents;
+pub mod http;
 pub mod keyset;
 pub mod ops;
 pub mod plan;

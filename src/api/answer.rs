@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use zeroize::Zeroizing;
 
+use crate::http::innermost;
 use crate::keyset::wire::{self, ErrorBody};
 use crate::ports::ApiErrorKind;
 
@@ -41,7 +42,7 @@ async fn read(mut response: Response, max: usize) -> Result<Zeroizing<Vec<u8>>, 
     // Enough for the usual answer, so that no half-grown copy of a secret is left behind unwiped.
     let mut body = Zeroizing::new(Vec::with_capacity((told as usize).max(16 << 10)));
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| ApiErrorKind::NoAnswer(plain(&error)))?
+        response.chunk().await.map_err(|error| ApiErrorKind::NoAnswer(innermost(&error)))?
     {
         if body.len() + chunk.len() > max {
             return Err(ApiErrorKind::TooLarge { limit: max });
@@ -127,16 +128,4 @@ pub fn clock_offset(headers: &HeaderMap) -> Option<i64> {
         at.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_secs()).ok())
     };
     Some(seconds(theirs)? - seconds(SystemTime::now())?)
-}
-
-/// The causes of an error in one line. The URL is left out: method and path are told anyway.
-pub fn plain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "out of time".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
 }

@@ -12,10 +12,11 @@ use reqwest::header::{
 use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
-use super::answer::{self, BODY_MAX, SECRET_BODY_MAX, plain};
+use super::answer::{self, BODY_MAX, SECRET_BODY_MAX};
 use super::gate::Gate;
 use crate::audit::Ended;
-use crate::keyset::address::{has_extras, is_loopback, is_secure};
+use crate::http;
+use crate::keyset::address::{has_extras, is_secure};
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset};
 use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
@@ -102,23 +103,9 @@ impl Client {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (ACCEPT, HeaderValue::from_static("application/json")),
         ]);
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("keyform/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            // A redirect would carry the key to wherever it points.
-            .redirect(reqwest::redirect::Policy::none())
-            // Whether a request may be repeated is decided here and nowhere below.
-            .retry(reqwest::retry::never());
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        if base.scheme() == "http" {
-            // Nothing is to be proved: a machine without certificates has a sandbox too.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| BadEndpoint::Setup(plain(&error)))?;
+        let (connect_timeout, timeout) = (options.connect_timeout, options.timeout);
+        let http = http::client(&base, http::Options { headers, connect_timeout, timeout })
+            .map_err(BadEndpoint::Setup)?;
         Ok(Client {
             http,
             key,
@@ -237,7 +224,7 @@ impl Client {
                 answer::body(response, max, &self.key).await
             }
             Err(error) => {
-                let why = plain(&error);
+                let why = http::innermost(&error);
                 tracing::debug!(%method, path, why, ms = begun.elapsed().as_millis() as u64, "not answered");
                 if error.is_connect() || error.is_builder() {
                     Err(ApiErrorKind::NotSent(why))

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::answer::plain;
+use crate::http;
 use crate::keyset::Secret;
-use crate::keyset::address::{is_loopback, is_secure};
+use crate::keyset::address::is_secure;
 
 /// For one try.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,23 +23,13 @@ const TRIES: usize = 3;
 pub async fn post(address: &Secret, body: &serde_json::Value) -> Result<(), String> {
     let url = Url::parse(address.expose_secret()).ok().filter(is_secure);
     let url = url.ok_or("it is not an address (https, or http on this machine)")?;
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("keyform/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    if is_loopback(&url) {
-        builder = builder.no_proxy();
-    }
-    let http = builder.build().map_err(|error| plain(&error))?;
+    let headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let options = http::Options { headers, connect_timeout: TIMEOUT, timeout: TIMEOUT };
+    let client = http::client(&url, options)?;
     let bytes = serde_json::to_vec(body).map_err(|error| error.to_string())?;
     let send = || async {
-        let sent = http
-            .post(url.clone())
-            .header(reqwest::header::CONTENT_TYPE, "application/json")
-            .body(bytes.clone())
-            .send()
-            .await;
+        let sent = client.post(url.clone()).body(bytes.clone()).send().await;
         match sent {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => {
@@ -46,7 +37,7 @@ pub async fn post(address: &Secret, body: &serde_json::Value) -> Result<(), Stri
                     || matches!(answer.status().as_u16(), 408 | 429);
                 Err((again, format!("the webhook answers {}", answer.status().as_u16())))
             }
-            Err(error) => Err((true, plain(&error))),
+            Err(error) => Err((true, http::innermost(&error))),
         }
     };
     let backoff = ExponentialBuilder::default()

@@ -19,7 +19,8 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use zeroize::Zeroizing;
 
-use crate::keyset::address::{has_extras, is_loopback, is_secure};
+use crate::http;
+use crate::keyset::address::{has_extras, is_secure};
 use crate::keyset::settings::{bad_text, is_format};
 use crate::keyset::{MirrorTarget, Secret};
 use crate::ports::{CopyFailed, Mirror};
@@ -165,18 +166,9 @@ impl Github {
                 HeaderValue::from_static("2022-11-28"),
             ),
         ]);
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("keyform/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            // A redirect would carry the token to wherever it points.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never());
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| MirrorError::Setup(plain(&error)))?;
+        let (connect_timeout, timeout) = (Duration::from_secs(10), Duration::from_secs(30));
+        let http = http::client(&base, http::Options { headers, connect_timeout, timeout })
+            .map_err(MirrorError::Setup)?;
         Ok(Github {
             http,
             base,
@@ -326,7 +318,8 @@ impl Github {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|error| Failure::NoAnswer(plain(&error)))?;
+        let response =
+            request.send().await.map_err(|error| Failure::NoAnswer(http::innermost(&error)))?;
         let (status, (limited, wait)) = (response.status(), limits(&response));
         tracing::debug!(%method, path = url.path(), status = status.as_u16(), "answered");
         let body = read(response).await;
@@ -470,7 +463,7 @@ fn limits(response: &Response) -> (bool, Option<Duration>) {
 async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| Failure::NoAnswer(plain(&error)))?
+        response.chunk().await.map_err(|error| Failure::NoAnswer(http::innermost(&error)))?
     {
         if body.len() + chunk.len() > BODY_MAX {
             return Err(Failure::TooLarge);
@@ -478,16 +471,4 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The innermost cause, without the URL.
-fn plain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "out of time".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
 }
