@@ -9,7 +9,7 @@ use super::workspace::Workspace;
 use crate::apply::Custody;
 use crate::apply::custody::{InHand, NoSink};
 use crate::config::{AgeSettings, ExecSettings, SinkKind};
-use crate::ports::{self, Item, Probed, SecretName, Sink};
+use crate::ports::{self, Item, Probed, SecretName, Sink, SinkType};
 use crate::secrets::{
     AgeSink, AnySink, Envelope, ExecSink, KeyringSink, Readers, SealedSink, Surroundings, Unseal,
 };
@@ -27,34 +27,43 @@ const IDENTITY_MAX: u64 = 64 << 10;
 /// More keysets than a keyring is made for: beyond it their secrets are in files that one entry
 /// opens.
 const MANY: usize = 100;
-/// As the state names files that the keyring opens.
-const KEYRING_FILES: &str = "keyring-files";
 
 /// All sinks of the project, in its order of preference.
 pub fn all(workspace: &Workspace) -> anyhow::Result<Vec<AnySink>> {
     let many = workspace.project.desired.keysets.len() > MANY;
-    let kinds = workspace.project.secrets.sinks.iter();
-    kinds
-        .map(|kind| match keyring_files(workspace) {
-            Some(files) if many && *kind == SinkKind::Keyring => Ok(files),
-            _ => build(workspace, *kind),
+    let chosen = workspace.project.secrets.sinks.iter();
+    chosen
+        .map(|chosen| match (chosen, keyring_files(workspace)) {
+            (SinkKind::Keyring, Some(files)) if many => Ok(files),
+            (chosen, _) => build(workspace, kind_of(*chosen)),
         })
         .collect()
 }
 
 /// The sink of that name, whether or not the project would still choose it.
 pub fn named(workspace: &Workspace, name: &str) -> anyhow::Result<AnySink> {
-    if name == KEYRING_FILES {
-        return keyring_files(workspace).ok_or_else(|| {
-            Failure::new(Cause::Error, "there is no folder for the user's data (HOME is not set)")
-                .into()
-        });
-    }
-    match SinkKind::ALL.into_iter().find(|kind| kind.name() == name) {
+    match SinkType::find(name) {
         Some(kind) => build(workspace, kind),
         None => Err(Failure::new(Cause::Error, format!("there is no sink `{name}`"))
-            .help(format!("the sinks are keyring, {KEYRING_FILES}, age and exec"))
+            .help(format!("the sinks are {}", listed(&SinkType::ALL.map(SinkType::name))))
             .into()),
+    }
+}
+
+/// `a, b and c`
+fn listed(names: &[&str]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        names => names.concat(),
+    }
+}
+
+/// The kind that the configuration means.
+fn kind_of(chosen: SinkKind) -> SinkType {
+    match chosen {
+        SinkKind::Keyring => SinkType::Keyring,
+        SinkKind::Age => SinkType::Age,
+        SinkKind::Exec => SinkType::Exec,
     }
 }
 
@@ -65,7 +74,7 @@ fn keyring_files(workspace: &Workspace) -> Option<AnySink> {
         project: workspace.project.desired.project.clone(),
         item: Item::EscrowKey,
     };
-    Some(AnySink::Sealed(Box::new(SealedSink::new(
+    Some(AnySink::KeyringFiles(Box::new(SealedSink::new(
         keyring(&workspace.environment),
         workspace.environment.data_dir.clone()?,
         key,
@@ -80,7 +89,7 @@ fn keyring(environment: &Environment) -> KeyringSink {
     })
 }
 
-fn build(workspace: &Workspace, kind: SinkKind) -> anyhow::Result<AnySink> {
+fn build(workspace: &Workspace, kind: SinkType) -> anyhow::Result<AnySink> {
     let missing = |table: &str| {
         Failure::new(
             Cause::Error,
@@ -89,8 +98,11 @@ fn build(workspace: &Workspace, kind: SinkKind) -> anyhow::Result<AnySink> {
     };
     let secrets = &workspace.project.secrets;
     Ok(match kind {
-        SinkKind::Keyring => AnySink::Keyring(keyring(&workspace.environment)),
-        SinkKind::Age => {
+        SinkType::Keyring => AnySink::Keyring(keyring(&workspace.environment)),
+        SinkType::KeyringFiles => keyring_files(workspace).ok_or_else(|| {
+            Failure::new(Cause::Error, "there is no folder for the user's data (HOME is not set)")
+        })?,
+        SinkType::Age => {
             let AgeSettings { recipients, dir } =
                 secrets.age.as_ref().ok_or_else(|| missing("age"))?;
             // What the sandbox gave out is not for the folder that is committed.
@@ -105,7 +117,7 @@ fn build(workspace: &Workspace, kind: SinkKind) -> anyhow::Result<AnySink> {
                 identities(&workspace.environment)?,
             ))
         }
-        SinkKind::Exec => {
+        SinkType::Exec => {
             let ExecSettings { command, timeout } =
                 secrets.exec.as_ref().ok_or_else(|| missing("exec"))?;
             let dir = if workspace.dir.as_os_str().is_empty() {
@@ -191,10 +203,7 @@ pub async fn envelope(
         let Some(age) = &workspace.project.secrets.age else { return Ok(None) };
         Ok(Some(Envelope::to_readers(readers_of(age)?, identities(&workspace.environment)?)))
     };
-    if sink.name() == SinkKind::Age.name() {
-        return Ok(to_readers()?.unwrap_or_else(Envelope::none));
-    }
-    if !sink.readable() {
+    if !sink.kind().takes_escrow_key() || !sink.readable() {
         return Ok(to_readers()?.unwrap_or_else(Envelope::none));
     }
     let name = SecretName {
@@ -218,9 +227,8 @@ pub async fn opener(
         project: workspace.project.desired.project.clone(),
         item: Item::EscrowKey,
     };
-    for other in sinks
-        .iter()
-        .filter(|other| other.name() != sink.name() && other.name() != SinkKind::Age.name())
+    for other in
+        sinks.iter().filter(|other| other.kind() != sink.kind() && other.kind().takes_escrow_key())
     {
         // One that cannot be asked has no key to give.
         if let Ok(Some(key)) = other.get(&name).await {
@@ -233,13 +241,12 @@ pub async fn opener(
 /// Every sink that the project describes, to read what is in it, chosen or not; or why it cannot be
 /// set up.
 pub fn homes(workspace: &Workspace) -> Vec<Result<AnySink, NoSink>> {
-    let names = SinkKind::ALL.into_iter().map(SinkKind::name).chain([KEYRING_FILES]);
-    names
-        .map(|name| {
-            named(workspace, name)
-                .map_err(|error| NoSink { sink: name.to_owned(), why: error.to_string() })
-        })
-        .collect()
+    let all = SinkType::ALL.into_iter();
+    all.map(|kind| {
+        build(workspace, kind)
+            .map_err(|error| NoSink { sink: kind.name().to_owned(), why: error.to_string() })
+    })
+    .collect()
 }
 
 /// What the project's state and journal know of the entries of its sinks.

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Api, ApiError, Body, Creation, Entry, Escrow, EscrowError, Held, Intent, Ledger, LedgerError,
-    Owner, SecretName, Sink, SinkError, held,
+    Owner, SecretName, Sink, SinkError, SinkType, held,
 };
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, BadAnswer};
@@ -36,6 +36,9 @@ pub struct Probed<'a, S>(&'a S);
 impl<'a, S: Sink> Probed<'a, S> {
     pub async fn of(sink: &'a S) -> Result<Probed<'a, S>, SinkError> {
         sink.probe().await.map(|()| Probed(sink))
+    }
+    pub fn kind(&self) -> SinkType {
+        self.0.kind()
     }
     pub fn name(&self) -> &'static str {
         self.0.name()

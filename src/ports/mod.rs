@@ -2,8 +2,10 @@
 //! the proofs made around them.
 
 mod chain;
+mod sink_type;
 
 pub use chain::*;
+pub use sink_type::SinkType;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -399,8 +401,11 @@ pub struct Owner<'a> {
 
 /// Where secrets go. Every call returns within a deadline of the adapter's own.
 pub trait Sink: Send + Sync {
-    /// As `secrets.sinks` names it.
-    fn name(&self) -> &'static str;
+    fn kind(&self) -> SinkType;
+    /// As the state file and messages name it.
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
     /// Proves that it can be written, and finds out whether what is written survives a restart.
     fn probe(&self) -> impl Future<Output = Result<(), SinkError>> + Send;
     /// Whether what was written can be read back here. Known after the probe.

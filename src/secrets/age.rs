@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::disk;
 use crate::keyset::{Label, Secret};
-use crate::ports::{Item, Owner, SecretName, Sink, SinkError};
+use crate::ports::{Item, Owner, SecretName, Sink, SinkError, SinkType};
 
-const NAME: &str = "age";
+const NAME: &str = SinkType::Age.name();
 /// Longest sealed file that is read, in bytes. One for fifty readers has about 12 KiB.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -199,8 +199,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Sink for AgeSink {
-    fn name(&self) -> &'static str {
-        NAME
+    fn kind(&self) -> SinkType {
+        SinkType::Age
     }
 
     async fn probe(&self) -> Result<(), SinkError> {

@@ -13,9 +13,9 @@ use tokio::process::Command;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::keyset::Secret;
-use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError};
+use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError, SinkType};
 
-const NAME: &str = "exec";
+const NAME: &str = SinkType::Exec.name();
 /// Longest answer and longest complaint that are read, in bytes.
 const OUT_MAX: u64 = 64 << 10;
 /// Most characters of its own words that are passed on.
@@ -236,8 +236,8 @@ fn harmless(text: &str, question: &Question<'_>) -> String {
 }
 
 impl Sink for ExecSink {
-    fn name(&self) -> &'static str {
-        NAME
+    fn kind(&self) -> SinkType {
+        SinkType::Exec
     }
 
     async fn probe(&self) -> Result<(), SinkError> {

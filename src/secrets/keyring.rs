@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::worker::Worker;
 use crate::keyset::Secret;
-use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError};
+use crate::ports::{Item, Namespace, Owner, SecretName, Sink, SinkError, SinkType};
 
 /// How long one call may take. A write takes 5 to 250 ms; beyond ten seconds somebody has to be
 /// told.
@@ -65,8 +65,8 @@ impl KeyringSink {
 }
 
 impl Sink for KeyringSink {
-    fn name(&self) -> &'static str {
-        "keyring"
+    fn kind(&self) -> SinkType {
+        SinkType::Keyring
     }
 
     async fn probe(&self) -> Result<(), SinkError> {

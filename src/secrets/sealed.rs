@@ -13,9 +13,9 @@ use super::age::AgeSink;
 use super::escrow::{Envelope, key_pair};
 use super::keyring::KeyringSink;
 use crate::keyset::Secret;
-use crate::ports::{self, Item, Namespace, Owner, Probed, SecretName, Sink, SinkError};
+use crate::ports::{self, Item, Namespace, Owner, Probed, SecretName, Sink, SinkError, SinkType};
 
-const NAME: &str = "keyring-files";
+const NAME: &str = SinkType::KeyringFiles.name();
 
 /// Keeps secrets in files that the keyring opens.
 pub struct SealedSink {
@@ -75,8 +75,8 @@ fn ours(error: SinkError) -> SinkError {
 }
 
 impl Sink for SealedSink {
-    fn name(&self) -> &'static str {
-        NAME
+    fn kind(&self) -> SinkType {
+        SinkType::KeyringFiles
     }
 
     async fn probe(&self) -> Result<(), SinkError> {

@@ -229,7 +229,7 @@ impl<'a, S: Sink> Custody<'a, S> {
             Decision::IfTold if request.overwrite => Ok(Decision::Go),
             Decision::IfTold | Decision::Refuse => Err(match error {
                 Some(error) => Refusal::Sink(error),
-                None => refusal::of(sink.name(), name, request, found, other),
+                None => refusal::of(sink.kind(), name, request, found, other),
             }),
             decision => Ok(decision),
         }

@@ -4,7 +4,7 @@ use super::table::{Decision, Found, Known, decide};
 use super::{Purpose, Request};
 use crate::apply::report::Outcome;
 use crate::keyset::Label;
-use crate::ports::{Item, SecretName, SinkError};
+use crate::ports::{Item, SecretName, SinkError, SinkType};
 
 /// A sink cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum Refusal {
 /// Which entry a refusal is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    pub sink: &'static str,
+    pub sink: SinkType,
     pub project: Box<str>,
     pub label: Label,
     /// The keyset that asked for it.
@@ -62,7 +62,7 @@ pub struct Entry {
 
 /// The refusal that follows from what was found.
 pub(super) fn of(
-    sink: &'static str,
+    sink: SinkType,
     name: &SecretName,
     request: &Request<'_>,
     found: Found,
@@ -152,7 +152,7 @@ impl Refusal {
 impl Entry {
     fn place(&self) -> String {
         match self.sink {
-            "keyring" => format!("service keyform:{}, user {}", self.project, self.label),
+            SinkType::Keyring => format!("service keyform:{}, user {}", self.project, self.label),
             _ => format!("of `{}`", self.label),
         }
     }
