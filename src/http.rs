@@ -21,6 +21,8 @@ pub struct Options {
 /// carry a key to wherever it points, and repeats nothing by itself. The proxies are those of the
 /// environment; there is none on the way to this machine.
 ///
+/// [`is_secure`]: crate::keyset::address::is_secure
+///
 /// # Errors
 /// Why it cannot be set up.
 pub fn client(base: &Url, options: Options) -> Result<reqwest::Client, String> {

@@ -5,39 +5,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::Record;
-use crate::keyset::Sha256Hash;
-
-/// SHA-256 of a line without its end, 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct RecordHash(Sha256Hash);
-
-impl RecordHash {
-    pub fn parse(text: &str) -> Result<RecordHash, &'static str> {
-        Sha256Hash::parse(text)
-            .map(RecordHash)
-            .ok_or("a record of the log is named by 64 hexadecimal digits")
-    }
-}
-impl fmt::Display for RecordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-impl From<RecordHash> for String {
-    fn from(hash: RecordHash) -> String {
-        hash.to_string()
-    }
-}
-impl TryFrom<String> for RecordHash {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<RecordHash, &'static str> {
-        RecordHash::parse(&text)
-    }
-}
+use super::{Record, RecordHash};
 
 /// A log, read.
 #[derive(Default)]
@@ -100,7 +70,7 @@ impl Chain {
             let Some(text) = line.strip_suffix(b"\n") else { break };
             let number = n + 1;
             chain.whole += line.len() as u64;
-            let hash = RecordHash(Sha256Hash::of(text));
+            let hash = RecordHash::of(text);
             match serde_json::from_slice::<Link>(text) {
                 Ok(Link { prev }) => {
                     if prev.iter().any(|hash| !seen.contains(hash)) {
@@ -136,7 +106,7 @@ impl Chain {
     /// A record as a line, and the hash that the next one names.
     pub fn line(record: &Record) -> serde_json::Result<(Vec<u8>, RecordHash)> {
         let mut line = serde_json::to_vec(record)?;
-        let hash = RecordHash(Sha256Hash::of(&line));
+        let hash = RecordHash::of(&line);
         line.push(b'\n');
         Ok((line, hash))
     }

@@ -2,7 +2,9 @@
 //! is `state`'s.
 
 mod chain;
+mod hash;
 mod record;
 
-pub use chain::{Chain, Flaw, Line, RecordHash};
+pub use chain::{Chain, Flaw, Line};
+pub use hash::RecordHash;
 pub use record::{Ended, Origin, Record, What};

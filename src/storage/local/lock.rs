@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use super::failed;
+use super::paths::failed;
 use crate::disk;
 use crate::storage::{Holder, LockError, StorageError};
 

@@ -9,52 +9,28 @@
 //! * `NAME.lock`: locked by the operating system while a run may write; says who holds it.
 
 mod lock;
+mod paths;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::lock::FileLock;
+use self::paths::{failed, version};
 use self::writer::LocalWriter;
 use super::{
     Contents, Document, Holder, LockError, Places, Room, Storage, StorageError, Version, Writer,
 };
 use crate::disk;
 
+pub use paths::Paths;
+
 /// Reads of a state that changes under our eyes, before it is given up.
 const READS: u32 = 20;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Where the files of one state are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths {
-    pub state: PathBuf,
-    pub backup: PathBuf,
-    pub journal: PathBuf,
-    pub lock: PathBuf,
-    pub log: PathBuf,
-}
-
-impl Paths {
-    /// `state`: the state file; the others stand beside it.
-    pub fn new(state: PathBuf) -> Paths {
-        let mut backup = state.clone().into_os_string();
-        backup.push(".backup");
-        let beside = |extension: &str| state.with_extension(extension);
-        let (journal, lock, log) = (beside("journal"), beside("lock"), beside("audit.jsonl"));
-        Paths { backup: backup.into(), journal, lock, log, state }
-    }
-
-    fn folder(&self) -> &Path {
-        match self.state.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
-    }
-}
 
 /// The state as local files.
 #[derive(Clone, Debug)]
@@ -121,27 +97,6 @@ fn contents(paths: &Paths) -> Result<Contents, StorageError> {
         Document { bytes, version }
     });
     Ok(Contents { document, journal: disk::read(&paths.journal)?.unwrap_or_default() })
-}
-
-/// Every replacement is a file of its own, and the one before it lives on as the backup: so two
-/// that follow each other differ in the number of the file, whatever the clock's grain. `None`:
-/// there is no file.
-fn version(path: &Path) -> Option<Version> {
-    let meta = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let file = std::os::unix::fs::MetadataExt::ino(&meta);
-    #[cfg(not(unix))]
-    let file = 0;
-    let since_epoch = |at: std::time::SystemTime| at.duration_since(std::time::UNIX_EPOCH).ok();
-    let nanos = meta.modified().ok().and_then(since_epoch).unwrap_or_default().as_nanos();
-    Some(Version(format!("{file}-{}-{nanos}", meta.len()).into()))
-}
-
-fn failed<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(std::io::Error) -> StorageError + 'a {
-    move |source| disk::at(action, path)(source).into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::lock::FileLock;
-use super::{Paths, failed, version};
+use super::paths::{Paths, failed, version};
 use crate::disk;
 use crate::protocol::{self, Point};
 use crate::storage::{AuditLog, Documents, Journal, StorageError, Version, Writer};
