@@ -376,8 +376,8 @@ mod tests {
     /// A sink that can neither be read nor asked.
     struct Blind;
     impl Sink for Blind {
-        fn name(&self) -> &'static str {
-            "exec"
+        fn kind(&self) -> ports::SinkType {
+            ports::SinkType::Exec
         }
         async fn probe(&self) -> Result<(), SinkError> {
             Ok(())
