@@ -1,15 +1,19 @@
 //! `drift`: what is not as declared, applied or known, and who changed it.
 
 use super::Global;
-use super::accept;
 use super::error::Exit;
 use super::notify::notify;
 use super::output::Output;
 use super::project::{self, ConnectArgs};
 use crate::config::Occasion;
+use crate::config::edit::Target;
+use crate::documents::adopt::{Accept, Accepted, AcceptedKind};
 use crate::ops;
+use crate::ops::accept::{AcceptedValue, name_of};
 use crate::plan::drift;
 use crate::render::notify::drift as notify_words;
+use crate::render::style::{DIM, GOOD, WARN};
+use crate::render::text::{count, terminal};
 use crate::render::view::Drifted;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +38,8 @@ pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Resul
     let drift =
         drift(&workspace.project.desired, &snapshot.recorded, &live, &push, !args.managed_only);
     if !args.accept.is_empty() {
-        return accept::run(&workspace, &drift, &args.accept, output);
+        show_accepted(&ops::accept::run(&workspace, &drift, &args.accept)?, output);
+        return Ok(Exit::Done);
     }
     let sources = &workspace.sources;
     let exit = if drift.is_empty() { Exit::Done } else { Exit::Differences };
@@ -56,4 +61,37 @@ impl Args {
     pub fn accepts(&self) -> bool {
         !self.accept.is_empty()
     }
+}
+
+fn show_accepted(accepted: &ops::accept::Accepted, output: &Output) {
+    let ops::accept::Accepted { values, notes } = accepted;
+    if output.is_json() {
+        let accepted = values.iter().map(document).collect();
+        output.document(Accept { accepted, notes: notes.clone() }, Exit::Done);
+        return;
+    }
+    let mut text = String::new();
+    for AcceptedValue { target, from, to, path } in values {
+        let (from, to) = (from.to_string(), to.to_string());
+        text.push_str(&format!(
+            "{GOOD}✓{GOOD:#} {}: {} -> {} {DIM}({}){DIM:#}\n",
+            name_of(target),
+            terminal(&from),
+            terminal(&to),
+            terminal(path)
+        ));
+    }
+    notes.iter().for_each(|note| text.push_str(&format!("{WARN}*{WARN:#} {note}\n")));
+    text.push_str(&format!("{} accepted.\n", count(values.len(), "value")));
+    output.result(&text);
+}
+
+fn document(accepted: &AcceptedValue) -> Accepted {
+    let AcceptedValue { target, from, to, path } = accepted;
+    let (kind, label, field) = match target {
+        Target::Field(label, field) => (AcceptedKind::Keyset, label, field.to_string()),
+        Target::AppName(label) => (AcceptedKind::App, label, "name".to_owned()),
+    };
+    let (from, to) = (from.into(), to.into());
+    Accepted { kind, label: label.clone(), field, from, to, path: path.clone() }
 }

@@ -1,6 +1,5 @@
 //! The command line: arguments, one file per command, errors to exit codes, wiring of the ports.
 
-mod accept;
 mod adopt;
 mod apply;
 mod completions;

@@ -2,7 +2,9 @@
 //! typed result. It prints nothing, asks nobody but through a callback, knows no arguments and
 //! reads no environment variable: what the environment says comes in as [`Environment`].
 
+pub mod accept;
 pub mod account;
+pub mod adopt;
 mod api_key;
 pub mod apply;
 mod clock;

@@ -2,19 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Cause, Exit, Failure};
-use super::output::Output;
+use super::error::{Cause, Failure};
+use super::workspace::Workspace;
 use crate::config::edit::{self, Target};
 use crate::config::{self, Severity, Source, Sources};
 use crate::disk;
-use crate::documents::adopt::{Accept, Accepted, AcceptedKind};
-use crate::keyset::views::Desired;
+use crate::keyset::views::{AppSource, Desired};
 use crate::keyset::{FieldId, Label, Origin, Value};
-use crate::ops::Workspace;
 use crate::plan::{Drift, Finding, Who};
 use crate::render::problems;
-use crate::render::style::{DIM, GOOD, WARN};
-use crate::render::text::{count, nearest, terminal};
+use crate::render::text::{nearest, terminal};
+
+/// What was written.
+pub struct Accepted {
+    /// In the order of the TOML.
+    pub values: Vec<AcceptedValue>,
+    /// What was left as it is, in words.
+    pub notes: Vec<String>,
+}
+
+/// A value that was written into the TOML.
+pub struct AcceptedValue {
+    pub target: Target,
+    pub from: Value,
+    pub to: Value,
+    /// The file that was changed.
+    pub path: String,
+}
 
 /// One value to be written.
 struct Edit {
@@ -28,12 +42,7 @@ struct Edit {
 /// Writes what the account has into the TOML, for what was named: `LABEL`, `LABEL.FIELD`,
 /// `LABEL.SECTION` or `app:LABEL`. All of it or nothing, once it is proved that the project then
 /// says exactly this more.
-pub fn run(
-    workspace: &Workspace,
-    drift: &Drift,
-    wanted: &[String],
-    output: &Output,
-) -> anyhow::Result<Exit> {
+pub fn run(workspace: &Workspace, drift: &Drift, wanted: &[String]) -> anyhow::Result<Accepted> {
     let desired = &workspace.project.desired;
     let mut edits: Vec<Edit> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
@@ -44,33 +53,9 @@ pub fn run(
                 drift.findings.iter().filter_map(|finding| app_name(desired, finding, label)),
             ),
             Wanted::Keyset(label, among) => {
-                let findings = drift
-                    .findings
-                    .iter()
-                    .filter(|f| matches!(f, Finding::Field { label: l, .. } if l == label));
-                for finding in findings {
-                    let Finding::Field { field, who, declared, live, .. } = finding else {
-                        continue;
-                    };
-                    if !among.as_ref().is_none_or(|among| among.contains(field)) {
-                        continue;
-                    }
-                    // Nobody changed it in the account, so there is nothing to take over; who names
-                    // the field means it.
-                    if *who == Who::Toml && among.is_none() {
-                        notes.push(format!(
-                            "{label}: {field} was changed in the TOML and not in \
-                                            the account; it is left as it is"
-                        ));
-                        continue;
-                    }
-                    let table = desired
-                        .keysets
-                        .get(label)
-                        .map_or(Origin { file: 0, start: 0, end: 0 }, |keyset| keyset.origin);
-                    let target = Target::Field(label.clone(), *field);
-                    edits.push(Edit { target, table, from: declared.clone(), to: live.clone() });
-                }
+                let (found, left) = of_keyset(desired, drift, label, among.as_ref());
+                edits.extend(found);
+                notes.extend(left);
             }
         }
         if edits.len() + notes.len() == before {
@@ -83,8 +68,42 @@ pub fn run(
     let files = edited(workspace, &edits)?;
     prove(workspace, &edits, &files)?;
     write(workspace, &files)?;
-    tell(workspace, &edits, &notes, output);
-    Ok(Exit::Done)
+    let accepted = |Edit { target, table, from, to }| {
+        let source = workspace.sources.files.get(table.file as usize);
+        let path = source.map(|source| source.path.clone()).unwrap_or_default();
+        AcceptedValue { target, from, to, path }
+    };
+    Ok(Accepted { values: edits.into_iter().map(accepted).collect(), notes })
+}
+
+/// What is to be written for a keyset, and notes about what is not. `among`: only these fields.
+fn of_keyset(
+    desired: &Desired,
+    drift: &Drift,
+    wanted: &Label,
+    among: Option<&BTreeSet<FieldId>>,
+) -> (Vec<Edit>, Vec<String>) {
+    let (mut edits, mut notes) = (Vec::new(), Vec::new());
+    let keyset = desired.keysets.get(wanted);
+    let table = keyset.map_or(Origin { file: 0, start: 0, end: 0 }, |keyset| keyset.origin);
+    for finding in &drift.findings {
+        let Finding::Field { label, field, who, declared, live, .. } = finding else { continue };
+        if label != wanted || !among.is_none_or(|among| among.contains(field)) {
+            continue;
+        }
+        // Nobody changed it in the account, so there is nothing to take over; who names the field
+        // means it.
+        if *who == Who::Toml && among.is_none() {
+            notes.push(format!(
+                "{label}: {field} was changed in the TOML and not in the account; it is left as it \
+                 is"
+            ));
+            continue;
+        }
+        let target = Target::Field(label.clone(), *field);
+        edits.push(Edit { target, table, from: declared.clone(), to: live.clone() });
+    }
+    (edits, notes)
 }
 
 enum Wanted<'a> {
@@ -229,15 +248,16 @@ fn values(desired: &Desired) -> BTreeMap<String, Value> {
         })
     });
     let apps = desired.apps.iter().filter_map(|(label, app)| match &app.source {
-        crate::keyset::views::AppSource::Managed { name, .. } => {
+        AppSource::Managed { name, .. } => {
             Some((name_of(&Target::AppName(label.clone())), Value::Text(name.clone())))
         }
-        crate::keyset::views::AppSource::Existing { .. } => None,
+        AppSource::Existing { .. } => None,
     });
     fields.chain(apps).collect()
 }
 
-fn name_of(target: &Target) -> String {
+/// `LABEL.FIELD` or `app:LABEL`.
+pub fn name_of(target: &Target) -> String {
     match target {
         Target::Field(label, field) => format!("{label}.{field}"),
         Target::AppName(label) => format!("app:{label}"),
@@ -264,43 +284,4 @@ fn write(workspace: &Workspace, files: &BTreeMap<usize, String>) -> anyhow::Resu
         disk::replace(&workspace.dir.join(&source.path), text.as_bytes())?;
     }
     Ok(())
-}
-
-fn tell(workspace: &Workspace, edits: &[Edit], notes: &[String], output: &Output) {
-    let path = |edit: &Edit| {
-        workspace.sources.files.get(edit.table.file as usize).map_or("", |source| &source.path)
-    };
-    if output.is_json() {
-        let accepted = edits.iter().map(|edit| {
-            let (kind, label, field) = match &edit.target {
-                Target::Field(label, field) => (AcceptedKind::Keyset, label, field.to_string()),
-                Target::AppName(label) => (AcceptedKind::App, label, "name".to_owned()),
-            };
-            Accepted {
-                kind,
-                label: label.clone(),
-                field,
-                from: (&edit.from).into(),
-                to: (&edit.to).into(),
-                path: path(edit).to_owned(),
-            }
-        });
-        let (accepted, notes) = (accepted.collect(), notes.to_vec());
-        output.document(Accept { accepted, notes }, Exit::Done);
-        return;
-    }
-    let mut text = String::new();
-    for edit in edits {
-        let (from, to) = (edit.from.to_string(), edit.to.to_string());
-        let place = terminal(path(edit)).into_owned();
-        text.push_str(&format!(
-            "{GOOD}✓{GOOD:#} {}: {} -> {} {DIM}({place}){DIM:#}\n",
-            name_of(&edit.target),
-            terminal(&from),
-            terminal(&to)
-        ));
-    }
-    notes.iter().for_each(|note| text.push_str(&format!("{WARN}*{WARN:#} {note}\n")));
-    text.push_str(&format!("{} accepted.\n", count(edits.len(), "value")));
-    output.result(&text);
 }
