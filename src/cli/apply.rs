@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Global;
+use super::arguments::PolicyArgs;
 use super::error::{Cause, Exit, Failure, exit_of};
 use super::format::Format;
 use super::notify::notify;
 use super::output::{self, Output};
-use super::plan::{PolicyArgs, View};
+use super::plan::View;
 use super::progress::Progress;
 use super::project::{self, ConnectArgs, LockArgs};
 use super::signals::stop_on_signals;

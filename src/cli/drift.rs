@@ -10,7 +10,6 @@ use crate::config::edit::Target;
 use crate::documents::adopt::{Accept, Accepted, AcceptedKind};
 use crate::ops;
 use crate::ops::accept::{AcceptedValue, name_of};
-use crate::plan::drift;
 use crate::render::notify::drift as notify_words;
 use crate::render::style::{DIM, GOOD, WARN};
 use crate::render::text::{count, terminal};
@@ -32,11 +31,8 @@ pub struct Args {
 /// Changes nothing but the TOML, and that only with `--accept`. Takes no lock.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let workspace = project::open(global, output)?;
-    let snapshot = workspace.snapshot().await?;
-    let live = ops::plan::look(&workspace, &snapshot, &args.connect.options()).await?;
-    let (push, _) = ops::push::read(&workspace);
-    let drift =
-        drift(&workspace.project.desired, &snapshot.recorded, &live, &push, !args.managed_only);
+    let options = args.connect.options();
+    let drift = ops::drift::run(&workspace, &options, !args.managed_only).await?;
     if !args.accept.is_empty() {
         show_accepted(&ops::accept::run(&workspace, &drift, &args.accept)?, output);
         return Ok(Exit::Done);

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod arguments;
 mod completions;
 mod drift;
 mod env;
