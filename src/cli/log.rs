@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use super::Global;
-use super::error::{Cause, Exit, Failure};
+use super::error::Exit;
 use super::output::Output;
 use super::project;
 use crate::audit::RecordHash;
-use crate::render::log::Runs;
+use crate::ops;
 use crate::render::view::Logged;
-use crate::state;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,27 +28,12 @@ pub struct Args {
 /// shown.
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let workspace = project::open(global, output)?;
-    let storage = workspace.storage();
-    let snapshot = workspace.snapshot().await?;
-    let mut chain = state::read_log(&*storage, &snapshot.log).await?.unwrap_or_default();
-    chain.expect(&args.has);
-    let runs = Runs::of(&chain, &args.labels, args.runs);
-    if !args.labels.is_empty() && runs.is_empty() && chain.flaws.is_empty() {
-        let failure = Failure::new(
-            Cause::Error,
-            format!("nothing in the log is about {}", args.labels.join(", ")),
-        );
-        return Err(failure
-            .help("`keyform log` shows all of it; keysets and apps are named by their labels")
-            .into());
-    }
+    let request =
+        ops::log::Request { labels: args.labels.clone(), last: args.runs, has: args.has.clone() };
+    let log = ops::log::run(&workspace, &request).await?;
+    let (chain, runs) = (&log.chain, log.runs(&request));
     let exit = if chain.flaws.is_empty() { Exit::Done } else { Exit::Error };
-    let shown = Logged {
-        chain: &chain,
-        runs: &runs,
-        path: Path::new(&*storage.places().log),
-        exit_code: exit as u8,
-    };
+    let shown = Logged { chain, runs: &runs, path: Path::new(&log.path), exit_code: exit as u8 };
     output.show(output.format().view().log(), shown);
     Ok(exit)
 }

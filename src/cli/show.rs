@@ -1,14 +1,10 @@
 //! `show`: what is managed, from the state alone. No network, no credentials, no secret.
 
-use std::collections::BTreeSet;
-
 use super::Global;
 use super::error::Exit;
 use super::output::Output;
 use super::project;
-
-use crate::ops::find::{find, find_app};
-use crate::plan::inventory;
+use crate::ops;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,14 +20,8 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args, output: &Output) -> anyhow::Result<Exit> {
     let workspace = project::open(global, output)?;
     let recorded = workspace.snapshot().await?.recorded;
-    let labels = args
-        .labels
-        .iter()
-        .map(|text| Ok(find(&recorded, text)?.0))
-        .collect::<anyhow::Result<BTreeSet<_>>>()?;
-    let app = args.app.as_ref().map(|text| find_app(&recorded, text)).transpose()?;
-    let mut inventory = inventory(&workspace.project.desired, &recorded);
-    inventory.limit(&labels, app.map(|(label, _)| label));
+    let request = ops::show::Request { labels: &args.labels, app: args.app.as_deref() };
+    let inventory = ops::show::run(&workspace, &recorded, &request)?;
     output.show(output.format().view().inventory(), &inventory);
     Ok(Exit::Done)
 }
