@@ -11,7 +11,7 @@ use super::error::{Cause, Exit, Failure, exit_of};
 use super::format::Format;
 use super::notify::notify;
 use super::output::{self, Output};
-use super::plan::View;
+use super::plan_view::View;
 use super::progress::Progress;
 use super::project::{self, ConnectArgs, LockArgs};
 use super::signals::stop_on_signals;

@@ -18,6 +18,7 @@ mod notify;
 mod output;
 mod parity;
 mod plan;
+mod plan_view;
 mod progress;
 mod project;
 mod repository;
