@@ -170,7 +170,7 @@ impl Client {
             self.send(method.clone(), path, body.clone(), BODY_MAX)
         })
         .retry(backoff)
-        .when(may_help)
+        .when(ApiErrorKind::is_passing)
         // The gate keeps the wait that the server asked for; sleeping it here too would double it.
         // `Retry-After: 0` is no leave to hammer.
         .adjust(|kind, pause| {
@@ -430,18 +430,6 @@ fn error(method: &Method, path: &str, tries: u32, kind: ApiErrorKind) -> ApiErro
         _ => "GET",
     };
     ApiError { method, path: path.to_owned(), tries, kind }
-}
-
-/// Whether another try of a GET or PATCH may end better.
-fn may_help(kind: &ApiErrorKind) -> bool {
-    match kind {
-        ApiErrorKind::NotSent(_) | ApiErrorKind::NoAnswer(_) => true,
-        ApiErrorKind::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
-        ApiErrorKind::TooLarge { .. }
-        | ApiErrorKind::BadAnswer(_)
-        | ApiErrorKind::Inconsistent(_)
-        | ApiErrorKind::NotDone(_) => false,
-    }
 }
 
 /// How long the server asked everybody to wait.

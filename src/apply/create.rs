@@ -5,6 +5,7 @@
 //! listing shows what exists.
 
 use super::context::Ports;
+use super::failure::StepError;
 use super::report::{Outcome, differing};
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedKeyset};
 use crate::keyset::wire::observed_of;
@@ -19,7 +20,7 @@ pub enum Tried {
     /// The keyset's record is there if it was made.
     Done(Outcome, Option<Box<RecordedKeyset>>),
     /// Its answer is lost or makes no sense, for this reason: it has to be looked for.
-    Lost(Unknown, String),
+    Lost(Unknown, StepError),
 }
 
 /// One POST and what follows from its answer. `permit`: given back when the answer is here.
@@ -36,13 +37,16 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     let answered = match posted? {
         Posted::Answered(answered) => answered,
         Posted::Refused(error) => return Ok(Tried::Done(Outcome::failed(&error), None)),
-        Posted::Unknown(unknown, error) => return Ok(Tried::Lost(unknown, error.to_string())),
+        Posted::Unknown(unknown, error) => return Ok(Tried::Lost(unknown, error.into())),
     };
     let sealed = ports::seal(ports.escrow, ports.ledger, answered).await;
     let opened = match ports::open(sealed) {
         Ok(opened) => opened,
         Err((unknown, bad)) => {
-            return Ok(Tried::Lost(unknown, format!("not an answer of the Admin API: {bad}")));
+            return Ok(Tried::Lost(
+                unknown,
+                format!("not an answer of the Admin API: {bad}").into(),
+            ));
         }
     };
     let mut stored = ports::store(claim, None, opened).await;
@@ -60,7 +64,7 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     Ok(match ports::post_app(ports.api, ports.ledger, fresh).await? {
         PostedApp::Made(app) => Tried::Done(Outcome::App { id: app.id }, None),
         PostedApp::Refused(error) => Tried::Done(Outcome::failed(&error), None),
-        PostedApp::Unknown(unknown, error) => Tried::Lost(unknown, error.to_string()),
+        PostedApp::Unknown(unknown, error) => Tried::Lost(unknown, error.into()),
     })
 }
 

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::failure::StepError;
 use super::report::{Event, Outcome, StepRef};
 use super::resolve::{self, Lost, Patience, Resolution};
 use super::{create, refresh};
@@ -99,12 +100,11 @@ impl<A: Api, L: Ledger, C: Clock> Search<'_, A, L, C> {
                         "delete the one that is not wanted in the portal ({made} is in nobody's \
                          hand), then apply again"
                     );
-                    return Ok(Outcome::Failed { why, help: Some(help) });
+                    return Ok(Outcome::failed(StepError::new(why).help(help)));
                 }
                 Err(error) => {
-                    return Ok(Outcome::Unknown {
-                        why: format!("{WHY}; asking for the one that is recorded failed: {error}"),
-                    });
+                    let why = format!("asking for the one that is recorded failed: {error}");
+                    return Ok(Outcome::unknown(StepError::new(WHY).and(why)));
                 }
             }
         }

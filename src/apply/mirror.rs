@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::custody::{Custody, ReadError};
+use super::failure::StepError;
 use super::report::{Event, Outcome, StepRef};
 use crate::keyset::views::{Recorded, SecretRecord};
 use crate::keyset::{Label, MirrorTarget, Secret};
 use crate::plan::{Op, OpKind, Step};
-use crate::ports::{Entry, Ledger, LedgerError, Mirror, Sink};
+use crate::ports::{CopyFailed, Entry, Ledger, LedgerError, Mirror, Sink};
 use crate::protocol::{self, Point};
 
 /// What goes where.
@@ -80,10 +81,8 @@ pub async fn send<M: Mirror, L: Ledger, S: Sink>(
                 Err(why) => {
                     let help = "apply where the sink can be read; or make a new key, which is \
                                 copied at once: `keyform secrets rotate`";
-                    end(Outcome::Failed {
-                        why: format!("not sent to {to}: {why}"),
-                        help: Some(help.to_owned()),
-                    });
+                    let error = StepError::new(format!("not sent to {to}: {why}"));
+                    end(Outcome::failed(error.help(help)));
                     continue;
                 }
             };
@@ -92,14 +91,14 @@ pub async fn send<M: Mirror, L: Ledger, S: Sink>(
             let why = format!(
                 "not sent to {to}: the {sink} sink does not have the secret that the state records"
             );
-            end(Outcome::Failed {
-                why,
-                help: Some("`keyform secrets doctor` looks further".to_owned()),
-            });
+            end(Outcome::failed(
+                StepError::new(why).help("`keyform secrets doctor` looks further"),
+            ));
             continue;
         };
         if let Err(failed) = sending.mirror.put(to, secret).await {
-            end(Outcome::Failed { why: failed.why, help: failed.help });
+            let CopyFailed { why, help } = failed;
+            end(Outcome::failed(StepError { help, ..StepError::new(why) }));
             continue;
         }
         protocol::reached(Point::MirrorSent);
@@ -107,9 +106,9 @@ pub async fn send<M: Mirror, L: Ledger, S: Sink>(
         let entry =
             Entry::Keyset { label: label.clone(), keyset: Box::new(record.clone()), intent: None };
         if let Err(error) = sending.ledger.append(entry).await {
-            end(Outcome::Unknown {
-                why: format!("{error}: it was sent to {to}, and that is not recorded"),
-            });
+            end(Outcome::unknown(format!(
+                "{error}: it was sent to {to}, and that is not recorded"
+            )));
             return (steps, Err(error));
         }
         end(Outcome::Mirrored { to: to.clone() });

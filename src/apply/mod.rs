@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod context;
 pub mod create;
 pub mod custody;
+mod failure;
 pub mod gate;
 pub mod leftovers;
 pub mod mirror;
@@ -22,6 +23,7 @@ mod worker;
 
 pub use context::{Context, Ports};
 pub use custody::Custody;
+pub use failure::{FailedRequest, StepError};
 pub use gate::{Approved, Consent, approve};
 pub use leftovers::Search;
 pub use recover::{Recovered, Recovery};

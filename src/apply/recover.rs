@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::create::settled;
 use super::custody::{Custody, Purpose, Request};
+use super::failure::StepError;
 use super::refresh;
 use super::report::{Outcome, StepRef};
 use super::rotate::permanent;
@@ -119,7 +120,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 let help = "its secret may be in the sink, and somebody may have read it: run \
                             `keyform secrets recover` where the private \
                             key is (KEYFORM_AGE_IDENTITY_FILE)";
-                return Ok(Outcome::Failed { why: error.to_string(), help: Some(help.to_owned()) });
+                return Ok(Outcome::failed(StepError::new(error.to_string()).help(help)));
             }
             Err((_, error)) => Err(error.to_string()),
         };
@@ -129,7 +130,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 lost.insert(intent.id);
                 let help = "`keyform apply` looks for what it told of, and makes a new secret key \
                             where the old one is lost";
-                return Ok(Outcome::Failed { why, help: Some(help.to_owned()) });
+                return Ok(Outcome::failed(StepError::new(why).help(help)));
             }
         };
         // Another clone may have recorded it under another label; its own comes first, where it has
@@ -167,7 +168,7 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 let help = "`keyform apply` asks the account which one is right; two keysets of \
                             one label are for you to choose from: \
                             delete the one that is not wanted in the portal";
-                return Ok(Outcome::Failed { why, help: Some(help.to_owned()) });
+                return Ok(Outcome::failed(StepError::new(why).help(help)));
             }
         }
         let name = self.name(before.map_or(label, |keyset| keyset.sink_label(label)));
@@ -183,10 +184,8 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
                 "whether it is the present key is not told, and what the {} has is not either",
                 self.sink.name()
             );
-            return Ok(Outcome::Failed {
-                why,
-                help: Some("`keyform apply` asks the account, and stores it if it is".to_owned()),
-            });
+            let help = "`keyform apply` asks the account, and stores it if it is";
+            return Ok(Outcome::failed(StepError::new(why).help(help)));
         }
         let purpose = match account == Account::Present && same.is_some() {
             true => Purpose::Renew,
@@ -317,17 +316,14 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Recovery<'_, A, L, E, S, C
 
 /// It may be the present key of a keyset that exists.
 fn unrecorded(label: &Label, id: &KeysetId) -> Outcome {
-    Outcome::Failed {
-        why: format!(
-            "a secret key of keyset {id} is sealed in the journal, and the state has no such \
-             keyset any more"
-        ),
-        help: Some(format!(
-            "`keyform adopt {label} --id {id}` records it, and then `keyform secrets recover` \
-             stores the key; if it is of no use, delete \
-             the keyset in the portal or make it another key there"
-        )),
-    }
+    let why = format!(
+        "a secret key of keyset {id} is sealed in the journal, and the state has no such keyset \
+         any more"
+    );
+    Outcome::failed(StepError::new(why).help(format!(
+        "`keyform adopt {label} --id {id}` records it, and then `keyform secrets recover` stores \
+         the key; if it is of no use, delete the keyset in the portal or make it another key there"
+    )))
 }
 
 fn began_over(intent: &Intent) -> Option<&KeyPrefix> {

@@ -5,6 +5,7 @@
 //! nothing any more, after that.
 
 use super::context::Ports;
+use super::failure::StepError;
 use super::refresh::{exists, keysets};
 use super::report::Outcome;
 use crate::keyset::views::RecordedKeyset;
@@ -22,9 +23,7 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             true => {}
             false if error.certainly_not_done() => return Ok(Outcome::failed(&error)),
             false => {
-                return Ok(Outcome::Unknown {
-                    why: format!("{error}; asked again by the next apply with --delete"),
-                });
+                return Ok(Outcome::unknown(StepError::from(&error).and(ASKED_AGAIN)));
             }
         }
     }
@@ -33,6 +32,8 @@ pub async fn keyset<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     let secret = kept.err().map(|refusal| refusal.why());
     Ok(Outcome::Deleted { id: keyset.id.to_string(), keys: Some(keyset.keys.clone()), secret })
 }
+
+const ASKED_AGAIN: &str = "asked again by the next apply with --delete";
 
 /// Deletes an app that holds nothing any more: what becomes of keysets whose app is deleted is not
 /// documented, so the account is asked once more.
@@ -56,9 +57,7 @@ pub async fn app<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         if !(may_be_gone(&error) && gone().await) {
             return Ok(match error.certainly_not_done() {
                 true => Outcome::failed(&error),
-                false => Outcome::Unknown {
-                    why: format!("{error}; asked again by the next apply with --delete"),
-                },
+                false => Outcome::unknown(StepError::from(&error).and(ASKED_AGAIN)),
             });
         }
     }

@@ -1,11 +1,11 @@
 //! What an apply says while it runs, and when it is over.
 
+use super::failure::StepError;
 use crate::keyset::views::SecretRecord;
 use crate::keyset::{
     AppId, FieldId, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push, Value,
 };
 use crate::plan::{self, Op, OpKind, Row};
-use crate::ports::ApiError;
 
 /// For progress. Sent in the order in which things happen.
 #[derive(Clone, Debug)]
@@ -115,14 +115,9 @@ pub enum Outcome {
     },
     /// An earlier intent turned out to have led to nothing.
     Nothing,
-    Failed {
-        why: String,
-        help: Option<String>,
-    },
+    Failed(Box<StepError>),
     /// Whether it was done is not known; the next run finds out.
-    Unknown {
-        why: String,
-    },
+    Unknown(Box<StepError>),
     Skipped {
         why: String,
     },
@@ -153,9 +148,18 @@ pub fn differing(asked: &[(FieldId, Value)], got: &Observed) -> Vec<Differing> {
 }
 
 impl Outcome {
-    /// The request was refused or did not get through.
-    pub fn failed(error: &ApiError) -> Outcome {
-        Outcome::Failed { why: error.to_string(), help: error.help() }
+    pub fn failed(error: impl Into<StepError>) -> Outcome {
+        Outcome::Failed(Box::new(error.into()))
+    }
+    pub fn unknown(error: impl Into<StepError>) -> Outcome {
+        Outcome::Unknown(Box::new(error.into()))
+    }
+    /// Why it was not done, or may not have been.
+    pub fn error(&self) -> Option<&StepError> {
+        match self {
+            Outcome::Failed(error) | Outcome::Unknown(error) => Some(error),
+            _ => None,
+        }
     }
     /// The keyring stopped working in mid-run, for this reason: whoever creates now creates without
     /// a place for the secret.
@@ -198,12 +202,12 @@ impl Outcome {
                 differing.is_empty()
             }
             Outcome::Rotated { secret, .. } => matches!(secret, SecretRecord::Stored { .. }),
-            Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. } => false,
+            Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::Skipped { .. } => false,
         }
     }
     /// Carried out, whatever else is to be said about it.
     pub fn is_done(&self) -> bool {
-        !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Skipped { .. })
+        !matches!(self, Outcome::Failed(_) | Outcome::Unknown(_) | Outcome::Skipped { .. })
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::failure::StepError;
 use super::refresh;
 use super::report::Outcome;
 use crate::keyset::views::{LiveApp, LiveKeyset};
@@ -216,25 +217,29 @@ fn likeness(lost: &Lost, keyset: &LiveKeyset, offset: Option<i64>) -> Likeness {
 }
 
 /// How a step ends whose create could not be resolved.
-pub fn unresolved<T>(why: &str, noun: &str, resolution: &Resolution<T>) -> Outcome {
+pub fn unresolved<T>(
+    lost: impl Into<StepError>,
+    noun: &str,
+    resolution: &Resolution<T>,
+) -> Outcome {
+    let lost = lost.into();
     match resolution {
-        Resolution::Ambiguous(_, ids) => Outcome::Failed {
-            why: format!(
-                "{why}, and whether it made one of these {noun}, and which, cannot be told: {}",
+        Resolution::Ambiguous(_, ids) => {
+            let message = format!(
+                "{}, and whether it made one of these {noun}, and which, cannot be told: {}",
+                lost.message,
                 ids.join(", ")
-            ),
-            help: Some(
-                "delete or rename in the portal those that are not wanted, then apply again"
-                    .to_owned(),
-            ),
-        },
-        Resolution::NotAsked(_, error) => {
-            Outcome::Unknown { why: format!("{why}; looking for it failed: {error}") }
+            );
+            let help = "delete or rename in the portal those that are not wanted, then apply again";
+            Outcome::failed(StepError { message, ..lost }.help(help))
         }
-        Resolution::TooEarly(_) => Outcome::Unknown {
-            why: format!("{why}; interrupted before it was certain that it was not made"),
-        },
-        Resolution::Mine(..) | Resolution::Absent(_) => Outcome::Unknown { why: why.to_owned() },
+        Resolution::NotAsked(_, error) => {
+            Outcome::unknown(lost.and(format!("looking for it failed: {error}")))
+        }
+        Resolution::TooEarly(_) => {
+            Outcome::unknown(lost.and("interrupted before it was certain that it was not made"))
+        }
+        Resolution::Mine(..) | Resolution::Absent(_) => Outcome::unknown(lost),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::Ports;
 use super::custody::{Purpose, Request};
+use super::failure::StepError;
 use super::report::Outcome;
 use super::resolve::Patience;
 use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_UNASKED};
@@ -65,10 +66,10 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         Err(refusal) => return Ok(refusal.into()),
     };
     let mut expires_at = order.expires_at;
-    let mut why = String::new();
+    let mut why = StepError::new("");
     for n in 1..=MOST_POSTS {
         if n > 1 && (order.patience.stop)() {
-            why.push_str("; interrupted before it was asked for again");
+            why = why.and("interrupted before it was asked for again");
             break;
         }
         let before = permanent(ports.api, &keyset.id).await;
@@ -84,7 +85,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             Posted::Answered(answered) => answered,
             Posted::Refused(error) => return Ok(Outcome::failed(&error)),
             Posted::Unknown(unknown, error) => {
-                why = error.to_string();
+                why = error.into();
                 let fate = fate(ports, &keyset.id, before.as_ref(), &order.patience).await;
                 lost(ports, unknown, keyset, fate, &mut expires_at, &mut older).await?;
                 continue;
@@ -94,7 +95,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         let opened = match ports::open(sealed) {
             Ok(opened) => opened,
             Err((unknown, bad)) => {
-                why = format!("not an answer of the Admin API: {bad}");
+                why = format!("not an answer of the Admin API: {bad}").into();
                 let fate = fate(ports, &keyset.id, before.as_ref(), &order.patience).await;
                 lost(ports, unknown, keyset, fate, &mut expires_at, &mut older).await?;
                 continue;
@@ -111,9 +112,10 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
         // last one that counts.
         match (permanent(ports.api, &keyset.id).await, new) {
             (Some(now), Some(new)) if now != new && n > 1 => {
-                why = "another key took its place meanwhile".to_owned();
+                why = "another key took its place meanwhile".into();
                 *keyset =
-                    ports::no_longer(ports.ledger, order.label, keyset, &why, Some(now)).await?;
+                    ports::no_longer(ports.ledger, order.label, keyset, &why.message, Some(now))
+                        .await?;
                 expires_at = None;
             }
             _ => {
@@ -127,7 +129,7 @@ pub async fn rotate<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
             }
         }
     }
-    Ok(Outcome::Unknown { why })
+    Ok(Outcome::unknown(why))
 }
 
 /// A secret key for a keyset that has none on record, or that may have become another one: the one
@@ -161,7 +163,7 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
                  secrets rotate {0} --overlap 24h` makes one",
                 order.label
             );
-            Ok(Outcome::Failed { why: why.to_owned(), help: Some(help) })
+            Ok(Outcome::failed(StepError::new(why).help(help)))
         }
         // A rotation of ours that was begun may have made it, or somebody else.
         (Some(_), _) => {
@@ -172,12 +174,9 @@ pub async fn repair<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
 }
 
 fn not_told(label: &Label) -> Outcome {
-    Outcome::Failed {
-        why: "the account does not tell which key is the present one, so nobody can say whose \
-              would end: no other one was asked for"
-            .to_owned(),
-        help: Some(format!("apply again; or {}", way_out(label))),
-    }
+    let why = "the account does not tell which key is the present one, so nobody can say whose \
+               would end: no other one was asked for";
+    Outcome::failed(StepError::new(why).help(format!("apply again; or {}", way_out(label))))
 }
 
 /// When a key ends of which nobody can say who uses it.
@@ -269,10 +268,9 @@ async fn left<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
                 return Ok(Outcome::Nothing);
             }
             Fate::NotKnown => {
-                let why =
-                    "an earlier run ended before the answer to a rotation came, and whether it was \
-                     done cannot be found out".to_owned();
-                return Ok(Outcome::Failed { why, help: Some(way_out(order.label)) });
+                let why = "an earlier run ended before the answer to a rotation came, and whether it was \
+                     done cannot be found out";
+                return Ok(Outcome::failed(StepError::new(why).help(way_out(order.label))));
             }
             // Whose key it is that took the place of the recorded one is not told: it lives on for
             // as long as was asked then, or for a day.
@@ -301,8 +299,8 @@ async fn with_overlap<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock>(
     Ok(match rotate(ports, sink, keyset, &order, begun).await? {
         // The account takes no overlap: its plan has none, or as many keys as can be wait for their
         // end.
-        Outcome::Failed { why, help: None } => {
-            Outcome::Failed { why, help: Some(way_out(order.label)) }
+        Outcome::Failed(error) if error.help.is_none() => {
+            Outcome::failed(error.help(way_out(order.label)))
         }
         other => other,
     })

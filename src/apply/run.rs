@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::context::{Context, Ports};
 use super::create::{self, Tried};
 use super::custody::{Purpose, Request};
+use super::failure::StepError;
 use super::gate::Approved;
 use super::push::{self, Upload};
 use super::remove;
@@ -79,7 +80,7 @@ struct Order<'a, S> {
 enum Far<'a, S> {
     Ended(Ended),
     /// Its answer, at that time by the monotonic clock.
-    Lost(Box<Order<'a, S>>, Unknown, String, Duration),
+    Lost(Box<Order<'a, S>>, Unknown, StepError, Duration),
 }
 
 impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C> {
@@ -202,17 +203,17 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                 }
                 // No new work after an interrupt, and another post is new work.
                 Some(Resolution::Absent(_)) if (self.worker.context.stop)() => {
-                    return Ok(interrupted(&why));
+                    return Ok(interrupted(why));
                 }
                 Some(Resolution::Absent(_)) if posts == MOST_POSTS => {
-                    return Ok(Outcome::Unknown { why: AGAIN.to_owned() });
+                    return Ok(Outcome::unknown(AGAIN));
                 }
                 Some(Resolution::Absent(proof)) => fresh = proof,
-                Some(other) => return Ok(unresolved(&why, "apps", &other)),
-                None => return Ok(Outcome::Unknown { why }),
+                Some(other) => return Ok(unresolved(why, "apps", &other)),
+                None => return Ok(Outcome::unknown(why)),
             }
         }
-        Ok(Outcome::Unknown { why: AGAIN.to_owned() })
+        Ok(Outcome::unknown(AGAIN))
     }
 
     // ---------------------------------------------------------------------------------------------
@@ -323,16 +324,16 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                         Resolution::Absent(_)
                             if self.worker.stopped(OpKind::CreateKeyset).is_some() =>
                         {
-                            Far::Ended((order.at, self.worker.end(order.step, interrupted(&why))))
+                            Far::Ended((order.at, self.worker.end(order.step, interrupted(why))))
                         }
                         Resolution::Absent(_) if posts == MOST_POSTS => Far::Ended((
                             order.at,
-                            self.worker.end(order.step, Outcome::Unknown { why: AGAIN.to_owned() }),
+                            self.worker.end(order.step, Outcome::unknown(AGAIN)),
                         )),
                         Resolution::Absent(proof) => self.post(*order, Some(proof)).await,
                         other => Far::Ended((
                             order.at,
-                            self.worker.end(order.step, unresolved(&why, "keysets", &other)),
+                            self.worker.end(order.step, unresolved(why, "keysets", &other)),
                         )),
                     }
                 })
@@ -377,7 +378,8 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                 Outcome::Rotated { secret: new, waits: sealed, .. } => {
                     (*secret, *waits) = (new, sealed)
                 }
-                Outcome::Failed { why, .. } | Outcome::Unknown { why } => {
+                Outcome::Failed(error) | Outcome::Unknown(error) => {
+                    let why = error.message;
                     *secret = SecretRecord::Missing {
                         current: None,
                         held: None,
@@ -742,15 +744,14 @@ const UNRESOLVED: &str = "what became of an earlier create of it is not known: s
 const AGAIN: &str = "its answer was lost again and again";
 
 fn no_room(expiring: usize, label: &Label) -> Outcome {
-    Outcome::Failed {
-        why: format!(
-            "{expiring} of its keys wait for their end, and the API takes no more: nothing was done"
-        ),
-        help: Some(format!(
-            "`keyform secrets keys {label}` shows them; wait, or end one: keyform secrets expire \
-             {label} PREFIX --now"
-        )),
-    }
+    let why = format!(
+        "{expiring} of its keys wait for their end, and the API takes no more: nothing was done"
+    );
+    let help = format!(
+        "`keyform secrets keys {label}` shows them; wait, or end one: keyform secrets expire \
+         {label} PREFIX --now"
+    );
+    Outcome::failed(StepError::new(why).help(help))
 }
 
 fn settings(step: &Step) -> Vec<(FieldId, Value)> {
@@ -762,6 +763,6 @@ fn settings(step: &Step) -> Vec<(FieldId, Value)> {
     }
 }
 
-fn interrupted(why: &str) -> Outcome {
-    Outcome::Unknown { why: format!("{why}; interrupted before it was sent again") }
+fn interrupted(lost: StepError) -> Outcome {
+    Outcome::unknown(lost.and("interrupted before it was sent again"))
 }

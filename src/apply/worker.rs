@@ -119,14 +119,14 @@ impl<'a> Worker<'a> {
     /// A journal that fails: no further work may be begun.
     pub fn broken(&self, error: &LedgerError) -> Outcome {
         self.brake.ledger.borrow_mut().get_or_insert_with(|| error.to_string());
-        Outcome::Unknown {
-            why: format!("{error}: what was done is not recorded; the next run looks for it"),
-        }
+        Outcome::unknown(format!(
+            "{error}: what was done is not recorded; the next run looks for it"
+        ))
     }
 
     /// Tells how a step ended, and draws the brake if it says so.
     pub fn end(&self, step: StepRef, outcome: Outcome) -> (StepRef, Outcome) {
-        if matches!(outcome, Outcome::Unknown { .. }) && (self.context.stop)() {
+        if matches!(outcome, Outcome::Unknown(_)) && (self.context.stop)() {
             self.brake.interrupted.set(true);
         }
         if let Some(why) = outcome.lost_secret() {

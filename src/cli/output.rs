@@ -9,6 +9,7 @@ use super::error::Exit;
 use super::format::Format;
 use super::github;
 use super::{Color, Global};
+use crate::documents::event::Event;
 use crate::documents::{Document, Envelope, to_json};
 use crate::ops::SystemClock;
 use crate::ports::Clock as _;
@@ -125,7 +126,7 @@ impl Output {
         written(&mut std::io::stdout().lock(), &(text::json(&json.to_string()) + "\n"));
     }
     /// A line for programs that follow; nothing when the format is another. It is written at once.
-    pub fn event(&self, event: impl FnOnce() -> serde_json::Value) {
+    pub fn event(&self, event: impl FnOnce() -> Event) {
         if self.format == Format::Jsonl {
             written(
                 &mut std::io::stdout().lock(),

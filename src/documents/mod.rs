@@ -10,13 +10,16 @@
 //! in `documents::schema`.
 
 pub mod adopt;
+pub mod apply;
 pub mod drift;
 mod envelope;
 pub mod error;
+pub mod event;
 pub mod inventory;
 pub mod log;
 pub mod notification;
 pub mod parity;
+pub mod plan;
 pub mod problems;
 pub mod schema;
 pub mod secrets;

@@ -73,6 +73,8 @@ pub struct Row {
     pub tag: &'static str,
     /// `action` and `kind` in the JSON of a plan; `None`: no plan holds it.
     pub planned: Option<(&'static str, &'static str)>,
+    /// Members of such a step in the JSON of a plan, beside those that every step has.
+    pub members: &'static [&'static str],
     /// Under which name the plan's summary counts it; some kinds are counted together.
     pub summary: &'static str,
     /// Under which title a plan shows it.
@@ -159,6 +161,7 @@ impl Mark {
 /// One row for each kind, in the order of [`OpKind`], which is also the order of summaries.
 pub static ROWS: [Row; OpKind::COUNT] = [
     Row {
+        members: &["name", "reason"],
         summary: "create_apps",
         section: Section::Apps,
         mark: Mark::Create,
@@ -167,6 +170,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::app(OpKind::CreateApp, "create_app", "create", "created", "not created")
     },
     Row {
+        members: &["id", "from", "to"],
         summary: "rename_apps",
         section: Section::Apps,
         to_do: ("app", "to rename"),
@@ -174,6 +178,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::app(OpKind::RenameApp, "rename_app", "rename", "renamed", "not renamed")
     },
     Row {
+        members: &["id", "name"],
         summary: "adopt_apps",
         section: Section::Apps,
         mark: Mark::Create,
@@ -181,6 +186,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::app(OpKind::AdoptApp, "reference_app", "adopt", "referenced", "not referenced")
     },
     Row {
+        members: &["app", "reason", "changes"],
         summary: "create",
         section: Section::Creates,
         mark: Mark::Create,
@@ -191,6 +197,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::CreateKeyset, "create_keyset", "create", "created", "not created")
     },
     Row {
+        members: &["id", "app", "changes"],
         summary: "update",
         to_do: ("keyset", "to update"),
         requests: 1,
@@ -200,6 +207,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
     },
     Row {
         planned: Some(("upload", "push")),
+        members: &["app", "push", "file", "sha256", "texts", "switch_off", "reason"],
         summary: "upload",
         section: Section::Uploads,
         mark: Mark::Upload,
@@ -214,6 +222,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
     },
     Row {
         planned: Some(("rotate", "secret_key")),
+        members: &["id", "app", "reason"],
         summary: "rotate",
         section: Section::Rotations,
         noun: "secret key of",
@@ -227,6 +236,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
     },
     Row {
         planned: Some(("mirror", "secret_key")),
+        members: &["to", "reason"],
         summary: "mirror",
         section: Section::Copies,
         mark: Mark::Move,
@@ -239,6 +249,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::MirrorSecret, "mirror_secret", "mirror", "mirrored", "not sent")
     },
     Row {
+        members: &["id", "from"],
         summary: "move",
         section: Section::Moves,
         mark: Mark::Move,
@@ -248,6 +259,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::app(OpKind::MoveApp, "move_app", "move", "moved", "not moved")
     },
     Row {
+        members: &["id", "from"],
         summary: "move",
         section: Section::Moves,
         mark: Mark::Move,
@@ -257,6 +269,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::MoveKeyset, "move_keyset", "move", "moved", "not moved")
     },
     Row {
+        members: &["id", "protect"],
         summary: "protect",
         section: Section::Protection,
         to_do: ("protection", "to note"),
@@ -265,6 +278,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::ProtectKeyset, "protect_keyset", "protect", "noted", "not noted")
     },
     Row {
+        members: &["id", "app", "publishKey", "subscribeKey"],
         summary: "delete",
         section: Section::Removals,
         mark: Mark::Delete,
@@ -276,6 +290,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::DeleteKeyset, "delete_keyset", "delete", "deleted", "not deleted")
     },
     Row {
+        members: &["id", "name"],
         summary: "delete_apps",
         section: Section::Removals,
         mark: Mark::Delete,
@@ -287,6 +302,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::app(OpKind::DeleteApp, "delete_app", "delete", "deleted", "not deleted")
     },
     Row {
+        members: &["id"],
         summary: "forget",
         section: Section::Removals,
         mark: Mark::Forget,
@@ -297,6 +313,7 @@ pub static ROWS: [Row; OpKind::COUNT] = [
         ..Row::keyset(OpKind::ForgetKeyset, "forget_keyset", "forget", "forgotten", "not forgotten")
     },
     Row {
+        members: &["id"],
         summary: "forget",
         section: Section::Removals,
         mark: Mark::Forget,
@@ -334,6 +351,7 @@ impl Row {
             subject: Subject::App,
             tag,
             planned: Some((action, "app")),
+            members: &[],
             summary: "",
             section: Section::Apps,
             mark: Mark::Change,

@@ -25,5 +25,7 @@ pub use model::{Limit, Note, OpenCreates, Orphan, Plan, Policy, Refusal, Refused
 pub use parity::{
     Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity, parity,
 };
-pub use step::{Change, Id, Mirroring, Op, PushUpload, Reason, Rotation, Step, Upload};
+pub use step::{
+    Change, Facts, Goal, Id, Mirroring, Op, PushUpload, Reason, Rotation, Step, Upload, Why,
+};
 pub use summary::Summary;

@@ -233,6 +233,71 @@ impl Step {
     }
 }
 
+/// What a step says beside whom it is about, whatever its kind: what views show without knowing
+/// the kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    pub name: Option<&'a str>,
+    pub from: Option<&'a str>,
+    pub to: Option<Goal<'a>>,
+    pub protect: Option<bool>,
+    pub keys: Option<&'a PublicKeys>,
+    pub changes: Option<&'a [Change]>,
+    pub upload: Option<&'a PushUpload>,
+    pub why: Option<Why<'a>>,
+}
+
+/// What something becomes, or where it goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    Name(&'a str),
+    Mirror(&'a MirrorTarget),
+}
+
+/// The reason of any step.
+#[derive(Clone, Copy, Debug)]
+pub enum Why<'a> {
+    Create(&'a Reason),
+    Rotate(&'a Rotation),
+    Upload(&'a Upload),
+    Mirror(Mirroring),
+}
+
+impl Op {
+    pub fn facts(&self) -> Facts<'_> {
+        let none = Facts::default();
+        match self {
+            Op::CreateApp { name, reason } => {
+                Facts { name: Some(name), why: Some(Why::Create(reason)), ..none }
+            }
+            Op::RenameApp { from, to } => {
+                Facts { from: Some(from), to: Some(Goal::Name(to)), ..none }
+            }
+            Op::AdoptApp { name } | Op::DeleteApp { name } => Facts { name: Some(name), ..none },
+            Op::CreateKeyset { settings, reason, protect } => Facts {
+                changes: Some(settings),
+                why: Some(Why::Create(reason)),
+                protect: *protect,
+                ..none
+            },
+            Op::UpdateKeyset { changes } => Facts { changes: Some(changes), ..none },
+            Op::UploadPush(upload) => {
+                Facts { upload: Some(upload), why: Some(Why::Upload(&upload.why)), ..none }
+            }
+            Op::RotateSecret { why } => Facts { why: Some(Why::Rotate(why)), ..none },
+            Op::MirrorSecret { to, why } => {
+                Facts { to: Some(Goal::Mirror(to)), why: Some(Why::Mirror(*why)), ..none }
+            }
+            Op::MoveApp { from } | Op::MoveKeyset { from } => {
+                Facts { from: Some(from.as_str()), ..none }
+            }
+            Op::ProtectKeyset { protect } => Facts { protect: Some(*protect), ..none },
+            Op::DeleteKeyset { keys } => Facts { keys: Some(keys), ..none },
+            Op::ForgetKeyset | Op::ForgetApp => none,
+        }
+    }
+}
+
 impl Id {
     pub fn as_str(&self) -> &str {
         match self {

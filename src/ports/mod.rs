@@ -154,6 +154,20 @@ impl ApiError {
     }
 }
 
+impl ApiErrorKind {
+    /// Whether it is about the moment, and not about what was asked for.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            ApiErrorKind::NotSent(_) | ApiErrorKind::NoAnswer(_) => true,
+            ApiErrorKind::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            ApiErrorKind::TooLarge { .. }
+            | ApiErrorKind::BadAnswer(_)
+            | ApiErrorKind::Inconsistent(_)
+            | ApiErrorKind::NotDone(_) => false,
+        }
+    }
+}
+
 impl ApiError {
     /// What a person can do about it, where that is known.
     pub fn help(&self) -> Option<String> {

@@ -92,7 +92,7 @@ pub(super) fn groups(plan: &Plan, sources: &Sources, options: Options) -> Vec<Gr
         (
             "Notes",
             ORDINARY,
-            plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n).1)).collect(),
+            plan.notes.iter().map(|n| format!("{DIM}*{DIM:#} {}\n", words::note(n))).collect(),
         ),
     ] {
         if !entries.is_empty() {

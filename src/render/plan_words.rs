@@ -9,8 +9,6 @@ use super::text::{count, terminal};
 
 /// A refusal in words.
 pub(super) struct Words {
-    /// Stable, for programs.
-    pub tag: &'static str,
     /// What is refused, in one line.
     pub what: String,
     pub why: String,
@@ -27,7 +25,6 @@ const NEW_KEYSET: &str = "or declare another keyset under a new label beside thi
 pub(super) fn refused(why: &Refused) -> Words {
     match why {
         Refused::Immutable { field, from, to } => Words {
-            tag: "immutable",
             what: format!("`{field}` is {} and cannot become {}", value(from), value(to)),
             why: match field.field().life {
                 Life::Fixed => format!(
@@ -48,7 +45,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::NeedsConsent { field, to } => Words {
-            tag: "needs_consent",
             what: format!("`{field}` would become {}, and that is final", value(to)),
             why: format!("The keyset exists, and once set `{field}` never changes."),
             instead: vec![
@@ -57,7 +53,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::AppChanged { from, to } => Words {
-            tag: "app_changed",
             what: if from == to {
                 format!("the keyset is in another app than the one that `{to}` stands for now")
             } else {
@@ -78,7 +73,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::AppReplaced { app, from, to } => Words {
-            tag: "app_replaced",
             what: format!("`{app}` stood for app {from} and now stands for {to}"),
             why: "It has keysets, and the Admin API has no call that moves a keyset.".into(),
             instead: vec![
@@ -87,7 +81,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::AppNotVisible { id } => Words {
-            tag: "app_not_visible",
             what: format!("the account does not show app {id}"),
             why: "It was deleted, or the API key belongs to another account or may not see it."
                 .into(),
@@ -98,7 +91,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::Vanished { gone, recorded } => Words {
-            tag: "vanished",
             what: format!(
                 "{} of {} are gone at the server: {}",
                 gone.len(),
@@ -114,7 +106,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::MovedWhileSealed { from, since } => Words {
-            tag: "moved_while_sealed",
             what: format!(
                 "the answer to what was begun {since} for `{from}` is sealed in the \
                            journal"
@@ -127,7 +118,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::Protected { id } => Words {
-            tag: "protected",
             what: format!("keyset {id} is protected and is not deleted"),
             why: "It was declared as protected, which a production keyset is by default; deleted \
                   keys never work again."
@@ -141,7 +131,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::OtherKeys { id } => Words {
-            tag: "other_keys",
             what: format!("keyset {id} has other keys in the account than those that are recorded"),
             why: "So it is not the keyset that the state knows, and it is not deleted.".into(),
             instead: vec![
@@ -156,7 +145,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             };
             let name = kind.name();
             Words {
-                tag: "over_limit",
                 what: match kind {
                     Bounded::Create | Bounded::Update => format!(
                         "{} to {name}, and the limit is \
@@ -183,7 +171,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             }
         }
         Refused::NoPushFile { push, file, why } => Words {
-            tag: "no_push_file",
             what: format!(
                 "{push} has to be uploaded, and {} cannot be: {}",
                 quoted(file),
@@ -196,7 +183,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::Frozen { reason, app: _ } => Words {
-            tag: "frozen",
             what: format!("frozen: {}", quoted(reason)),
             why: "What is frozen is planned and never applied.".into(),
             instead: vec![
@@ -205,7 +191,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             ],
         },
         Refused::NameTaken { app, name, id, recorded_as } => Words {
-            tag: "name_taken",
             what: format!(
                 "app `{app}` has a keyset named {} already: {id}{}",
                 quoted(name),
@@ -227,7 +212,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             },
         },
         Refused::AppNameTaken { name, id, recorded_as } => Words {
-            tag: "app_name_taken",
             what: format!(
                 "the account has an app named {} already: {id}{}",
                 quoted(name),
@@ -249,7 +233,6 @@ pub(super) fn refused(why: &Refused) -> Words {
             },
         },
         Refused::UnknownLabel { label, nearest } => Words {
-            tag: "unknown_label",
             what: format!("there is no keyset {}", quoted(label)),
             why: "It is neither declared nor in the state.".into(),
             instead: match nearest {
@@ -320,56 +303,38 @@ pub(super) fn mirroring(why: Mirroring) -> &'static str {
     }
 }
 
-/// A note's tag and sentence.
-pub(super) fn note(note: &Note) -> (&'static str, String) {
+/// A note as a sentence.
+pub(super) fn note(note: &Note) -> String {
     match note {
-        Note::Sealed { label, since } => (
-            "sealed",
-            format!(
-                "keyset {label}: the answer to what was begun {since} is sealed in the journal; \
+        Note::Sealed { label, since } => format!(
+            "keyset {label}: the answer to what was begun {since} is sealed in the journal; \
                  `keyform apply` or \
                  `keyform secrets recover` stores its secret and records it"
-            ),
         ),
-        Note::OrphanApp { label, id, holds: 0 } => (
-            "orphan_app",
-            format!(
-                "app {label} ({id}) is not declared any more; it is left alone, and --delete would \
+        Note::OrphanApp { label, id, holds: 0 } => format!(
+            "app {label} ({id}) is not declared any more; it is left alone, and --delete would \
                  delete it"
-            ),
         ),
-        Note::OrphanApp { label, id, holds } => (
-            "orphan_app",
-            format!(
-                "app {label} ({id}) is not declared any more; it is left alone, for it holds {}",
-                count(*holds, "keyset")
-            ),
+        Note::OrphanApp { label, id, holds } => format!(
+            "app {label} ({id}) is not declared any more; it is left alone, for it holds {}",
+            count(*holds, "keyset")
         ),
-        Note::NotCompared { label, file } => (
-            "not_compared",
-            format!(
-                "keyset {label}: {} is not here, so it is not known whether it is what was \
+        Note::NotCompared { label, file } => format!(
+            "keyset {label}: {} is not here, so it is not known whether it is what was \
                  uploaded from it",
-                quoted(file)
-            ),
+            quoted(file)
         ),
         Note::ChangedOutside { label, field, recorded, live } => {
             let now = live.as_ref().map_or("not shown".into(), value);
-            (
-                "changed_outside",
-                format!(
-                    "keyset {label}: {field} was changed outside keyform, from {} to {now}",
-                    value(recorded)
-                ),
+            format!(
+                "keyset {label}: {field} was changed outside keyform, from {} to {now}",
+                value(recorded)
             )
         }
-        Note::Unfinished { label, since } => (
-            "unfinished",
-            format!(
-                "keyset {label}: something was begun {since}, its end is not known, and the label \
+        Note::Unfinished { label, since } => format!(
+            "keyset {label}: something was begun {since}, its end is not known, and the label \
                  is not declared any more: \
                  the next apply finds out and records it"
-            ),
         ),
     }
 }

@@ -10,6 +10,11 @@ use super::plan_human::plain;
 use super::style::{BAD, BOLD, DIM, GOOD, WARN};
 use super::text::{count, terminal};
 use crate::apply::report::{Differing, Event, Outcome, Report, StepRef};
+use crate::apply::{FailedRequest, StepError};
+use crate::documents::apply as document;
+use crate::documents::event::Counts;
+use crate::documents::{Envelope, FieldName, FieldValue};
+use crate::keyset::Push;
 use crate::keyset::views::SecretRecord;
 use crate::plan::{OpKind, ROWS};
 
@@ -93,8 +98,8 @@ fn counts(report: &Report) -> String {
     }
     let tell = |which: fn(&Outcome) -> bool| report.count(|_, outcome| which(outcome));
     for (n, what) in [
-        (tell(|o| matches!(o, Outcome::Failed { .. })), "failed"),
-        (tell(|o| matches!(o, Outcome::Unknown { .. })), "of unknown fate"),
+        (tell(|o| matches!(o, Outcome::Failed(_))), "failed"),
+        (tell(|o| matches!(o, Outcome::Unknown(_))), "of unknown fate"),
         (tell(|o| matches!(o, Outcome::Skipped { .. })), "not begun"),
         (
             tell(|o| o.secret().is_some_and(|(_, waits)| waits)),
@@ -117,15 +122,15 @@ fn counts(report: &Report) -> String {
 }
 
 /// Of the steps, for programs.
-pub fn tally(report: &Report) -> [(&'static str, usize); 5] {
+pub fn tally(report: &Report) -> Counts {
     let of = |which: fn(&Outcome) -> bool| report.count(|_, outcome| which(outcome));
-    [
-        ("done", of(Outcome::is_done)),
-        ("failed", of(|outcome| matches!(outcome, Outcome::Failed { .. }))),
-        ("unknown", of(|outcome| matches!(outcome, Outcome::Unknown { .. }))),
-        ("not_begun", of(|outcome| matches!(outcome, Outcome::Skipped { .. }))),
-        ("to_look_at", of(|outcome| outcome.is_done() && !outcome.is_good())),
-    ]
+    Counts {
+        done: of(Outcome::is_done),
+        failed: of(|outcome| matches!(outcome, Outcome::Failed(_))),
+        unknown: of(|outcome| matches!(outcome, Outcome::Unknown(_))),
+        not_begun: of(|outcome| matches!(outcome, Outcome::Skipped { .. })),
+        to_look_at: of(|outcome| outcome.is_done() && !outcome.is_good()),
+    }
 }
 
 /// For a comment; what is not done, or not as it should be, first.
@@ -182,81 +187,96 @@ pub fn for_github(report: &Report) -> String {
     bounded(all.into_iter()) + &annotation(Level::Notice, None, "apply", &[&summary(report)])
 }
 
-/// `{"format_version":1,"kind":"apply",...}`; one entry per step in the order of the plan. Holds no
-/// secret.
+/// One entry per step in the order of the plan. Holds no secret.
 pub fn json(report: &Report, exit_code: u8) -> serde_json::Value {
-    serde_json::json!({
-        "format_version": 1,
-        "kind": "apply",
-        "exit_code": exit_code,
-        "interrupted": report.interrupted,
-        "journal_error": report.ledger_failed,
-        "steps": report.steps.iter().map(|(step, outcome)| step_json(step, outcome)).collect::<Vec<_>>(),
-    })
-}
-
-pub(super) fn step_json(step: &StepRef, outcome: &Outcome) -> serde_json::Value {
-    let mut json = match outcome {
-        Outcome::App { id } => serde_json::json!({"outcome": "done", "id": id}),
-        Outcome::Found { id } => serde_json::json!({"outcome": "found", "id": id}),
-        Outcome::Rotated { id, secret, waits, found } => {
-            serde_json::json!({"outcome": if *found { "kept" } else { "rotated" }, "id": id, "secret": secret_json(secret, *waits)})
-        }
-        Outcome::Created { id, keys, secret, waits, differing, found } => serde_json::json!({
-            "outcome": "created", "id": id, "publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key,
-            "secret": secret_json(secret, *waits),
-            "found": found,
-            "differing": differing.iter().map(differing_json).collect::<Vec<_>>(),
-        }),
-        Outcome::Updated { differing } => {
-            serde_json::json!({"outcome": "updated", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
-        }
-        Outcome::Uploaded { differing } => {
-            serde_json::json!({"outcome": "uploaded", "differing": differing.iter().map(differing_json).collect::<Vec<_>>()})
-        }
-        Outcome::Mirrored { to } => serde_json::json!({"outcome": "mirrored", "to": to}),
-        Outcome::Moved { from, kept_under } => {
-            serde_json::json!({"outcome": "moved", "from": from, "secret_kept_under": kept_under})
-        }
-        Outcome::Protected { protect } => {
-            serde_json::json!({"outcome": "noted", "protect": protect})
-        }
-        Outcome::Deleted { id, keys, secret } => serde_json::json!({
-            "outcome": "deleted", "id": id, "publishKey": keys.as_ref().map(|keys| &keys.publish_key),
-            "subscribeKey": keys.as_ref().map(|keys| &keys.subscribe_key), "secret_left": secret,
-        }),
-        Outcome::Forgotten { id } => serde_json::json!({"outcome": "forgotten", "id": id}),
-        Outcome::Nothing => serde_json::json!({"outcome": "nothing"}),
-        Outcome::Failed { why, help } => {
-            serde_json::json!({"outcome": "failed", "message": why, "help": help})
-        }
-        Outcome::Unknown { why } => serde_json::json!({"outcome": "unknown", "message": why}),
-        Outcome::Skipped { why } => serde_json::json!({"outcome": "skipped", "message": why}),
+    let document = document::Apply {
+        interrupted: report.interrupted,
+        journal_error: report.ledger_failed.clone(),
+        steps: report.steps.iter().map(|(step, outcome)| ended(step, outcome)).collect(),
     };
-    json["step"] = step.row().tag.into();
-    if let Some(push) = step.push {
-        json["push"] = push.name().into();
-    }
-    json["label"] = step.label.as_str().into();
-    json
+    Envelope::new(document, exit_code).to_json()
 }
 
-fn secret_json(secret: &SecretRecord, waits: bool) -> serde_json::Value {
+/// A step that ended, for programs.
+pub(super) fn ended(step: &StepRef, outcome: &Outcome) -> document::Step {
+    let push = step.push.map(Push::name);
+    let what = document::StepName { push, ..name(step) };
+    document::Step { what, outcome: outcome_for_programs(outcome) }
+}
+
+pub(super) fn name(step: &StepRef) -> document::StepName {
+    document::StepName { step: step.row().tag, label: step.label.clone(), push: None }
+}
+
+fn outcome_for_programs(outcome: &Outcome) -> document::Outcome {
+    use document::Outcome as To;
+    let differing = |all: &[Differing]| all.iter().map(differing_field).collect::<Vec<_>>();
+    match outcome.clone() {
+        Outcome::App { id } => To::Done { id },
+        Outcome::Found { id } => To::Found { id },
+        Outcome::Rotated { id, secret, waits, found: true } => {
+            To::Kept { id, secret: what_became_of(secret, waits) }
+        }
+        Outcome::Rotated { id, secret, waits, found: false } => {
+            To::Rotated { id, secret: what_became_of(secret, waits) }
+        }
+        Outcome::Created { id, keys, secret, waits, differing: all, found } => To::Created {
+            id,
+            publish_key: keys.publish_key.into(),
+            subscribe_key: keys.subscribe_key.into(),
+            secret: what_became_of(secret, waits),
+            found,
+            differing: differing(&all),
+        },
+        Outcome::Updated { differing: all } => To::Updated { differing: differing(&all) },
+        Outcome::Uploaded { differing: all } => To::Uploaded { differing: differing(&all) },
+        Outcome::Mirrored { to } => To::Mirrored { to },
+        Outcome::Moved { from, kept_under } => To::Moved { from, secret_kept_under: kept_under },
+        Outcome::Protected { protect } => To::Noted { protect },
+        Outcome::Deleted { id, keys, secret } => {
+            let (publish_key, subscribe_key) =
+                keys.map(|keys| (keys.publish_key.into(), keys.subscribe_key.into())).unzip();
+            To::Deleted { id, publish_key, subscribe_key, secret_left: secret }
+        }
+        Outcome::Forgotten { id } => To::Forgotten { id },
+        Outcome::Nothing => To::Nothing,
+        Outcome::Failed(error) => {
+            let StepError { message, help, request } = *error;
+            To::Failed { message, help, error: request.map(|request| failed_request(*request)) }
+        }
+        Outcome::Unknown(error) => {
+            let StepError { message, help: _, request } = *error;
+            To::Unknown { message, error: request.map(|request| failed_request(*request)) }
+        }
+        Outcome::Skipped { why } => To::Skipped { message: why },
+    }
+}
+
+fn failed_request(request: FailedRequest) -> document::RequestError {
+    let FailedRequest { method, path, status, code, messages, tries, retryable } = request;
+    document::RequestError { method, path, status, code, messages, tries, retryable }
+}
+
+fn what_became_of(secret: SecretRecord, waits: bool) -> document::Secret {
     match secret {
-        SecretRecord::Stored { sink, fingerprint } => {
-            serde_json::json!({"status": "stored", "sink": sink, "fingerprint": fingerprint})
-        }
+        SecretRecord::Stored { sink, fingerprint } => document::Secret::Stored {
+            sink: sink.to_string(),
+            fingerprint: fingerprint.to_string(),
+        },
         SecretRecord::Missing { why, .. } if waits => {
-            serde_json::json!({"status": "sealed", "why": why})
+            document::Secret::Sealed { why: why.to_string() }
         }
-        SecretRecord::Missing { why, .. } => serde_json::json!({"status": "missing", "why": why}),
-        SecretRecord::Unknown => serde_json::json!({"status": "unknown"}),
+        SecretRecord::Missing { why, .. } => document::Secret::Missing { why: why.to_string() },
+        SecretRecord::Unknown => document::Secret::Unknown,
     }
 }
 
-fn differing_json(d: &Differing) -> serde_json::Value {
-    use crate::keyset::wire::to_json;
-    serde_json::json!({"field": d.field.to_string(), "asked": to_json(&d.asked), "got": d.got.as_ref().map(to_json)})
+fn differing_field(differing: &Differing) -> document::Differing {
+    document::Differing {
+        field: FieldName(differing.field),
+        asked: (&differing.asked).into(),
+        got: differing.got.as_ref().map(FieldValue::from),
+    }
 }
 
 fn subject(step: &StepRef) -> String {
@@ -403,12 +423,12 @@ pub fn line(step: &StepRef, outcome: &Outcome) -> String {
             format!("{GOOD}✓{GOOD:#} {subject} is of no more use: there is a newer key")
         }
         Outcome::Nothing => format!("{GOOD}✓{GOOD:#} {subject}: it had made nothing"),
-        Outcome::Failed { why, .. } => {
-            format!("{BAD}✗{BAD:#} {subject} {}: {}", step.row().not_done, terminal(why))
+        Outcome::Failed(error) => {
+            format!("{BAD}✗{BAD:#} {subject} {}: {}", step.row().not_done, terminal(&error.message))
         }
-        Outcome::Unknown { why } => format!(
+        Outcome::Unknown(error) => format!(
             "{BAD}?{BAD:#} {subject}: it is not known whether it was made: {}",
-            terminal(why)
+            terminal(&error.message)
         ),
         Outcome::Skipped { why } => {
             format!("{WARN}-{WARN:#} {subject} not begun: {}", terminal(why))
@@ -428,8 +448,10 @@ pub fn notes(step: &StepRef, outcome: &Outcome) -> Vec<String> {
         Outcome::Updated { differing } | Outcome::Uploaded { differing } => {
             notes.extend(differing.iter().map(differs))
         }
-        Outcome::Failed { help: Some(help), .. } => notes.push(format!("help: {}", terminal(help))),
-        Outcome::Unknown { .. } if step.row().intent => {
+        Outcome::Failed(error) => {
+            notes.extend(error.help.iter().map(|help| format!("help: {}", terminal(help))));
+        }
+        Outcome::Unknown(_) if step.row().intent => {
             notes.push(
                 "It is written down as begun: the next `keyform apply` looks for it before \
                         it makes anything."

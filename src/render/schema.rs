@@ -290,10 +290,24 @@ fn outcomes(common: &[(&str, Json)]) -> Vec<Json> {
         is("deleted", &[id(), key("publishKey"), key("subscribeKey"), key("secret_left")]),
         is("forgotten", &[id()]),
         is("nothing", &[]),
-        is("failed", &[("message", text()), ("help", nullable(&text()))]),
-        is("unknown", &[("message", text())]),
+        with_request(is("failed", &[("message", text()), ("help", nullable(&text()))])),
+        with_request(is("unknown", &[("message", text())])),
         is("skipped", &[("message", text())]),
     ]
+}
+
+/// Where a request failed, that is told too.
+fn with_request(mut outcome: Json) -> Json {
+    let request = [
+        ("method", text()),
+        ("path", text()),
+        ("status", nullable(&int())),
+        ("messages", list(&text())),
+        ("tries", int()),
+        ("retryable", flag()),
+    ];
+    outcome["properties"]["error"] = object(&request, &[("code", text())]);
+    outcome
 }
 
 fn secret() -> Json {

@@ -2,6 +2,7 @@
 
 use super::table::{Decision, Found, Known, decide};
 use super::{Purpose, Request};
+use crate::apply::StepError;
 use crate::apply::report::Outcome;
 use crate::keyset::Label;
 use crate::ports::{Item, SecretName, SinkError, SinkType};
@@ -171,6 +172,7 @@ impl Entry {
 
 impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Outcome {
-        Outcome::Failed { why: refusal.why(), help: refusal.help() }
+        let help = refusal.help();
+        Outcome::failed(StepError { help, ..StepError::new(refusal.why()) })
     }
 }

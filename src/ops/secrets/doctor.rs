@@ -151,9 +151,10 @@ async fn recovered(
             (Some((SecretRecord::Stored { .. }, _)), _) => Finding::Repaired {
                 how: "it was sealed in the journal, and is in its sink now".to_owned(),
             },
-            (_, Outcome::Failed { why, help }) => {
-                Finding::Lost { why: why.clone(), then: help.clone().unwrap_or_default() }
-            }
+            (_, Outcome::Failed(error)) => Finding::Lost {
+                why: error.message.clone(),
+                then: error.help.clone().unwrap_or_default(),
+            },
             _ => continue,
         };
         findings.insert(step.label, finding);

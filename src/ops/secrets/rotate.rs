@@ -189,11 +189,11 @@ impl Begun<'_> {
             let (done, expires_at) =
                 self.one((&ports, sink), label, &mut keyset, older, &stop).await?;
             report.ledger_failed = done.as_ref().err().map(ToString::to_string);
-            let outcome = done.unwrap_or_else(|error| Outcome::Unknown {
-                why: format!(
+            let outcome = done.unwrap_or_else(|error| {
+                Outcome::unknown(format!(
                     "{error}: the key may have been replaced; the next apply finds out and stores \
                      it"
-                ),
+                ))
             });
             report.interrupted |= stop() && !outcome.is_done();
             until = expires_at.filter(|_| matches!(outcome, Outcome::Rotated { .. })).or(until);

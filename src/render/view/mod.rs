@@ -19,6 +19,7 @@ use super::terraform::Picture;
 use crate::apply::Report;
 use crate::audit::Chain;
 use crate::config::{self, Sources};
+use crate::documents::event::Event;
 use crate::keyset::ProjectName;
 use crate::keyset::views::{Desired, Recorded};
 use crate::plan::{Drift, Inventory, Parity, Plan, Policy};
@@ -37,7 +38,7 @@ pub enum Shown {
     /// On one line.
     JsonLine(Json),
     /// One by one, each with its time.
-    Events(Vec<Json>),
+    Events(Vec<Event>),
     /// Of a GitHub workflow.
     Step(StepResult),
     /// It could not be written in this format.

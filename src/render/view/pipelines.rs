@@ -70,12 +70,11 @@ impl View for Github {
     }
     fn report<'a>(&self) -> Offer<Applied<'a>> {
         Some(|Applied { report, exit_code }| {
-            let counts = BTreeMap::from(report::tally(report));
             let changed = report.steps.iter().any(|(_, outcome)| outcome.is_done());
             Shown::Step(StepResult {
                 annotations: report::for_github(report),
                 summary: report::for_markdown(report),
-                outputs: outputs(&counts, changed, exit_code),
+                outputs: outputs(&report::tally(report), changed, exit_code),
             })
         })
     }
