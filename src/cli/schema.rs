@@ -5,7 +5,6 @@ use super::output::Output;
 use crate::config;
 use crate::documents::schema::{Described, SCHEMAS};
 use crate::keyset::describe;
-use crate::render::schema::{self, Document};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,14 +18,11 @@ pub struct Args {
 }
 
 fn names() -> PossibleValuesParser {
-    let derived = SCHEMAS.iter().map(|described| described.name);
-    PossibleValuesParser::new(Document::ALL.map(Document::name).into_iter().chain(derived))
+    PossibleValuesParser::new(SCHEMAS.iter().map(|described| described.name))
 }
 
 pub fn run(args: &Args, output: &Output) -> anyhow::Result<Exit> {
-    let written = args.of.as_deref().and_then(Document::find).map(schema::of);
-    let derived = || args.of.as_deref().and_then(Described::find).map(Described::schema);
-    match written.or_else(derived) {
+    match args.of.as_deref().and_then(Described::find).map(Described::schema) {
         Some(schema) => output.raw(&format!("{schema:#}\n")),
         None if args.reference => output.raw(&describe::reference_markdown()),
         None => output.raw(&format!("{:#}\n", config::json_schema())),

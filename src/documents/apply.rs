@@ -21,9 +21,9 @@ impl Document for Apply {
     const KIND: &'static str = "apply";
 }
 
-/// A step that ended.
+/// A step that ended. Its members stand among those of an event too, so its schema has no name.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "step")]
+#[schemars(inline)]
 pub struct Step {
     #[serde(flatten)]
     pub what: StepName,
@@ -33,7 +33,7 @@ pub struct Step {
 
 /// What was done, to what.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "step_name")]
+#[schemars(inline)]
 pub struct StepName {
     /// The kind of step, such as `create_keyset`.
     pub step: &'static str,

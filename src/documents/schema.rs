@@ -5,16 +5,19 @@
 //! do not name.
 
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value as Json, json};
 
 use super::adopt::{Accept, Adopt};
+use super::apply::Apply;
 use super::drift::Drift;
 use super::error::Error;
+use super::event::Line;
 use super::inventory::Inventory;
 use super::log::Log;
 use super::notification::Notification;
 use super::parity::Parity;
+use super::plan::Plan;
 use super::problems::Validate;
 use super::secrets::{SecretsDoctor, SecretsList};
 use super::state::{StateList, StateShow};
@@ -22,6 +25,13 @@ use super::{Document, Envelope};
 
 /// What `keyform schema --of` knows, a row each.
 pub static SCHEMAS: &[Described] = &[
+    Described::new("plan", "keyform plan --format json", |all| all.document::<Plan>().error()),
+    // A plan: there is nothing to do, or it is refused.
+    Described::new("apply", "keyform apply --format json", |all| {
+        all.document::<Apply>().document::<Plan>().error()
+    }),
+    // Of a line, not of all of them.
+    Described::new("events", "a line of keyform apply --format jsonl", |all| all.one::<Line>()),
     Described::new("drift", "keyform drift --format json", |all| {
         all.document::<Drift>().document::<Accept>().error()
     }),
@@ -92,8 +102,11 @@ struct Alternatives {
 }
 
 impl Alternatives {
-    fn document<D: Document>(mut self) -> Alternatives {
-        self.schemas.push(self.generator.subschema_for::<Envelope<D>>());
+    fn document<D: Document>(self) -> Alternatives {
+        self.one::<Envelope<D>>()
+    }
+    fn one<T: JsonSchema>(mut self) -> Alternatives {
+        self.schemas.push(self.generator.subschema_for::<T>());
         self
     }
     fn error(self) -> Alternatives {

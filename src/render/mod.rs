@@ -20,7 +20,6 @@ pub mod problems;
 pub mod report;
 pub mod sarif;
 pub mod saved;
-pub mod schema;
 pub mod style;
 pub mod terraform;
 pub mod text;

@@ -12,8 +12,6 @@ use crate::plan::{
     Upload, Why,
 };
 
-pub use crate::documents::FORMAT_VERSION;
-
 /// The plan as one object, without the exit code of a command. It holds no secrets: neither does a
 /// [`Plan`].
 pub fn plan(plan: &Plan, sources: &Sources) -> Json {
