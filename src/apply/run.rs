@@ -78,12 +78,12 @@ impl<A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'_, A, L, E, S, C> {
         let keysets =
             |step: &Step| matches!(step.op, Op::CreateKeyset { .. } | Op::UpdateKeyset { .. });
         let apps = &apps;
-        let far = stream::iter(self.plan.iter().enumerate().filter(|(_, step)| keysets(step)))
+        let attempts = stream::iter(self.plan.iter().enumerate().filter(|(_, step)| keysets(step)))
             .map(|(at, step)| async move { self.keyset(at, step, apps).await })
             .buffer_unordered(under_way(self.worker.context.parallelism))
             .collect::<Vec<_>>()
             .await;
-        self.look_for_the_lost(far, &mut ended).await;
+        self.look_for_the_lost(attempts, &mut ended).await;
         self.uploads(false, &mut ended).await;
         self.secret_keys(open, &mut ended).await;
         self.protections(&mut ended).await;

@@ -30,10 +30,10 @@ pub(super) struct Order<'a, S> {
     what: Creation,
 }
 
-/// How far a create got.
-pub(super) enum Far<'a, S> {
+/// A create that was sent, or an update.
+pub(super) enum Attempt<'a, S> {
     Ended(Ended),
-    /// Its answer, at that time by the monotonic clock.
+    /// The answer to the create was lost, at that time by the monotonic clock.
     Lost(Box<Order<'a, S>>, Unknown, StepError, Duration),
 }
 
@@ -44,19 +44,20 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
         at: usize,
         planned: &Step,
         apps: &BTreeMap<Label, AppId>,
-    ) -> Far<'a, S> {
+    ) -> Attempt<'a, S> {
         let label = &planned.label;
         let step = StepRef::from(planned);
         let (Op::CreateKeyset { reason, .. }, Some(app)) = (&planned.op, &planned.app) else {
-            return Far::Ended((at, self.step(step, self.update(planned)).await));
+            return Attempt::Ended((at, self.step(step, self.update(planned)).await));
         };
-        let skip =
-            |why: String| Far::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })));
+        let skip = |why: String| {
+            Attempt::Ended((at, self.worker.end(step.clone(), Outcome::Skipped { why })))
+        };
         if matches!(reason, Reason::Unfinished { .. }) {
             return skip(UNRESOLVED.to_owned());
         }
         if let Err(skipped) = self.worker.begin(&step) {
-            return Far::Ended((at, self.worker.end(step, *skipped)));
+            return Attempt::Ended((at, self.worker.end(step, *skipped)));
         }
         let Some(app_id) = apps.get(app) else {
             return skip(format!("its app `{app}` could not be created"));
@@ -73,12 +74,12 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
         };
         match self.ports.custody.claim(sink, &self.entry(label), &request).await {
             Ok(claim) => self.post(self.order(at, planned, (app, app_id), claim), None).await,
-            Err(refusal) => Far::Ended((at, self.worker.end(step, refusal.into()))),
+            Err(refusal) => Attempt::Ended((at, self.worker.end(step, refusal.into()))),
         }
     }
 
     /// Writes the intent down and sends it, once, unless something speaks against it by now.
-    async fn post(&self, order: Order<'a, S>, proof: Option<Fresh>) -> Far<'a, S> {
+    async fn post(&self, order: Order<'a, S>, proof: Option<Fresh>) -> Attempt<'a, S> {
         let tried = async {
             let intent = self.intent(order.what.clone());
             let fresh = match proof {
@@ -98,27 +99,31 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                 if let Some(keyset) = keyset {
                     self.worker.note(&order.step.label, *keyset);
                 }
-                Far::Ended((order.at, self.worker.end(order.step, outcome)))
+                Attempt::Ended((order.at, self.worker.end(order.step, outcome)))
             }
             Ok(Tried::Lost(unknown, why)) => {
                 self.worker.searching(&order.step);
-                Far::Lost(Box::new(order), unknown, why, self.ports.clock.monotonic())
+                Attempt::Lost(Box::new(order), unknown, why, self.ports.clock.monotonic())
             }
             Err(error) => {
-                Far::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error))))
+                Attempt::Ended((order.at, self.worker.end(order.step, self.worker.broken(&error))))
             }
         }
     }
 
     /// Looks for the creates whose answers got lost, all together, and sends again what is proved
     /// absent.
-    pub(super) async fn look_for_the_lost(&self, mut far: Vec<Far<'a, S>>, ended: &mut Vec<Ended>) {
+    pub(super) async fn look_for_the_lost(
+        &self,
+        mut attempts: Vec<Attempt<'a, S>>,
+        ended: &mut Vec<Ended>,
+    ) {
         for posts in 1..=MOST_POSTS {
             let (mut lost, mut about) = (Vec::new(), Vec::new());
-            for one in far {
+            for one in attempts {
                 match one {
-                    Far::Ended(end) => ended.push(end),
-                    Far::Lost(order, unknown, why, since) => {
+                    Attempt::Ended(end) => ended.push(end),
+                    Attempt::Lost(order, unknown, why, since) => {
                         lost.push(Lost::now(unknown, self.ports.clock, since));
                         about.push((order, why));
                     }
@@ -135,27 +140,30 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                 self.worker.patience(),
             )
             .await;
-            far = stream::iter(about.into_iter().zip(resolutions))
+            attempts = stream::iter(about.into_iter().zip(resolutions))
                 .map(|((order, why), resolution)| async move {
                     match resolution {
                         Resolution::Mine(unknown, live) => {
                             let outcome = self
                                 .found(&order.step.label, unknown, *live, &order.settings)
                                 .await;
-                            Far::Ended((order.at, self.end(order.step, outcome)))
+                            Attempt::Ended((order.at, self.end(order.step, outcome)))
                         }
                         // No new work after an interrupt, and another post is new work.
                         Resolution::Absent(_)
                             if self.worker.stopped(OpKind::CreateKeyset).is_some() =>
                         {
-                            Far::Ended((order.at, self.worker.end(order.step, interrupted(why))))
+                            Attempt::Ended((
+                                order.at,
+                                self.worker.end(order.step, interrupted(why)),
+                            ))
                         }
-                        Resolution::Absent(_) if posts == MOST_POSTS => Far::Ended((
+                        Resolution::Absent(_) if posts == MOST_POSTS => Attempt::Ended((
                             order.at,
                             self.worker.end(order.step, Outcome::unknown(AGAIN)),
                         )),
                         Resolution::Absent(proof) => self.post(*order, Some(proof)).await,
-                        other => Far::Ended((
+                        other => Attempt::Ended((
                             order.at,
                             self.worker.end(order.step, unresolved(why, "keysets", &other)),
                         )),
@@ -165,9 +173,9 @@ impl<'a, A: Api, L: Ledger, E: Escrow, S: Sink, C: Clock> Run<'a, A, L, E, S, C>
                 .collect()
                 .await;
         }
-        ended.extend(far.into_iter().filter_map(|one| match one {
-            Far::Ended(end) => Some(end),
-            Far::Lost(..) => None,
+        ended.extend(attempts.into_iter().filter_map(|one| match one {
+            Attempt::Ended(end) => Some(end),
+            Attempt::Lost(..) => None,
         }));
     }
 
