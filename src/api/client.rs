@@ -16,10 +16,11 @@ use super::answer::{self, BODY_MAX, SECRET_BODY_MAX};
 use super::gate::Gate;
 use crate::audit::Ended;
 use crate::http;
+use crate::keyset::KeyPrefix;
 use crate::keyset::address::{has_extras, is_secure};
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset};
-use crate::keyset::wire::{self, AppPage, KeyPrefix, KeysetPage, ListedKey};
+use crate::keyset::wire::{self, AppPage, KeysetPage, ListedKey};
 use crate::keyset::{ApiVersion, AppId, KeysetId, Observed, PushContent, RawAnswer, Secret};
 use crate::ports::{Api, ApiError, ApiErrorKind, Body, Notes};
 

@@ -1,12 +1,16 @@
 //! What a run acts through, and what it knows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::custody::Custody;
-use super::push::Contents;
 use super::report::Event;
+use crate::keyset::PushContent;
 use crate::keyset::views::{Live, Recorded};
 use crate::ports::{Intent, Probed};
+
+/// The files of a run, by their path, as they were when the plan was made.
+pub type PushContents = BTreeMap<Box<str>, PushContent>;
 
 /// Everything that acts on the world. `sink` is there if anything is to be created.
 pub struct Ports<'a, A, L, E, S, C> {
@@ -24,7 +28,7 @@ pub struct Context<'a> {
     pub recorded: &'a Recorded,
     pub live: &'a Live,
     /// The files that the plan uploads.
-    pub push: &'a Contents,
+    pub push: &'a PushContents,
     /// What earlier runs began and did not end, without an answer.
     pub open: Vec<Intent>,
     /// Requests in flight, at least 1.

@@ -21,7 +21,7 @@ pub mod run;
 pub mod update;
 mod worker;
 
-pub use context::{Context, Ports};
+pub use context::{Context, Ports, PushContents};
 pub use custody::Custody;
 pub use failure::{FailedRequest, StepError};
 pub use gate::{Approved, Consent, approve};

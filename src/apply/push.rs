@@ -1,8 +1,6 @@
 //! Push credentials: uploaded whole, recorded by their digest, and looked at in the account
 //! afterwards.
 
-use std::collections::BTreeMap;
-
 use super::context::Ports;
 use super::report::{Outcome, differing};
 use crate::keyset::push::{Push, PushTexts, RecordedPush};
@@ -11,9 +9,6 @@ use crate::keyset::wire::{body, observed_of};
 use crate::keyset::{Call, FieldId, Label, PushContent, Value};
 use crate::ports::{Api, Clock, Entry, Escrow, Ledger, LedgerError, Sink};
 use crate::protocol::{self, Point};
-
-/// The files of a run, by their path, as they were when the plan was made.
-pub type Contents = BTreeMap<Box<str>, PushContent>;
 
 /// What is uploaded.
 pub struct Upload<'a> {

@@ -14,8 +14,8 @@ use super::failure::StepError;
 use super::refresh;
 use super::report::{Outcome, StepRef};
 use super::rotate::permanent;
+use crate::keyset::KeyPrefix;
 use crate::keyset::views::{Desired, Recorded, RecordedKeyset, SecretRecord};
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{FieldId, KeysetId, Label, Value};
 use crate::plan::OpKind;
 use crate::ports::{

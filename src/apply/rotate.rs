@@ -10,9 +10,9 @@ use super::custody::{Purpose, Request};
 use super::failure::StepError;
 use super::report::Outcome;
 use super::resolve::Patience;
+use crate::keyset::KeyPrefix;
 use crate::keyset::duration::{EXPIRING_MAX, OVERLAP_UNASKED};
 use crate::keyset::views::{RecordedKeyset, SecretRecord};
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{KeysetId, Label, Secret};
 use crate::ports::{
     self, Api, ApiError, Clock, Creation, Escrow, Intent, Ledger, LedgerError, Posted, Probed,

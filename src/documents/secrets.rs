@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Document;
+use crate::keyset::KeyPrefix;
 use crate::keyset::views::{Recorded, SecretRecord};
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{Fingerprint, KeysetId, Label};
 
 /// `keyform secrets list --format json`

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use crate::audit::RecordHash;
 use crate::config::Sources;
+use crate::keyset::KeyPrefix;
 use crate::keyset::push::Push;
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{
     self, AppId, FieldId, Fingerprint, KeysetId, Label, MirrorTarget, Origin, ProjectName, wire,
 };

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::Document;
+use crate::keyset::KeyPrefix;
 use crate::keyset::push::RecordedPush;
 use crate::keyset::views::{Recorded, RecordedKeyset, SecretRecord};
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{
     AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, PublicKeys, Push,
 };

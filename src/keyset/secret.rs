@@ -38,8 +38,8 @@ impl Secret {
     }
 
     /// Which of a keyset's keys it is, as the API's lists name it.
-    pub fn prefix(&self) -> Option<super::wire::KeyPrefix> {
-        super::wire::KeyPrefix::of(&self.0)
+    pub fn prefix(&self) -> Option<super::key_prefix::KeyPrefix> {
+        super::key_prefix::KeyPrefix::of(&self.0)
     }
 
     /// Whether both hold the same text.

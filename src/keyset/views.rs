@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::key_prefix::KeyPrefix;
 use super::mirror::MirrorTarget;
 use super::names::{AppId, Fingerprint, KeysetId, Label, ProjectName, PublicKeys};
 use super::push::{DeclaredPush, Push, RecordedPush};
 use super::settings::{Declared, FieldId, Observed, Origin, Value};
-use super::wire::KeyPrefix;
 
 /// What the TOML says, after profiles are merged. Every value is acceptable by construction.
 #[derive(Clone, Debug)]

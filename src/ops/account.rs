@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use super::api_key;
 use super::endpoint::Endpoint;
-use super::environment::Environment;
 use super::workspace::{Workspace, ignore_in_git};
 use crate::api::{Client, Options as ApiOptions};
 use crate::keyset::{ApiVersion, Secret, Tier};
 use crate::ports::Notes;
 use crate::sandbox::{self, Running};
-use crate::secrets::ApiKeyStore;
 
 /// What the in-process sandbox accepts; it is no secret.
 pub const SANDBOX_KEY: &str = "sandbox";
@@ -99,11 +97,6 @@ pub fn client(
         notes,
         ..ApiOptions::new(endpoint, version, key)
     })?)
-}
-
-/// The keyring's entries of API keys.
-pub fn api_key_store(environment: &Environment) -> ApiKeyStore {
-    ApiKeyStore::new(environment.keyring_users())
 }
 
 /// The sandbox's key as the client takes it.

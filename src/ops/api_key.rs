@@ -3,13 +3,12 @@
 
 use zeroize::Zeroizing;
 
-use super::account::api_key_store;
 use super::endpoint::Endpoint;
 use super::environment::{Environment, Variable};
 use super::error::{Cause, Failure};
 use crate::keyset::Secret;
 use crate::ports::SinkError;
-use crate::secrets;
+use crate::secrets::{self, ApiKeyStore};
 
 /// The variable with the key.
 pub const API_KEY: &str = "PUBNUB_API_KEY";
@@ -18,6 +17,11 @@ pub const API_KEY_FILE: &str = "PUBNUB_API_KEY_FILE";
 
 /// Largest key file read, in bytes; a key has about a hundred.
 const FILE_MAX: u64 = 16 * 1024;
+
+/// The keyring's entries of API keys.
+pub fn api_key_store(environment: &Environment) -> ApiKeyStore {
+    ApiKeyStore::new(environment.keyring_users())
+}
 
 /// Finds the key for `endpoint`, or says which sources were tried and how to get one.
 pub(super) async fn find(environment: &Environment, endpoint: &Endpoint) -> anyhow::Result<Secret> {

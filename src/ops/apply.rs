@@ -15,9 +15,9 @@ use super::workspace::Workspace;
 use super::writer::{Changes, Finished, Writer, Writing};
 use super::{push, sinks};
 use crate::api::Client;
+use crate::apply::PushContents;
 use crate::apply::custody::InHand;
 use crate::apply::mirror::{self, Copy};
-use crate::apply::push::Contents;
 use crate::apply::relabel::Relabelling;
 use crate::apply::{
     self, Approved, Consent, Context, Custody, Event, Outcome, Ports, Report, Search, StepRef,
@@ -109,7 +109,7 @@ struct Made {
     planned: Planned,
     live: Live,
     /// Of the files that it uploads.
-    contents: Contents,
+    contents: PushContents,
 }
 
 /// What a plan is carried out with, found usable before anybody is asked.
@@ -349,7 +349,7 @@ struct Work {
     approved: Approved,
     snapshot: Snapshot,
     live: Live,
-    contents: Contents,
+    contents: PushContents,
     rotations: Vec<Intent>,
 }
 

@@ -27,7 +27,7 @@ pub mod state;
 mod workspace;
 mod writer;
 
-pub use api_key::{API_KEY, API_KEY_FILE};
+pub use api_key::{API_KEY, API_KEY_FILE, api_key_store};
 pub use clock::SystemClock;
 pub use endpoint::{ENDPOINT, Endpoint};
 pub use environment::{Environment, Variable};

@@ -6,14 +6,14 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::workspace::Workspace;
-use crate::apply::push::Contents;
+use crate::apply::PushContents;
 use crate::disk;
 use crate::keyset::push::{PUSH_FILE_MAX, PushFile, PushFiles};
 use crate::keyset::{PushContent, Sha256Hash};
 
 /// Every declared file once: what the plan compares, and what is uploaded if it says so.
-pub fn read(workspace: &Workspace) -> (PushFiles, Contents) {
-    let (mut files, mut contents) = (PushFiles::new(), Contents::new());
+pub fn read(workspace: &Workspace) -> (PushFiles, PushContents) {
+    let (mut files, mut contents) = (PushFiles::new(), PushContents::new());
     for declared in workspace.project.desired.keysets.values().flat_map(|keyset| &keyset.push) {
         if files.contains_key(&declared.file) {
             continue;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::keyset::views::{AppSource, DesiredApp};
 use crate::keyset::{AppId, Label, Origin};
 
-use super::make::{Inputs, Seen};
+use super::inputs::{Inputs, Seen};
 use super::model::{Plan, Refusal, Refused};
 use super::step::{Op, Reason, Step};
 

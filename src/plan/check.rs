@@ -8,8 +8,9 @@ use crate::keyset::views::{Live, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::{Bounded, KeysetId, Label, Life, PublicKeys, Value};
 
 use super::guard;
+use super::inputs::Inputs;
 use super::kind::Section;
-use super::make::{Inputs, due};
+use super::make::due;
 use super::model::{Plan, Refusal, Refused};
 use super::moves::Moved;
 use super::step::{Change, Id, Op, PushUpload, Step};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::keyset::views::{Freeze, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, Bounded, FieldId, KeysetId, Label, Origin, Value};
 
-use super::make::Inputs;
+use super::inputs::Inputs;
 use super::model::{Limit, Plan, Refusal, Refused};
 use super::step::Step;
 

@@ -1,6 +1,5 @@
 //! The table of the kinds of steps: what is true of every step of a kind, once for all who ask.
 
-use super::step::Op;
 use crate::keyset::Bounded;
 
 /// Apps and keysets have labels of their own.
@@ -39,28 +38,6 @@ impl OpKind {
 
     pub fn row(self) -> &'static Row {
         &ROWS[self as usize]
-    }
-}
-
-impl Op {
-    pub fn kind(&self) -> OpKind {
-        match self {
-            Op::CreateApp { .. } => OpKind::CreateApp,
-            Op::RenameApp { .. } => OpKind::RenameApp,
-            Op::AdoptApp { .. } => OpKind::AdoptApp,
-            Op::CreateKeyset { .. } => OpKind::CreateKeyset,
-            Op::UpdateKeyset { .. } => OpKind::UpdateKeyset,
-            Op::UploadPush(_) => OpKind::UploadPush,
-            Op::RotateSecret { .. } => OpKind::RotateSecret,
-            Op::MirrorSecret { .. } => OpKind::MirrorSecret,
-            Op::MoveApp { .. } => OpKind::MoveApp,
-            Op::MoveKeyset { .. } => OpKind::MoveKeyset,
-            Op::ProtectKeyset { .. } => OpKind::ProtectKeyset,
-            Op::DeleteKeyset { .. } => OpKind::DeleteKeyset,
-            Op::DeleteApp { .. } => OpKind::DeleteApp,
-            Op::ForgetKeyset => OpKind::ForgetKeyset,
-            Op::ForgetApp => OpKind::ForgetApp,
-        }
     }
 }
 

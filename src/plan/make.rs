@@ -2,32 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::keyset::push::PushFiles;
-use crate::keyset::views::{
-    Desired, DesiredKeyset, Live, LiveApp, LiveKeyset, Recorded, RecordedKeyset, Rotate,
-    SecretRecord,
-};
+use crate::keyset::views::{DesiredKeyset, LiveKeyset, RecordedKeyset, Rotate, SecretRecord};
 use crate::keyset::{AppId, KeysetId, Label, Value};
 
 use super::apps::{self, Standing};
-use super::model::{Note, OpenCreates, Plan, Policy, Refusal, Refused};
+use super::inputs::{Inputs, Seen};
+use super::model::{Note, OpenCreates, Plan, Refusal, Refused};
 use super::moves::Moved;
 use super::step::{Mirroring, Op, Reason, Rotation, Step};
 use super::{diff, guard, push, remove};
-
-/// Everything a plan depends on.
-#[derive(Clone, Copy)]
-pub struct Inputs<'a> {
-    pub desired: &'a Desired,
-    pub recorded: &'a Recorded,
-    /// `None`: the account is not looked at (`--refresh=none`).
-    pub live: Option<&'a Live>,
-    pub open: &'a OpenCreates,
-    pub policy: &'a Policy,
-    pub now: jiff::Timestamp,
-    /// Files with push credentials.
-    pub push: &'a PushFiles,
-}
 
 /// Makes the plan. The same inputs give the same plan; nothing but `inputs` has a say.
 ///
@@ -128,36 +111,6 @@ fn plan_by_label(inputs: &Inputs<'_>) -> Plan {
     leftovers(inputs, &mut plan);
     plan.steps.sort_by(|a, b| a.rank().cmp(&b.rank()));
     plan
-}
-
-/// What the server says of something that the state knows.
-#[derive(Clone, Copy)]
-pub(super) enum Seen<'a, T> {
-    NotAsked,
-    There(&'a T),
-    Gone,
-}
-
-impl<'a, T> Seen<'a, T> {
-    fn of(asked: bool, found: Option<&'a T>) -> Seen<'a, T> {
-        match (asked, found) {
-            (_, Some(found)) => Seen::There(found),
-            (true, None) => Seen::Gone,
-            (false, None) => Seen::NotAsked,
-        }
-    }
-}
-
-impl<'a> Inputs<'a> {
-    pub(super) fn app_seen(&self, id: &AppId) -> Seen<'a, LiveApp> {
-        Seen::of(self.live.is_some(), self.live.and_then(|live| live.apps.get(id)))
-    }
-    pub(super) fn keyset_seen(&self, id: &KeysetId) -> Seen<'a, LiveKeyset> {
-        Seen::of(self.live.is_some(), self.live.and_then(|live| live.keysets.get(id)))
-    }
-    pub(super) fn in_scope(&self, label: &Label) -> bool {
-        self.policy.covers(label)
-    }
 }
 
 /// The keysets' half of a plan while it is made.

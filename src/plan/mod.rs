@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod drift;
 mod guard;
+mod inputs;
 mod inventory;
 mod kind;
 mod make;
@@ -18,9 +19,10 @@ mod summary;
 
 pub use check::check;
 pub use drift::{Drift, Finding, IgnoredDrift, Who, drift};
+pub use inputs::Inputs;
 pub use inventory::{AppItem, Inventory, KeysetItem, inventory};
 pub use kind::{Mark, OpKind, ROWS, Row, Section, Subject};
-pub use make::{Inputs, make};
+pub use make::make;
 pub use model::{Limit, Note, OpenCreates, Orphan, Plan, Policy, Refusal, Refused};
 pub use parity::{
     Comparison, Disparity, FieldDisparity, IgnoredDisparity, NotLive, Parity, parity,

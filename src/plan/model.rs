@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::step::Step;
-use super::summary::Summary;
 use crate::keyset::push::Push;
 use crate::keyset::{AppId, Bounded, Budget, FieldId, KeysetId, Label, Origin, Value};
 
@@ -161,10 +160,6 @@ pub struct OpenCreates {
 impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.refusals.is_empty() && !self.notes.iter().any(Note::is_work)
-    }
-
-    pub fn summary(&self) -> Summary {
-        Summary::of(self)
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::keyset::Label;
 use crate::keyset::views::{Desired, Recorded};
 
-use super::make::Inputs;
+use super::inputs::Inputs;
 use super::model::{OpenCreates, Refusal, Refused};
 use super::step::{Op, Step};
 

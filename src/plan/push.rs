@@ -5,7 +5,7 @@ use crate::keyset::push::{DeclaredPush, Push, PushFile};
 use crate::keyset::views::{DesiredKeyset, LiveKeyset, RecordedKeyset};
 use crate::keyset::{FieldId, KeysetId, Label, Value};
 
-use super::make::Inputs;
+use super::inputs::Inputs;
 use super::model::{Note, Plan, Refusal, Refused};
 use super::step::{Id, Op, PushUpload, Step, Upload};
 

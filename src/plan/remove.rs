@@ -7,7 +7,7 @@ use crate::keyset::views::{AppSource, Recorded, RecordedKeyset};
 use crate::keyset::{AppId, KeysetId, Label};
 
 use super::guard;
-use super::make::{Inputs, Seen};
+use super::inputs::{Inputs, Seen};
 use super::model::{Note, Orphan, Plan, Refusal, Refused};
 use super::step::{Op, Step};
 

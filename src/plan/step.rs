@@ -95,6 +95,28 @@ pub enum Op {
     ForgetApp,
 }
 
+impl Op {
+    pub fn kind(&self) -> OpKind {
+        match self {
+            Op::CreateApp { .. } => OpKind::CreateApp,
+            Op::RenameApp { .. } => OpKind::RenameApp,
+            Op::AdoptApp { .. } => OpKind::AdoptApp,
+            Op::CreateKeyset { .. } => OpKind::CreateKeyset,
+            Op::UpdateKeyset { .. } => OpKind::UpdateKeyset,
+            Op::UploadPush(_) => OpKind::UploadPush,
+            Op::RotateSecret { .. } => OpKind::RotateSecret,
+            Op::MirrorSecret { .. } => OpKind::MirrorSecret,
+            Op::MoveApp { .. } => OpKind::MoveApp,
+            Op::MoveKeyset { .. } => OpKind::MoveKeyset,
+            Op::ProtectKeyset { .. } => OpKind::ProtectKeyset,
+            Op::DeleteKeyset { .. } => OpKind::DeleteKeyset,
+            Op::DeleteApp { .. } => OpKind::DeleteApp,
+            Op::ForgetKeyset => OpKind::ForgetKeyset,
+            Op::ForgetApp => OpKind::ForgetApp,
+        }
+    }
+}
+
 /// Push credentials to be uploaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PushUpload {

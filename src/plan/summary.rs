@@ -71,3 +71,9 @@ impl Serialize for Summary {
         map.end()
     }
 }
+
+impl Plan {
+    pub fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+}

@@ -19,6 +19,8 @@
 //! [`post`]). A run that ended half-way is taken up where the journal stops: [`left_sealed`] or
 //! [`left_open`].
 
+// Longer than 500 lines: only files of one module can see the proofs' fields, and that is the point.
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -27,7 +29,9 @@ use super::{
 };
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset, SecretRecord};
 use crate::keyset::wire::{self, BadAnswer};
-use crate::keyset::{Fingerprint, KeysetId, Label, Observed, PublicKeys, RawAnswer, Secret};
+use crate::keyset::{
+    Fingerprint, KeyPrefix, KeysetId, Label, Observed, PublicKeys, RawAnswer, Secret,
+};
 use crate::protocol::{self, Point};
 
 /// A sink that has passed its probe in this run.
@@ -117,7 +121,7 @@ impl Opened {
         self.secret.as_ref().ok().map(Secret::fingerprint)
     }
     /// Which of the keyset's keys the answer told of.
-    pub fn prefix(&self) -> Option<wire::KeyPrefix> {
+    pub fn prefix(&self) -> Option<KeyPrefix> {
         self.secret.as_ref().ok().and_then(Secret::prefix)
     }
 }
@@ -410,7 +414,7 @@ pub async fn put_and_compare<S: Sink>(
 
 /// A keyset that turned out to be the intent's own, found by listing. Its secret went with the lost
 /// answer.
-pub fn found(unknown: Unknown, live: LiveKeyset, current: Option<wire::KeyPrefix>) -> Stored {
+pub fn found(unknown: Unknown, live: LiveKeyset, current: Option<KeyPrefix>) -> Stored {
     protocol::reached(Point::CreateFound);
     let secret = SecretRecord::Missing { why: LOST.into(), current, held: None };
     Stored { intent: *unknown.0, waits: false, made: Made::Keyset(live), secret, key: None }
@@ -525,7 +529,7 @@ pub async fn lost_rotation<L: Ledger>(
     ledger: &L,
     unknown: Unknown,
     keyset: &RecordedKeyset,
-    current: Option<wire::KeyPrefix>,
+    current: Option<KeyPrefix>,
 ) -> Result<RecordedKeyset, LedgerError> {
     let Unknown(intent) = unknown;
     let why = "the answer to the rotation was lost, and the API shows a secret only once";
@@ -563,7 +567,7 @@ pub async fn no_longer<L: Ledger>(
     label: &Label,
     keyset: &RecordedKeyset,
     why: &str,
-    current: Option<wire::KeyPrefix>,
+    current: Option<KeyPrefix>,
 ) -> Result<RecordedKeyset, LedgerError> {
     found_secret(
         ledger,

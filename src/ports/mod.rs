@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Ended;
+use crate::keyset::KeyPrefix;
 use crate::keyset::push::{Push, PushTexts};
 use crate::keyset::views::{LiveApp, LiveKeyset, RecordedApp, RecordedKeyset};
-use crate::keyset::wire::{AppPage, BadAnswer, KeyPrefix, KeysetPage, ListedKey};
+use crate::keyset::wire::{AppPage, BadAnswer, KeysetPage, ListedKey};
 use crate::keyset::{
     AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys,
     PushContent, RawAnswer, Secret,

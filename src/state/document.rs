@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::Fault;
 use crate::audit::RecordHash;
+use crate::keyset::KeyPrefix;
 use crate::keyset::push::{Push, RecordedPush};
 use crate::keyset::views::{Recorded, RecordedApp, RecordedKeyset, SecretRecord};
-use crate::keyset::wire::KeyPrefix;
 use crate::keyset::{
     AppId, Fingerprint, KeysetId, Label, MirrorTarget, Observed, ProjectName, PublicKeys,
     Sha256Hash,

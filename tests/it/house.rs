@@ -183,7 +183,7 @@ fn the_map_in_lib_is_the_table() {
 }
 
 /// Rooms whose files still import each other in circles. To be emptied; none is to be added.
-const CIRCULAR: &[&str] = &["keyset", "config", "plan", "apply", "render", "sandbox", "ops", "cli"];
+const CIRCULAR: &[&str] = &["config", "sandbox", "cli"];
 
 /// Two files that need each other are one file, or one of them holds a type that belongs elsewhere.
 #[test]

@@ -7,6 +7,7 @@
 //! create on trust: what another project put there under the same name is lost.
 
 mod refusal;
+mod request;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::ports::{
 };
 
 pub use refusal::{NoSink, ReadError, Refusal};
+pub use request::Request;
 pub use table::Purpose;
 use table::{Decision, Found, Known, decide};
 
@@ -60,19 +62,6 @@ impl InHand {
     fn take(&self, label: &Label) -> Option<Secret> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(label)
     }
-}
-
-/// Whose entry is asked for, and what for.
-pub struct Request<'a> {
-    pub purpose: Purpose,
-    pub label: &'a Label,
-    /// What was recorded under the label so far.
-    pub keyset: Option<&'a RecordedKeyset>,
-    /// The secret that is to be put, where it is known by now: an earlier run may have put it there
-    /// already.
-    pub coming: Option<Fingerprint>,
-    /// `--overwrite`
-    pub overwrite: bool,
 }
 
 impl<'a, S: Sink> Custody<'a, S> {

@@ -1,7 +1,7 @@
 //! Why a secret is not written, moved, removed or read, as values; and in the words of a report.
 
-use super::table::{Decision, Found, Known, decide};
-use super::{Purpose, Request};
+use super::request::Request;
+use super::table::{Decision, Found, Known, Purpose, decide};
 use crate::apply::StepError;
 use crate::apply::report::Outcome;
 use crate::keyset::Label;
