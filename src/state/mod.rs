@@ -15,7 +15,7 @@ mod store;
 
 use crate::audit::{Chain, RecordHash};
 use crate::keyset::ProjectName;
-use crate::keyset::views::{Recorded, RecordedKeyset};
+use crate::keyset::views::Recorded;
 use crate::storage::{Storage, StorageError};
 
 pub use branches::Conflicts;
@@ -23,11 +23,6 @@ pub use error::{Fault, JoinError, StateError};
 pub use log::Log;
 pub use picture::{Snapshot, read};
 pub use store::{Store, Waiting};
-
-/// What the state file says of a keyset. Holds no secret.
-pub fn stanza(keyset: &RecordedKeyset) -> serde_json::Value {
-    serde_json::to_value(document::KeysetStanza::from(keyset.clone())).unwrap_or_default()
-}
 
 /// SHA-256 over what is recorded, as the state file would have it.
 pub fn checksum(recorded: &Recorded) -> serde_json::Result<String> {
